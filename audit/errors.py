@@ -1,0 +1,45 @@
+"""Errors a user can act on: one line that says what was found, what was expected, and what to do."""
+
+
+class AuditError(Exception):
+    """Something about the user's input or machine that stops the audit.
+
+    Parameters
+    ----------
+    problem:
+        What is wrong, naming the file, tensor or key, and both sides of the mismatch.
+    remedy:
+        The next step for the user.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.problem}; {self.remedy}".split())
+
+
+class CheckpointError(AuditError):
+    """A file of tensors cannot be read, or what it holds cannot be used."""
+
+
+class ArchitectureError(AuditError):
+    """The tensors, with the user's words about them, do not describe one MLP."""
+
+
+class DataError(AuditError):
+    """Members or controls cannot be read, or do not fit the network or each other."""
+
+
+class PolicyError(AuditError):
+    """A policy cannot be read, or asks for something unknown."""
+
+
+class UsageError(AuditError):
+    """An option of the command line has a value that cannot be used."""
+
+
+class OutputError(AuditError):
+    """The run folder cannot be written."""

@@ -1,0 +1,350 @@
+"""From outcomes to findings: what a reviewer should know, each with an id that stays the same between runs.
+
+There are two sorts. *Reconstructions* say which training samples came back. *Doubts* say why the audit may
+have missed some, or why its count cannot be believed; `audit.policy.judge` turns them into INCONCLUSIVE.
+Severity (how bad it is if true) and confidence (how sure the audit is that it is true) are separate fields,
+a habit taken from zizmor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AttackStatus = Literal["ran", "skipped", "failed"]
+Severity = Literal["high", "medium", "low", "info"]
+Confidence = Literal["high", "medium", "low"]
+Kind = Literal[
+    "confirmed-reconstruction",
+    "recovered-not-confirmed",
+    "unresolved-recoveries",
+    "uncalibrated-audit",
+    "too-few-controls",
+    "cannot-confirm",
+    "null-attack-confirmed",
+    "null-attack-missing",
+    "required-attack-missing",
+    "attack-failed",
+    "no-attack-ran",
+    "positive-control-missing",
+    "positive-control-failed",
+    "incomplete-audit",
+]
+
+
+RULES: dict[Kind, tuple[Severity, Confidence, str]] = {
+    "confirmed-reconstruction": ("high", "high", "A training sample can be reconstructed"),
+    "recovered-not-confirmed": ("medium", "low", "Matches that chance may explain"),
+    "incomplete-audit": ("high", "high", "The audit is incomplete"),
+    "no-attack-ran": ("high", "high", "No attack ran"),
+    "required-attack-missing": ("high", "high", "A required attack did not run"),
+    "attack-failed": ("medium", "high", "An attack failed"),
+    "uncalibrated-audit": ("high", "high", "The count is not calibrated"),
+    "too-few-controls": ("medium", "high", "Fewer controls than the policy requires"),
+    "cannot-confirm": ("high", "high", "Nothing could have been confirmed"),
+    "unresolved-recoveries": ("high", "medium", "Too few controls to tell recoveries from chance"),
+    "null-attack-confirmed": ("high", "high", "The null attack found training samples"),
+    "null-attack-missing": ("medium", "high", "The null attack did not run"),
+    "positive-control-failed": ("high", "high", "The positive control failed"),
+    "positive-control-missing": ("medium", "high", "The positive control did not run"),
+}
+"""Severity, usual confidence and title of every kind."""
+
+
+class Finding(BaseModel):
+    """One thing a reviewer should know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """Stable between runs: the kind, then what it is about, e.g. `confirmed-reconstruction/face-07`."""
+    kind: Kind
+    severity: Severity
+    """How bad it is if it is true."""
+    confidence: Confidence
+    """How sure the audit is that it is true."""
+    title: str
+    """A few words."""
+    detail: str
+    """One or two plain sentences."""
+    samples: list[str] = []
+    """Ids of the members concerned."""
+
+
+class Requirements(BaseModel):
+    """What an audit must have done before its silence counts as evidence (`require` in a policy)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    controls: int = Field(default=0, ge=0)
+    """Smallest number of control images."""
+    attacks: list[str] = []
+    """Ids of attacks that must have run."""
+    positive_control: bool = False
+    """Whether the battery must have recovered the data of a twin that was trained to leak."""
+
+
+@dataclass(frozen=True)
+class AttackFact:
+    """What became of one attack."""
+
+    status: AttackStatus
+    """Whether it ran."""
+    reason: str
+    """Why it was skipped or failed; ignored for an attack that ran."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a verdict depends on, filled in by the pipeline."""
+
+    members: int
+    """Training samples compared, at least 1."""
+    controls: int
+    """Control images compared; 0 means that nothing is calibrated."""
+    threshold: float
+    """SSIM from which a match counted as recovered in this audit."""
+    fdr: float
+    """False discovery rate given to Benjamini-Hochberg."""
+    recovered: int
+    """Members with SSIM at or above the threshold."""
+    confirmed: int
+    """Recovered members that Benjamini-Hochberg rejects."""
+    unresolved: int
+    """Recovered members that beat every control and are still not confirmed: `len(ahead_of_controls(..))`."""
+    null_confirmed: int | None
+    """Members confirmed by the null attack; None when it did not run or there are no controls."""
+    attacks: Mapping[str, AttackFact]
+    """By attack id, every attack of the battery."""
+    positive_control: bool | None = None
+    """Whether the twin's data was recovered; None when no positive control was run."""
+    complete: bool = True
+    """False when the audit broke off."""
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p-value that this many controls can give."""
+        return 1.0 / (1 + self.controls)
+
+    @property
+    def resolution(self) -> int:
+        """Smallest number of members that can be confirmed together: `resolution(..)` of this audit."""
+        return resolution(self.members, self.controls, self.fdr)
+
+    @property
+    def unresolved_chance(self) -> float:
+        """Probability that chance alone puts at least `unresolved` members ahead of every control.
+
+        If members and controls are exchangeable, the u highest of n + k scores all belong to members with
+        probability C(n, u) / C(n + k, u). Only ever used to withhold a PASS.
+        """
+        return math.comb(self.members, self.unresolved) / math.comb(
+            self.members + self.controls, self.unresolved
+        )
+
+
+class Matched(Protocol):
+    """What findings need to know of a member; `audit.report.model.Sample` fits."""
+
+    @property
+    def id(self) -> str:
+        """Name of the member."""
+
+    @property
+    def ssim(self) -> float:
+        """SSIM to its best candidate."""
+
+    @property
+    def p_value(self) -> float | None:
+        """Conformal p-value; None without controls."""
+
+    @property
+    def recovered(self) -> bool:
+        """Whether SSIM reached the threshold."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it was recovered beyond chance."""
+
+
+def resolution(members: int, controls: int, fdr: float) -> int:
+    """Smallest number of members that can be confirmed together.
+
+    Benjamini-Hochberg rejects i of n members only if their p-values are at most i * fdr / n, and none is
+    below 1 / (1 + controls). A result above `members` means that nothing can be confirmed at all.
+    """
+    return max(1, math.ceil(members / (fdr * (1 + controls)) - 1e-9))
+
+
+def ahead_of_controls(samples: Sequence[Matched], controls: int) -> list[str]:
+    """Ids of recovered members that no control matches in margin, yet are not confirmed."""
+    if controls == 0:
+        return []
+    highest = 1.5 / (1 + controls)  # halfway between the smallest p-value and the next one
+    return [s.id for s in samples if s.recovered and not s.confirmed and (s.p_value or 1.0) < highest]
+
+
+def findings(facts: Facts, samples: Sequence[Matched], require: Requirements) -> list[Finding]:
+    """All findings of an audit, reconstructions first.
+
+    Parameters
+    ----------
+    facts:
+        Counts and outcomes of the audit.
+    samples:
+        One entry per member, in the order of the data.
+    require:
+        What the policy asks of an audit.
+
+    Returns
+    -------
+    list[Finding]
+        One per confirmed member, one for all members that were recovered but not confirmed, then the doubts.
+        Ids are unique when member ids are.
+    """
+    return [*_reconstructions(facts, samples), *doubts(facts, require)]
+
+
+def doubts(facts: Facts, require: Requirements) -> list[Finding]:
+    """Why the audit may have missed something, or why its count cannot be believed; the gravest first."""
+    return [
+        *_doubts_about_attacks(facts, require),
+        *_doubts_about_controls(facts, require),
+        *_doubts_about_null_and_twin(facts, require),
+    ]
+
+
+def plural(number: int, noun: str) -> str:
+    """Join a number and its noun, which takes an s unless the number is 1."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
+    for sample in samples:
+        if sample.confirmed:
+            p_value = "" if sample.p_value is None else f", p-value {sample.p_value:.2g}"
+            yield _finding(
+                "confirmed-reconstruction",
+                f"{sample.id} was reconstructed beyond chance (SSIM {sample.ssim:.2f}{p_value}).",
+                about=sample.id,
+                samples=[sample.id],
+                confidence="low" if facts.null_confirmed else "high",
+            )
+    rest = [sample.id for sample in samples if sample.recovered and not sample.confirmed]
+    if rest:
+        looks, was = ("looks", "was") if len(rest) == 1 else ("look", "were")
+        yield _finding(
+            "recovered-not-confirmed",
+            f"{plural(len(rest), 'training sample')} {looks} like a reconstruction (SSIM >= "
+            f"{facts.threshold:g}), but {was} not shown to be more than chance.",
+            samples=rest,
+        )
+
+
+def _doubts_about_attacks(facts: Facts, require: Requirements) -> Iterator[Finding]:
+    if not facts.complete:
+        yield _finding(
+            "incomplete-audit",
+            "The audit broke off before it was finished: what it did not get to is not counted.",
+        )
+    if not any(fact.status == "ran" for fact in facts.attacks.values()):
+        yield _finding("no-attack-ran", "No attack ran, so nothing was tested.")
+    for attack in require.attacks:
+        fact = facts.attacks.get(attack)
+        if fact is None or fact.status != "ran":
+            what = "was not part of this audit" if fact is None else _outcome(fact)
+            yield _finding(
+                "required-attack-missing",
+                f"The policy requires the attack {attack}, which {what}.",
+                about=attack,
+            )
+    for attack, fact in facts.attacks.items():
+        if fact.status == "failed" and attack not in require.attacks:
+            yield _finding("attack-failed", f"{attack} {_outcome(fact)}.", about=attack)
+
+
+def _outcome(fact: AttackFact) -> str:
+    verb = "failed" if fact.status == "failed" else "was skipped"
+    return f"{verb}: {fact.reason.rstrip('.')}" if fact.reason else verb
+
+
+def _doubts_about_controls(facts: Facts, require: Requirements) -> Iterator[Finding]:
+    if facts.controls == 0:
+        yield _finding(
+            "uncalibrated-audit",
+            "There were no control images, so the count is not calibrated: how much of it is chance, nobody "
+            "can say.",
+        )
+        return
+    if facts.controls < require.controls:
+        verb = "was" if facts.controls == 1 else "were"
+        yield _finding(
+            "too-few-controls",
+            f"The policy requires {plural(require.controls, 'control')}, and there {verb} {facts.controls}.",
+        )
+    controls = plural(facts.controls, "control")
+    if facts.resolution > facts.members:
+        yield _finding(
+            "cannot-confirm",
+            f"With {controls} the smallest possible p-value is {facts.smallest_p:.2g}, above the false "
+            f"discovery rate of {facts.fdr:g}: nothing could have been confirmed.",
+        )
+    elif facts.unresolved and facts.unresolved_chance < facts.fdr:
+        enough = math.ceil(facts.members / (facts.fdr * (facts.confirmed + facts.unresolved)) - 1e-9) - 1
+        verb = "beats" if facts.unresolved == 1 else "beat"
+        yield _finding(
+            "unresolved-recoveries",
+            f"{plural(facts.unresolved, 'recovered training sample')} {verb} every control, which chance "
+            f"does with probability {facts.unresolved_chance:.2g}; but {controls} cannot confirm fewer than "
+            f"{facts.resolution} of {facts.members} samples. About {enough} controls could.",
+        )
+
+
+def _doubts_about_null_and_twin(facts: Facts, require: Requirements) -> Iterator[Finding]:
+    if facts.null_confirmed:
+        yield _finding(
+            "null-attack-confirmed",
+            f"The null attack, which learns nothing from the weights, confirmed "
+            f"{plural(facts.null_confirmed, 'training sample')}: the similarity measure is biased for this "
+            f"data, and the count cannot be believed.",
+        )
+    if facts.null_confirmed is None and facts.controls:
+        yield _finding(
+            "null-attack-missing",
+            "The null attack did not run, so nothing shows that the similarity measure is fair to this data.",
+        )
+    if facts.positive_control is False:
+        yield _finding(
+            "positive-control-failed",
+            "The attacks could not recover the data of a twin network that was trained to leak, so finding "
+            "little here means little.",
+        )
+    if facts.positive_control is None and require.positive_control:
+        yield _finding(
+            "positive-control-missing",
+            "The policy requires a positive control (the same attacks on a twin network that was trained to "
+            "leak), and none was run.",
+        )
+
+
+def _finding(
+    kind: Kind,
+    detail: str,
+    about: str = "",
+    samples: Sequence[str] = (),
+    confidence: Confidence | None = None,
+) -> Finding:
+    severity, usual, title = RULES[kind]
+    return Finding(
+        id=f"{kind}/{about}" if about else kind,
+        kind=kind,
+        severity=severity,
+        confidence=confidence or usual,
+        title=title,
+        detail=detail,
+        samples=list(samples),
+    )

@@ -1,0 +1,172 @@
+"""Pixels and network inputs: x = (pixel - mean) / std, flattened channel-first as PyTorch's Flatten does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.errors import UsageError
+
+# Means of pixels in [0, 1] stay below it; the usual mistake, means of pixels in [0, 255], does not.
+_LARGEST_MEAN = 2.0
+
+# Beyond it lie typing errors, and arrays that do not fit into memory.
+_LARGEST_SIZE = 10**8
+
+
+@dataclass(frozen=True, eq=False)
+class InputFormat:
+    """How pixels in [0, 1] become network inputs."""
+
+    shape: tuple[int, int, int]
+    """Channels, height and width (c, h, w) of an image."""
+    mean: NDArray[np.float32]
+    """(d,), in network order, in units of pixels."""
+    std: NDArray[np.float32]
+    """(d,), in network order, positive."""
+
+    @property
+    def size(self) -> int:
+        """Number d = c * h * w of network inputs."""
+        return prod(self.shape)
+
+    def box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lowest and highest network inputs, (d,) each, that pixels in [0, 1] give."""
+        one = np.float32(1.0)
+        return -self.mean / self.std, (one - self.mean) / self.std
+
+    def to_network(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalise and flatten images.
+
+        Parameters
+        ----------
+        pixels:
+            (n, h, w, c) in [0, 1].
+
+        Returns
+        -------
+        (n, d) float32, in network units.
+        """
+        channels, height, width = self.shape
+        if pixels.shape[1:] != (height, width, channels):
+            raise ValueError(f"images of shape {pixels.shape[1:]}, expected {(height, width, channels)}")
+        flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), self.size)
+        return np.asarray((flat - self.mean) / self.std, dtype=np.float32)
+
+    def to_pixels(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Undo `to_network` without clipping: (n, d) in network units to (n, h, w, c) float32."""
+        pixels = np.asarray(inputs * self.std + self.mean, dtype=np.float32)
+        return pixels.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """Read `--input-shape`: `1,28,28` as (c, h, w), or `28,28` as one channel.
+
+    Raises
+    ------
+    UsageError
+        When the text is not two or three positive whole numbers.
+    """
+    words = [word.strip() for word in text.split(",")]
+    lengths = [int(word) for word in words if word.isdecimal() and len(word) < 9]
+    if len(lengths) != len(words) or len(words) not in (2, 3) or not 0 < prod(lengths) <= _LARGEST_SIZE:
+        problem = f'--input-shape "{text}" is not an image shape'
+        raise UsageError(problem, "pass channels, height and width, e.g. --input-shape 1,28,28")
+    *channels, height, width = lengths
+    return (channels[0] if channels else 1, height, width)
+
+
+def input_format(shape: tuple[int, int, int], mean: str | None, std: str | None) -> InputFormat:
+    """Build the format from the user's words.
+
+    Parameters
+    ----------
+    shape:
+        (c, h, w).
+    mean, std:
+        One number, one per channel (`0.49,0.48,0.45`), or the path of a `.npy` file with a full image
+        (h, w[, c]) or a vector (d,) in network order. By default 0 and 1.
+
+    Raises
+    ------
+    UsageError
+        When a value cannot be read, is not finite, is of the wrong number, or when a std is not positive.
+    """
+    means = _per_input("--mean", mean if mean is not None else "0", shape)
+    if np.abs(means).max() > _LARGEST_MEAN:
+        problem = f"--mean {mean} reaches {np.abs(means).max():g}, but pixels are scaled to [0, 1]"
+        raise UsageError(problem, "divide --mean, and --std if it is in the same units, by 255")
+    stds = _per_input("--std", std if std is not None else "1", shape)
+    if stds.min() <= 0:
+        problem = f"--std {std} has the value {stds.min():g}, expected positive values"
+        raise UsageError(problem, "pass the standard deviation that the model's inputs were divided by")
+    return InputFormat(shape, means, stds)
+
+
+def _per_input(option: str, text: str, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Values of one option, (d,) in network order."""
+    numbers = _numbers(text)
+    values = _from_file(option, Path(text), shape) if numbers is None else _from_words(option, numbers, shape)
+    # Finite in float32, which is what the network computes in.
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise UsageError(f"{option} {text} has values that are NaN or infinite", "pass finite numbers")
+    return single
+
+
+def _numbers(text: str) -> list[float] | None:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        return None
+
+
+def _from_words(option: str, numbers: list[float], shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    channels, height, width = shape
+    if len(numbers) not in (1, channels):
+        problem = (
+            f"{option} gives {len(numbers)} values, --input-shape {_words(shape)} has {channels} channels"
+        )
+        raise UsageError(problem, "pass one number, or one per channel")
+    per_channel = np.broadcast_to(np.array(numbers, dtype=np.float64), (channels,))
+    return np.repeat(per_channel, height * width)
+
+
+def _from_file(option: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    channels, height, width = shape
+    array = _read_array(option, path)
+    if array.shape == (prod(shape),):
+        return array
+    if array.shape == (height, width, channels):
+        return array.transpose(2, 0, 1).reshape(-1)
+    if channels == 1 and array.shape == (height, width):
+        return array.reshape(-1)
+    image = (height, width) if channels == 1 else (height, width, channels)
+    problem = f"{option} {path} has shape {array.shape}, --input-shape {_words(shape)} takes {image}"
+    raise UsageError(problem, f"save an image of that shape, or a vector of {prod(shape)} values")
+
+
+def _read_array(option: str, path: Path) -> NDArray[np.float64]:
+    try:
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except OSError as error:
+        problem = f'{option} "{path}" is neither numbers nor a file that can be read ({error.strerror})'
+        raise UsageError(problem, "pass one number, one per channel, or a .npy file") from error
+    except (ValueError, EOFError, MemoryError) as error:
+        raise UsageError(
+            f"{option} {path} is not a .npy file of numbers", "save it with numpy.save"
+        ) from error
+    if array.dtype.kind not in "fiu":
+        problem = f"{option} {path} holds values of type {array.dtype}, expected real numbers"
+        raise UsageError(problem, "save it as float32")
+    return array.astype(np.float64)
+
+
+def _words(shape: tuple[int, int, int]) -> str:
+    return ",".join(str(length) for length in shape)

@@ -1,0 +1,292 @@
+"""Policies: YAML files that say what an audit must show, and the verdict that follows from them.
+
+FAIL outranks INCONCLUSIVE, which outranks PASS. Nothing passes while there is a doubt: a limit on an attack
+that did not run, on a count without controls, or on an audit that broke off, is not met but unknown.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import audit
+from audit.errors import PolicyError
+from audit.findings import Facts, Finding, Requirements, doubts, plural
+
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
+
+CALIBRATED: frozenset[Metric] = frozenset({"confirmed", "confirmed_fraction"})
+"""Metrics that mean nothing without controls."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class MatchRule(_Part):
+    """When a candidate counts as a reconstruction of a member."""
+
+    metric: Literal["ssim"] = "ssim"
+    threshold: float = Field(default=0.4, gt=0.0, le=1.0)
+    """SSIM from which a match counts as recovered."""
+    fdr: float = Field(default=0.05, gt=0.0, lt=1.0)
+    """False discovery rate among the confirmed."""
+
+
+class Limit(_Part):
+    """The largest value of a metric that may be released."""
+
+    metric: Metric
+    """Counts are of members; fractions are of all members, from 0 to 1."""
+    maximum: float = Field(ge=0.0)
+
+
+class Policy(_Part):
+    """What an audit must show before a checkpoint is released (version 1)."""
+
+    version: Literal[1]
+    name: str = Field(min_length=1)
+    description: str = ""
+    match: MatchRule = MatchRule()
+    limits: list[Limit]
+    """May be empty, then the audit only reports; the key itself may not be left out."""
+    require: Requirements = Requirements()
+
+
+class LimitResult(BaseModel):
+    """One limit, and what was measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: Metric
+    maximum: float
+    value: float | None
+    """None when it could not be measured."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict with everything that led to it."""
+
+    verdict: Verdict
+    """The worst of the limits' verdicts and the doubts."""
+    reasons: tuple[str, ...]
+    """Plain sentences, those that decided first; never empty."""
+    limits: tuple[LimitResult, ...]
+    """In the order of the policy."""
+
+
+def judge(policy: Policy, facts: Facts) -> Judgement:
+    """Apply a policy to what an audit found.
+
+    Parameters
+    ----------
+    policy:
+        As loaded; when the user chose another threshold, `facts.threshold` differs and a reason says so.
+    facts:
+        Counts and outcomes of the audit.
+    """
+    standing = [doubt.detail for doubt in doubts(facts, policy.require) if _matters(doubt, policy, facts)]
+    limits = tuple(_apply(limit, facts, doubtful=bool(standing)) for limit in policy.limits)
+    violations = [_violation(limit, facts) for limit in limits if limit.verdict == "FAIL"]
+    remarks = _remarks(policy, facts)
+    if violations:
+        return Judgement("FAIL", (*violations, *standing, *remarks), limits)
+    if standing:
+        return Judgement("INCONCLUSIVE", (*standing, *remarks), limits)
+    return Judgement("PASS", (*_acquittal(policy, facts), *remarks), limits)
+
+
+def _matters(doubt: Finding, policy: Policy, facts: Facts) -> bool:
+    """Whether a doubt keeps this policy from passing."""
+    if doubt.kind == "attack-failed":  # not required by the policy; the report lists it
+        return False
+    calibrated = [limit for limit in policy.limits if limit.metric in CALIBRATED]
+    if doubt.kind == "cannot-confirm":
+        return bool(calibrated)
+    if doubt.kind == "unresolved-recoveries":
+        possible = facts.confirmed + facts.unresolved
+        worst = {"confirmed": possible, "confirmed_fraction": possible / facts.members}
+        return any(worst[limit.metric] > limit.maximum for limit in calibrated)
+    return True
+
+
+def _value(metric: Metric, facts: Facts) -> float | None:
+    if metric in CALIBRATED and facts.controls == 0:
+        return None
+    count = facts.confirmed if metric in CALIBRATED else facts.recovered
+    return count / facts.members if metric.endswith("_fraction") else float(count)
+
+
+def _apply(limit: Limit, facts: Facts, doubtful: bool) -> LimitResult:
+    value = _value(limit.metric, facts)
+    unbelievable = limit.metric in CALIBRATED and bool(facts.null_confirmed)
+    verdict: Verdict = "INCONCLUSIVE" if doubtful else "PASS"
+    if value is not None and value > limit.maximum and not unbelievable:
+        verdict = "FAIL"  # however incomplete the audit: p-values stay valid, and more work only adds
+    return LimitResult(metric=limit.metric, maximum=limit.maximum, value=value, verdict=verdict)
+
+
+def _violation(limit: LimitResult, facts: Facts) -> str:
+    count, word = facts.recovered, f"recovered (SSIM >= {facts.threshold:g}, chance included)"
+    if limit.metric in CALIBRATED:
+        count, word = facts.confirmed, "confirmed: reconstructed from the weights, beyond chance"
+    verb = "was" if count == 1 else "were"
+    allowed = f"{limit.maximum:.3g}"
+    if limit.metric.endswith("_fraction"):
+        allowed = f"{100 * limit.maximum:.3g} %"
+    return (
+        f"{count} of {plural(facts.members, 'training sample')} {verb} {word}. The policy allows {allowed}."
+    )
+
+
+def _acquittal(policy: Policy, facts: Facts) -> list[str]:
+    ran = ", ".join(attack for attack, fact in facts.attacks.items() if fact.status == "ran")
+    if not policy.limits:
+        return ["The policy sets no limit; this run only reports."]
+    if facts.confirmed:
+        verb = "was" if facts.confirmed == 1 else "were"
+        reasons = [
+            f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at SSIM >= "
+            f"{facts.threshold:g}, which the policy allows."
+        ]
+    else:
+        reasons = [
+            f"No training sample was confirmed at SSIM >= {facts.threshold:g}: evidence of resistance to the "
+            f"attacks run ({ran}), at this budget."
+        ]
+    if facts.resolution > 1:
+        hidden = plural(facts.resolution - 1, "leaking sample")
+        reasons.append(
+            f"With {plural(facts.controls, 'control')}, up to {hidden} of {facts.members} could have gone "
+            f"unconfirmed."
+        )
+    return reasons
+
+
+def _remarks(policy: Policy, facts: Facts) -> list[str]:
+    if facts.threshold == policy.match.threshold:
+        return []
+    return [
+        f"The threshold used was SSIM >= {facts.threshold:g}; the policy says {policy.match.threshold:g}."
+    ]
+
+
+def shipped_policies() -> list[str]:
+    """Names of the policies that come with the tool, sorted."""
+    return sorted(path.stem for path in _policy_folder().glob("*.yaml"))
+
+
+def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
+    """Read a policy by the name of a shipped one, or from a YAML file.
+
+    Parameters
+    ----------
+    name_or_path:
+        A name from `shipped_policies`, which wins over a file of that name, or the path of a file.
+    known_attacks:
+        Ids of the battery; a policy may require no other.
+
+    Raises
+    ------
+    PolicyError
+        When there is no such policy, or it cannot be read or asks for something unknown. Names the file and
+        the key, and the nearest key, metric, attack or policy that exists.
+    """
+    path = _locate(name_or_path)
+    policy = _validate(_read(path), path)
+    for attack in policy.require.attacks:
+        if attack not in known_attacks:
+            raise PolicyError(
+                f"{path}: require.attacks names {attack!r}, which is no attack",
+                _suggest(attack, known_attacks),
+            )
+    return policy
+
+
+def _policy_folder() -> Path:
+    """`audit/policies` in an installed wheel, `policies` beside the package in a source tree."""
+    package = Path(audit.__file__).parent
+    inside = package / "policies"
+    return inside if inside.is_dir() else package.parent / "policies"
+
+
+def _locate(name_or_path: str) -> Path:
+    shipped = shipped_policies()
+    if name_or_path in shipped:
+        return _policy_folder() / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
+    raise PolicyError(f"{name_or_path!r} is no policy and no file", _suggest(name_or_path, shipped))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        what = getattr(error, "problem", None) or "unreadable characters"
+        raise PolicyError(f"{where}: not valid YAML: {what}", "correct that line") from error
+    if not isinstance(content, dict):
+        found = "empty" if content is None else f"a {type(content).__name__}"
+        raise PolicyError(
+            f"{path}: a policy is a mapping of keys to values, and this is {found}",
+            "start from `model-audit policy show release`",
+        )
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key given twice, where YAML would silently keep the last one and drop a limit."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", node.value[index][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _validate(content: dict[str, Any], path: Path) -> Policy:
+    try:
+        return Policy.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: the misspelling is the better explanation.
+        order = {"extra_forbidden": 0, "missing": 2}
+        details = min(error.errors(), key=lambda detail: order.get(detail["type"], 1))
+    where = ".".join(str(part) for part in details["loc"])
+    last = str(details["loc"][-1])
+    if details["type"] == "extra_forbidden":
+        parts: dict[object, type[BaseModel]] = {"match": MatchRule, "limits": Limit, "require": Requirements}
+        owner = parts.get(details["loc"][0], Policy)
+        raise PolicyError(f"{path}: unknown key {where!r}", _suggest(last, owner.model_fields))
+    if details["type"] == "missing":
+        raise PolicyError(f"{path}: the key {where!r} is missing", "add it")
+    problem = f"{path}: {where} is {details['input']!r}: {details['msg'].lower()}"
+    if last == "metric" and details["loc"][0] == "limits":
+        raise PolicyError(problem, _suggest(str(details["input"]), get_args(Metric)))
+    raise PolicyError(problem, "correct that value")
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    listing = f"known are {', '.join(names)}"
+    return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing

@@ -1,0 +1,43 @@
+"""The pictures of a report: a reconstruction beside the member it matches and the control closest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.report.model import Report, Sample
+
+GALLERY = 24
+"""Matches shown in a report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Three images of the same shape (h, w, c), floats in [0, 1], rescaled for display already."""
+
+    sample: int
+    """Index into `Report.samples`."""
+    reconstruction: NDArray[np.floating]
+    """(h, w, c), the candidate."""
+    member: NDArray[np.floating]
+    """(h, w, c), the training image it was matched with."""
+    control: NDArray[np.floating] | None
+    """(h, w, c), the control most like the reconstruction; None without controls."""
+    control_id: str | None
+    """Name of that control."""
+
+
+def gallery(samples: Sequence[Sample], limit: int = GALLERY) -> list[int]:
+    """List the indices of the best matches: confirmed ones first, each group by falling SSIM."""
+    matched = [index for index, sample in enumerate(samples) if sample.candidate is not None]
+    matched.sort(key=lambda index: (not samples[index].confirmed, -samples[index].ssim, index))
+    return matched[:limit]
+
+
+def shown(report: Report, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Put the evidence of a report in the order of its gallery, and leave out what is beyond it."""
+    by_sample = {item.sample: item for item in evidence}
+    return [by_sample[index] for index in gallery(report.samples) if index in by_sample]

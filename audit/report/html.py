@@ -1,0 +1,118 @@
+"""`report.html`: one self-contained file, without scripts or external addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from audit.findings import Finding, Kind
+from audit.report import plots, text
+from audit.report.evidence import Evidence, gallery, shown
+from audit.report.model import Report
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SILHOUETTES = 6
+"""Matches that a redacted report lists in its gallery."""
+_ROWS = 500
+"""Rows of the table of samples; the rest is in report.json."""
+
+
+def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
+    """Write a report as one HTML page.
+
+    Parameters
+    ----------
+    report:
+        The audit.
+    evidence:
+        Pictures for the gallery, in any order; those beyond the gallery are left out. Empty when images are
+        withheld: a redacted report then shows silhouettes.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "number": text.number,
+        "significant": text.significant,
+        "percent": text.percent,
+        "duration": text.duration,
+        "png": _png,
+    }
+    pictures = [(report.samples[item.sample], item) for item in shown(report, evidence)]
+    redacted = report.provenance.redacted
+    withheld = [report.samples[index] for index in gallery(report.samples, _SILHOUETTES)]
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        pictures=[] if redacted else pictures,
+        silhouettes=withheld if redacted else [],
+        matched=sum(sample.candidate is not None for sample in report.samples),
+        rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.ssim))[:_ROWS],
+        findings=_by_kind(report.findings),
+        plots=list(_plots(report)),
+        chance=text.chance(report),
+        interval=text.interval(report),
+        unsaid=text.unsaid(report),
+        vocabulary=text.VOCABULARY,
+    )
+
+
+def _by_kind(findings: Sequence[Finding]) -> list[tuple[Kind, list[Finding]]]:
+    return [(kind, list(group)) for kind, group in groupby(findings, key=lambda finding: finding.kind)]
+
+
+def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
+    """SVG and caption of every plot that this report has data for."""
+    samples, controls = report.samples, report.controls
+    if samples:
+        similarity = plots.similarity_histogram(
+            [sample.ssim for sample in samples],
+            [control.ssim for control in controls],
+            "SSIM of the best match",
+            report.summary.threshold,
+        )
+        caption = "How alike the best matches look. Where controls pass the threshold too, chance does."
+        yield Markup(similarity), caption
+    if samples and controls:
+        margin = plots.similarity_histogram(
+            [sample.margin for sample in samples],
+            [control.margin for control in controls],
+            "identification margin",
+        )
+        caption = (
+            "How much closer a reconstruction is to this image than to every other one. Members to the right "
+            "of all controls are what confirmation rests on."
+        )
+        yield Markup(margin), caption
+    curves = plots.loss_curves(report.attacks)
+    if curves:
+        yield Markup(curves), "How far each attack got: what is left of the squared residual."
+    rank = report.diagnostics.rank
+    if rank is not None and rank.singular_values:
+        caption = (
+            f"Singular values of the first layer. {rank.kept} stand out of what an initialisation leaves: "
+            f"the attacker's own estimate of how many independent images the layer holds."
+        )
+        yield Markup(plots.spectrum(rank)), caption
+
+
+def _png(image: NDArray[np.floating]) -> str:
+    """Encode an image (h, w, c) in [0, 1] as a data URI: in colour from three channels on, else grey."""
+    pixels = np.round(255 * np.clip(np.nan_to_num(image), 0.0, 1.0)).astype(np.uint8)
+    pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,209 @@
+"""The report as data: what `report.json` holds (schema version 1) and what every renderer reads."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from audit.findings import AttackStatus, Finding, Requirements
+from audit.policy import LimitResult, Verdict
+
+SCHEMA_VERSION = 1
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _finite_points(points: Any) -> Any:
+    return [point for point in points if math.isfinite(point[1])]
+
+
+class _Part(BaseModel):
+    # JSON has no NaN: a report that holds one could be written but not read back.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Tool(_Part):
+    """Which program wrote the report."""
+
+    name: str
+    version: str
+
+
+class Summary(_Part):
+    """The counts a reader needs first."""
+
+    members: Annotated[int, Field(ge=1)]
+    controls: Count
+    threshold: float
+    """SSIM from which a match counted as recovered."""
+    recovered: Count
+    """Members with SSIM at or above the threshold: the papers' count, not calibrated."""
+    confirmed: Count
+    """Recovered members that Benjamini-Hochberg also rejects: recovered beyond chance."""
+    confirmed_fraction: Fraction
+    confirmed_interval: tuple[Fraction, Fraction] | None
+    """Clopper-Pearson 95 % interval of the confirmed fraction; None without controls."""
+    expected_false: float | None
+    """Recoveries among the members that chance alone would give: members times the control rate; None without
+    controls."""
+    control_matches: Count
+    """Controls whose best candidate reaches the threshold."""
+    null_confirmed: Count | None
+    """Members confirmed when the untouched starting candidates are matched instead; None when that did not
+    run or there are no controls."""
+    fdr: Fraction
+
+
+class Model(_Part):
+    """The audited network."""
+
+    checkpoint: str
+    sha256: str
+    layers: list[tuple[int, int]]
+    """(outputs, inputs) of every layer, first to last."""
+    activation: str
+    biases: list[bool]
+    parameters: Count
+    input_shape: list[int]
+
+
+class Source(_Part):
+    """Where images came from."""
+
+    source: str
+    sha256: str
+    """Of the images as they were compared: uint8 or float pixels in reading order."""
+    count: Count
+
+
+class Data(_Part):
+    """Members and controls."""
+
+    members: Source
+    controls: Source | None
+
+
+class Rank(_Part):
+    """How many directions of the first layer stand out of what an initialisation leaves."""
+
+    singular_values: list[float]
+    """Of the target's first-layer block, largest first."""
+    edge: float
+    """Singular values above it are kept."""
+    kept: Count
+    """The attacker's own estimate of how many independent samples the layer holds."""
+
+
+class Diagnostics(_Part):
+    """What was measured besides the attacks."""
+
+    stationarity: dict[str, float] | None = None
+    rank: Rank | None = None
+    identifiability: dict[str, float] | None = None
+
+
+class AttackReport(_Part):
+    """One attack of the battery: what happened, or why nothing did."""
+
+    id: str
+    title: str
+    source: str
+    status: AttackStatus
+    reason: str
+    """Why it was skipped, failed or stopped; notes on how far its theory applies."""
+    seconds: float = 0.0
+    restarts: Count = 0
+    steps: Count = 0
+    candidates: Count = 0
+    relative_loss: Annotated[float | None, BeforeValidator(_finite)] = None
+    """Squared residual over squared target norm of the best restart; None also when it diverged."""
+    recovered: Count = 0
+    confirmed: Count = 0
+    history: Annotated[list[tuple[int, float]], BeforeValidator(_finite_points)] = []
+    """(step, relative loss) of the best restart, thinned for plotting; points that diverged are left out."""
+    splitting: dict[str, float] | None = None
+
+
+class Sample(_Part):
+    """One member and its best match."""
+
+    id: str
+    label: int | None
+    ssim: float
+    ncc: float
+    margin: float
+    """Identification margin: how much closer a candidate is to this image than to every other one."""
+    p_value: Fraction | None
+    recovered: bool
+    confirmed: bool
+    attack: str | None
+    candidate: int | None
+    """Row in candidates.safetensors of that attack."""
+    exposure: float | None = None
+    ceiling: float | None = None
+
+
+class Control(_Part):
+    """One control and its best match: what chance gives."""
+
+    id: str
+    ssim: float
+    ncc: float
+    margin: float
+
+
+class PolicyReport(_Part):
+    """The policy that was applied."""
+
+    name: str
+    description: str = ""
+    limits: list[LimitResult]
+    require: Requirements = Requirements()
+
+
+class Provenance(_Part):
+    """How to repeat the audit."""
+
+    command: str
+    seed: int
+    device: str
+    torch: str
+    python: str
+    platform: str
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    budget_seconds: float
+    complete: bool
+    """False when the audit broke off and this reports what was finished."""
+    redacted: bool = False
+    notes: list[str] = []
+    """Assumptions the audit made for the user, e.g. an activation that was not stated."""
+    similarity: str = ""
+    """The similarity convention, in words."""
+
+
+class Report(_Part):
+    """One audit, whole. Serialised with `model_dump_json`; read back with `model_validate_json`."""
+
+    schema_version: Literal[1] = 1
+    tool: Tool
+    verdict: Verdict
+    reasons: list[str]
+    summary: Summary
+    model: Model
+    data: Data
+    diagnostics: Diagnostics
+    attacks: list[AttackReport]
+    samples: list[Sample]
+    controls: list[Control]
+    policy: PolicyReport
+    findings: list[Finding]
+    provenance: Provenance

@@ -1,0 +1,156 @@
+"""Plots as inline SVG: text stays text, and colours are CSS variables, so that light and dark pages work.
+
+Matplotlib draws; afterwards its stand-in colours become `var(--..)` and `currentColor`, and ids, fonts and
+metadata that would differ between versions or collide within one page are dropped.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from audit.report.model import AttackReport, Rank
+
+_INK, _MEMBER, _CONTROL, _FAINT = "#010203", "#010204", "#010205", "#010206"
+_COLOURS = {
+    _INK: "currentColor",
+    _MEMBER: "var(--member)",
+    _CONTROL: "var(--control)",
+    _FAINT: "var(--faint)",
+}
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "xtick.color": _FAINT,
+    "ytick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9.0,
+}
+_SIZE = (5.2, 2.7)
+_DASHES = ("-", "--", ":", "-.")
+
+
+def similarity_histogram(
+    members: Sequence[float], controls: Sequence[float], label: str, threshold: float | None = None
+) -> str:
+    """Shares of members (up) and of controls (down) over similarity.
+
+    Parameters
+    ----------
+    members, controls:
+        Best similarity of each; controls may be empty, members may not.
+    label:
+        Of the horizontal axis.
+    threshold:
+        Drawn as a line when given.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        known = [*members, *controls, *([] if threshold is None else [threshold])]
+        edges = np.linspace(min(known), max(known) + 1e-6, 31)
+        for values, name, colour, sign in (
+            (members, "members", _MEMBER, 1),
+            (controls, "controls", _CONTROL, -1),
+        ):
+            if values:
+                share = np.histogram(values, edges)[0] / len(values)
+                axes.stairs(sign * share, edges, fill=True, color=colour)
+                axes.text(
+                    0.99, 0.5 + 0.48 * sign, f"{name} ({len(values)})", color=colour, fontweight="bold",
+                    ha="right", va="top" if sign > 0 else "bottom", transform=axes.transAxes,
+                )  # fmt: skip
+        reach = 1.2 * max(map(abs, axes.get_ylim()))
+        axes.set_ylim(-reach if controls else 0.0, reach)
+        axes.axhline(0.0, color=_INK, linewidth=0.8)
+        if threshold is not None:
+            axes.axvline(threshold, color=_INK, linewidth=1.0, linestyle="--")
+            axes.annotate(
+                f"threshold {threshold:g}", (threshold, 1.0), xycoords=("data", "axes fraction"),
+                xytext=(4, 0), textcoords="offset points", va="top",
+            )  # fmt: skip
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(100 * value):.3g} %"))
+        axes.set_xlabel(label)
+        return _svg(figure, f"Histogram of {label}, members against controls")
+
+
+def loss_curves(attacks: Sequence[AttackReport]) -> str:
+    """Relative loss over steps, one line for each attack that has a history; empty when none has."""
+    drawn = [attack for attack in attacks if any(loss > 0.0 for _, loss in attack.history)]
+    if not drawn:
+        return ""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        for index, attack in enumerate(drawn):
+            steps, losses = zip(*[point for point in attack.history if point[1] > 0.0], strict=True)
+            colour = (_MEMBER, _CONTROL)[index // len(_DASHES) % 2]
+            axes.plot(steps, losses, color=colour, linestyle=_DASHES[index % len(_DASHES)], label=attack.id)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("step")
+        axes.set_ylabel("relative loss")
+        for text in axes.legend(frameon=False, loc="upper right").get_texts():
+            text.set_parse_math(False)
+        return _svg(figure, "Relative loss over steps")
+
+
+def spectrum(rank: Rank) -> str:
+    """First-layer singular values with the edge above which they are kept; the far tail is left out."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        values = rank.singular_values[: max(4 * rank.kept, 60)]
+        place = np.arange(1, len(values) + 1)
+        for part, colour in (
+            (slice(None, rank.kept), _MEMBER),
+            (slice(rank.kept, None), _FAINT),
+        ):
+            axes.plot(place[part], values[part], color=colour, marker=".", markersize=5, linestyle="none")
+        axes.axhline(rank.edge, color=_INK, linewidth=1.0, linestyle="--")
+        axes.annotate(
+            f"edge {rank.edge:.3g}", (1.0, rank.edge), xycoords=("axes fraction", "data"),
+            xytext=(0, 3), textcoords="offset points", ha="right", va="bottom",
+        )  # fmt: skip
+        axes.set_ylim(bottom=0.0)
+        axes.set_xlabel("singular value, largest first")
+        return _svg(figure, f"Singular values of the first layer, {rank.kept} above the edge")
+
+
+def _svg(figure: Figure, title: str) -> str:
+    buffer = io.StringIO()
+    unset: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": title}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unset)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font: (?:\w+ )*([\d.]+px) [^;\"]*", r"font-size: \1", text)  # matplotlib up to 3.9
+    text = re.sub(r"font-family: [^;\"]*; ?", "", text)
+    for stand_in, colour in _COLOURS.items():
+        text = text.replace(stand_in, colour)
+    view_box = re.search(r'viewBox="([^"]*)"', text)
+    assert view_box is not None, "matplotlib gives every SVG a viewBox"
+    opening = (
+        f'<svg viewBox="{view_box[1]}" role="img" xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink"><title>{html.escape(title)}</title>'
+    )
+    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()

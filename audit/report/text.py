@@ -1,0 +1,117 @@
+"""Sentences and number formats that the HTML and the Markdown report share."""
+
+from __future__ import annotations
+
+from audit.findings import plural, resolution
+from audit.report.model import Report
+
+VOCABULARY: dict[str, str] = {
+    "member": "an image the network was trained on, or is said to have been.",
+    "control": "an image of the same kind that the network never saw. What controls reach, chance reaches.",
+    "reconstruction": "an image computed from the network's weights alone, without looking at any data.",
+    "SSIM": "structural similarity of two images: 1 for equal images, near 0 for unrelated ones.",
+    "NCC": "normalised cross-correlation: 1 for images that are equal up to brightness and contrast, near 0 "
+    "for unrelated ones.",
+    "recovered": "a member whose reconstruction reaches the SSIM threshold. The count that papers quote; "
+    "chance contributes to it.",
+    "margin": "how much closer a reconstruction is to this image than to every other image.",
+    "p-value": "how often a control does at least as well as this member. Small means: not by chance.",
+    "confirmed": "recovered, and with p-values so small that at most the stated share (the false discovery "
+    "rate) of all confirmed members is expected to be chance. Policies count these.",
+    "null attack": "the same comparison with random starting images, which know nothing. It must confirm "
+    "nothing, or else the measure is at fault.",
+    "inconclusive": "the audit cannot tell. It is not a pass.",
+}
+"""Every word a reviewer needs, explained in a line."""
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number with a fixed count of decimals; a dash for None."""
+    return "—" if value is None else f"{value:.{digits}f}"
+
+
+def significant(value: float | None, digits: int = 2) -> str:
+    """Write a p-value or a loss with so many significant digits; a dash for None."""
+    return "—" if value is None else f"{value:.{digits}g}"
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as a percentage with one decimal."""
+    return f"{100 * fraction:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as `4.2 s`, `58 s`, `2 min 5 s` or `1 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    large, small, rest = (60, 1, "s") if whole < 3600 else (3600, 60, "min")
+    name = "min" if large == 60 else "h"
+    tail = f" {whole % large // small} {rest}" if whole % large // small else ""
+    return f"{whole // large} {name}{tail}"
+
+
+def interval(report: Report) -> str:
+    """Write the 95 % interval of the confirmed fraction, or say that there is none."""
+    bounds = report.summary.confirmed_interval
+    if bounds is None:
+        return "no interval without controls"
+    return f"95 % interval {percent(bounds[0])} to {percent(bounds[1])}"
+
+
+def chance(report: Report) -> str:
+    """Say in one sentence what chance alone would recover."""
+    summary = report.summary
+    if summary.expected_false is None:
+        return "Without controls, what chance alone would give is unknown."
+    verb = "does" if summary.control_matches == 1 else "do"
+    return (
+        f"Chance alone would take about {summary.expected_false:.1f} of {summary.members} members to SSIM >= "
+        f"{summary.threshold:g}: {summary.control_matches} of {plural(summary.controls, 'control')} {verb}, "
+        f"which the network never saw."
+    )
+
+
+def unsaid(report: Report) -> list[str]:
+    """Say what this audit cannot say, in sentences."""
+    return [
+        _other_attacks(report),
+        f"Somebody with more time, faster machines or more knowledge (the initial weights, gradients seen in "
+        f"training, similar public images) may recover more. This audit had a budget of "
+        f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}.",
+        f"Nothing but the {plural(report.summary.members, 'image')} in {report.data.members.source} was "
+        f"looked for. Training data that was not given was not audited.",
+        "A match is an image that SSIM finds alike. A network can give away less than an image, such as who "
+        "is in it, or that it was used for training at all: that was not measured.",
+        _precision(report),
+    ]
+
+
+def _other_attacks(report: Report) -> str:
+    absent = [attack.id for attack in report.attacks if attack.status != "ran"]
+    ran = ", ".join(attack.id for attack in report.attacks if attack.status == "ran") or "none"
+    rest = f" These did not: {', '.join(absent)}." if absent else ""
+    return f"Attacks that ran: {ran}.{rest} Nothing is known about attacks outside this list."
+
+
+def _precision(report: Report) -> str:
+    summary = report.summary
+    if summary.confirmed_interval is None:
+        return "Without controls nothing can be confirmed, so the count says little in either direction."
+    least = resolution(summary.members, summary.controls, summary.fdr)
+    blind = ""
+    if 1 < least <= summary.members:
+        blind = (
+            f" With {plural(summary.controls, 'control')}, up to {plural(least - 1, 'leaking member')} could "
+            f"have gone unconfirmed."
+        )
+    if summary.confirmed == summary.members:
+        return "Every member was confirmed; how much better the reconstructions could become is not known."
+    bound = (
+        f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
+        f"would confirm up to {percent(summary.confirmed_interval[1])} of such images (upper end of the 95 % "
+        f"interval)."
+    )
+    return bound + blind

@@ -1,0 +1,178 @@
+"""A small fixed report that tests of the report, and of what reads it, share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audit.findings import AttackFact, Facts, ahead_of_controls, findings
+from audit.policy import judge, load_policy
+from audit.report.evidence import Evidence, gallery
+from audit.report.model import (
+    AttackReport,
+    Control,
+    Data,
+    Diagnostics,
+    Model,
+    PolicyReport,
+    Provenance,
+    Rank,
+    Report,
+    Sample,
+    Source,
+    Summary,
+    Tool,
+)
+
+BATTERY = ("kkt-margin", "weight-delta")
+MEMBERS = 6
+
+
+def make_report(
+    *,
+    confirmed: int = 3,
+    controls: int = 60,
+    policy: str = "release",
+    complete: bool = True,
+    redacted: bool = False,
+    checkpoint: str = "badge_access.safetensors",
+    prefix: str = "face-",
+) -> Report:
+    """A report on six members of which `confirmed` are confirmed and one more is recovered."""
+    calibrated = controls > 0
+    confirmed = confirmed if calibrated else 0
+    samples = [_sample(index, confirmed, controls, prefix) for index in range(MEMBERS)]
+    attacks = [
+        AttackReport(
+            id="kkt-margin",
+            title="Stationarity of the margin",
+            source="Haim et al. 2022, arXiv 2206.07758",
+            status="ran",
+            reason="",
+            seconds=57.4,
+            restarts=8,
+            steps=2000,
+            candidates=96,
+            relative_loss=0.00312,
+            recovered=sum(sample.recovered for sample in samples),
+            confirmed=confirmed,
+            history=[(0, 0.98), (500, 0.2), (1000, 0.04), (2000, 0.00312)],
+        ),
+        AttackReport(
+            id="weight-delta",
+            title="Change of the weights",
+            source="Loo et al. 2024, arXiv 2302.01428",
+            status="skipped",
+            reason="needs the initial weights: give --initial",
+        ),
+    ]
+    rules = load_policy(policy, BATTERY)
+    facts = Facts(
+        members=MEMBERS,
+        controls=controls,
+        threshold=0.4,
+        fdr=0.05,
+        recovered=sum(sample.recovered for sample in samples),
+        confirmed=confirmed,
+        unresolved=len(ahead_of_controls(samples, controls)),
+        null_confirmed=0 if calibrated else None,
+        attacks={attack.id: AttackFact(attack.status, attack.reason) for attack in attacks},
+        complete=complete,
+    )
+    judgement = judge(rules, facts)
+    matches = [
+        Control(id=f"control-{i}", ssim=0.1 + 0.006 * i, ncc=0.2, margin=-0.3) for i in range(controls)
+    ]
+    reached = sum(control.ssim >= 0.4 for control in matches)
+    return Report(
+        tool=Tool(name="model-audit", version="0.1.0"),
+        verdict=judgement.verdict,
+        reasons=list(judgement.reasons),
+        summary=Summary(
+            members=MEMBERS,
+            controls=controls,
+            threshold=0.4,
+            recovered=facts.recovered,
+            confirmed=confirmed,
+            confirmed_fraction=confirmed / MEMBERS,
+            confirmed_interval=(0.118, 0.882) if calibrated else None,
+            expected_false=MEMBERS * reached / controls if calibrated else None,
+            control_matches=reached,
+            null_confirmed=facts.null_confirmed,
+            fdr=0.05,
+        ),
+        model=Model(
+            checkpoint=checkpoint,
+            sha256="ab" * 32,
+            layers=[(1000, 625), (1, 1000)],
+            activation="relu",
+            biases=[True, False],
+            parameters=627000,
+            input_shape=[1, 25, 25],
+        ),
+        data=Data(
+            members=Source(source="members.npz", sha256="cd" * 32, count=MEMBERS),
+            controls=Source(source="controls.npz", sha256="ef" * 32, count=controls) if calibrated else None,
+        ),
+        diagnostics=Diagnostics(
+            rank=Rank(singular_values=[9.0, 7.5, 6.0, 5.5, 1.0, 0.9, 0.8], edge=1.8, kept=4)
+        ),
+        attacks=attacks,
+        samples=samples,
+        controls=matches,
+        policy=PolicyReport(
+            name=rules.name,
+            description=rules.description,
+            limits=list(judgement.limits),
+            require=rules.require,
+        ),
+        findings=findings(facts, samples, rules.require),
+        provenance=Provenance(
+            command=f"model-audit scan {checkpoint} --data members.npz --controls controls.npz",
+            seed=0,
+            device="cpu",
+            torch="2.13.0",
+            python="3.11.7",
+            platform="Linux x86_64",
+            started="2026-01-02T03:04:05Z",
+            seconds=61.8,
+            budget_seconds=60.0,
+            complete=complete,
+            redacted=redacted,
+            notes=["No activation was stated: ReLU was assumed."],
+            similarity="SSIM of scikit-image, data_range = 1",
+        ),
+    )
+
+
+def make_evidence(report: Report) -> list[Evidence]:
+    """Tiny pictures for the gallery of a report."""
+    ramp = np.linspace(0.0, 1.0, 16).reshape(4, 4, 1)
+    return [
+        Evidence(
+            sample=index,
+            reconstruction=ramp,
+            member=ramp[::-1],
+            control=ramp.transpose(1, 0, 2) if report.summary.controls else None,
+            control_id="control-7" if report.summary.controls else None,
+        )
+        for index in gallery(report.samples)
+    ]
+
+
+def _sample(index: int, confirmed: int, controls: int, prefix: str) -> Sample:
+    is_confirmed = index < confirmed
+    recovered = index <= confirmed
+    matched = index < MEMBERS - 1
+    p_value = (1 if is_confirmed else 7 + index) / (1 + controls) if controls else None
+    return Sample(
+        id=f"{prefix}{index}",
+        label=index % 2,
+        ssim=(0.92 if is_confirmed else 0.45 if recovered else 0.2) - 0.01 * index if matched else 0.0,
+        ncc=0.95 - 0.1 * index if matched else 0.0,
+        margin=0.4 - 0.1 * index,
+        p_value=p_value,
+        recovered=recovered,
+        confirmed=is_confirmed,
+        attack="kkt-margin" if matched else None,
+        candidate=10 + index if matched else None,
+    )

@@ -1,0 +1,20 @@
+import pytest
+
+from audit.report.formats import FORMATS
+from tests.report.factory import make_evidence, make_report
+
+
+def test_the_formats_of_the_interface() -> None:
+    assert {name: format.filename for name, format in FORMATS.items()} == {
+        "html": "report.html",
+        "markdown": "report.md",
+        "json": "report.json",
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_writes_the_verdict(name: str) -> None:
+    report = make_report()
+    text = FORMATS[name].render(report, make_evidence(report))
+    assert report.verdict in text
+    assert text.endswith("\n")

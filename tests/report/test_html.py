@@ -1,0 +1,171 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from audit.report.evidence import Evidence
+from audit.report.html import render
+from audit.report.model import Report
+from tests.report.factory import make_evidence, make_report
+from tests.report.golden import assert_golden, without_pictures
+
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+def page(report: Report) -> str:
+    return render(report, make_evidence(report))
+
+
+def test_golden() -> None:
+    assert_golden("report.html", without_pictures(page(make_report())))
+
+
+def test_golden_redacted() -> None:
+    assert_golden(
+        "redacted.html",
+        without_pictures(page(make_report(confirmed=0, controls=0, complete=False, redacted=True))),
+    )
+
+
+def test_the_same_report_gives_the_same_page() -> None:
+    assert page(make_report()) == page(make_report())
+
+
+class Outline(HTMLParser):
+    """Fails on tags that do not match, and collects what the tests ask about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.alts: list[str | None] = []
+        self.headers: list[str | None] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+        if tag == "img":
+            self.alts.append(named.get("alt"))
+        if tag == "th":
+            self.headers.append(named.get("scope"))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+
+@pytest.mark.parametrize(
+    "report",
+    [make_report(), make_report(controls=0, complete=False), make_report(redacted=True, policy="strict")],
+    ids=["plain", "uncalibrated", "redacted"],
+)
+def test_the_page_is_well_formed_and_accessible(report: Report) -> None:
+    outline = Outline()
+    outline.feed(page(report))
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert all(outline.alts)
+    assert set(outline.headers) == {"col", "row"}
+    assert "script" not in outline.tags
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    text = page(make_report())
+    addresses = set(re.findall(r"\w+://[^\s\"'<)]+", text))
+    assert addresses == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"@import|<link|<script|\son\w+=", text)
+    assert set(re.findall(r"url\((.)", text)) == {"#"}
+
+
+def test_names_are_escaped() -> None:
+    name = "<script>alert('x')</script>\"&"
+    text = page(make_report(checkpoint=name, prefix=name))
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&#34;&amp;" in text
+
+
+def test_the_verdict_is_a_word_with_reasons() -> None:
+    report = make_report()
+    card = page(report).partition('<section class="verdict fail"')[2].partition("</section>")[0]
+    assert "FAIL" in card
+    assert all(reason in card for reason in report.reasons)
+
+
+def test_the_count_stands_beside_chance() -> None:
+    text = page(make_report())
+    assert "<b>3 <span>of 6</span></b>" in text
+    assert "95 % interval 11.8 % to 88.2 %" in text
+    assert "about 1.0" in text
+    assert "10 of 60 images that the network never saw" in text
+
+
+def test_without_controls_nothing_looks_counted() -> None:
+    text = page(make_report(controls=0))
+    assert "<b>?<span> of 6</span></b>" in text
+    assert "nearest control" not in text
+    assert "identification margin" not in text
+
+
+def test_the_gallery_shows_pictures_with_their_numbers() -> None:
+    report = make_report()
+    gallery = page(report).partition('<div class="gallery">')[2].partition("<h2>")[0]
+    assert gallery.count("data:image/png;base64,") == 15
+    assert gallery.count("confirmed</span>") == 5
+    assert gallery.count("not confirmed</span>") == 2
+    assert "SSIM 0.92" in gallery
+    assert "nearest control control-7" in gallery
+
+
+def test_colour_pictures() -> None:
+    report = make_report()
+    red = np.zeros((4, 4, 3))
+    red[..., 0] = 1.0
+    grey = np.full((4, 4, 1), np.nan)
+    evidence = [Evidence(sample=0, reconstruction=red, member=red, control=grey, control_id="c")]
+    assert render(report, evidence).count("data:image/png;base64,") == 3
+
+
+def test_a_redacted_report_shows_no_pixel() -> None:
+    text = page(make_report(redacted=True))
+    assert "data:image" not in text.replace("img-src data:", "")
+    assert text.count('class="silhouette"') == 15
+    assert "Images were withheld" in text
+
+
+def test_an_incomplete_audit_carries_a_banner() -> None:
+    assert "Incomplete audit." in page(make_report(complete=False))
+    assert "Incomplete audit." not in page(make_report())
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    report = make_report()
+    many = [report.samples[0].model_copy(update={"id": f"n{i}"}) for i in range(600)]
+    text = render(report.model_copy(update={"samples": many}))
+    assert "The first 500 of 600; the others are in report.json." in text
+    assert text.count('<tr><th scope="row">n') == 500
+
+
+def test_forty_faces_stay_small() -> None:
+    noise = np.random.default_rng(0).random((25, 25, 1))
+    report = make_report()
+    samples = [report.samples[0].model_copy(update={"id": f"n{i}"}) for i in range(40)]
+    evidence = [Evidence(i, noise, noise, noise, "c") for i in range(40)]
+    text = render(report.model_copy(update={"samples": samples}), evidence)
+    assert text.count("data:image/png") == 3 * 24
+    assert len(text) < 500_000
+
+
+def test_wording() -> None:
+    for report in (make_report(), make_report(confirmed=0, controls=200), make_report(policy="strict")):
+        words = re.sub(r"<style>.*?</style>", "", page(report), flags=re.DOTALL)
+        assert not re.search(r"\b(anonym\w*|complian\w*|safe|safely)\b", words, re.IGNORECASE)

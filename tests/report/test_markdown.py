@@ -1,0 +1,54 @@
+import re
+
+from audit.report.markdown import escape, render
+from tests.report.factory import make_evidence, make_report
+from tests.report.golden import assert_golden
+
+HOSTILE = "a|b`c*d_e[f](g)<script>\nnext & #1"
+
+
+def test_golden() -> None:
+    assert_golden("report.md", render(make_report()))
+
+
+def test_golden_inconclusive() -> None:
+    assert_golden("inconclusive.md", render(make_report(controls=0, complete=False)))
+
+
+def test_pictures_are_never_part_of_it() -> None:
+    report = make_report()
+    assert render(report, make_evidence(report)) == render(report)
+
+
+def test_names_stand_for_themselves_in_tables() -> None:
+    page = render(make_report(checkpoint=HOSTILE, prefix=HOSTILE))
+    outside = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    assert "<script>" not in outside
+    assert r"a\|b\`c\*d\_e\[f\](g)&lt;script&gt; next &amp; \#10" in outside
+    widths = {
+        len(re.findall(r"(?<!\\)\|", line))
+        for line in outside.partition("## Best matches")[2].partition("## What")[0].splitlines()
+        if line.startswith("|")
+    }
+    assert widths == {6}
+
+
+def test_a_command_cannot_end_its_code_block() -> None:
+    page = render(make_report(checkpoint="x\n```\n# injected"))
+    assert "````\nmodel-audit scan x\n```\n# injected" in page
+
+
+def test_numbers_pass_through_unescaped() -> None:
+    assert escape(3) == 3
+
+
+def test_an_incomplete_audit_says_so_first() -> None:
+    page = render(make_report(complete=False))
+    assert page.index("**Incomplete.**") < page.index("confirmed")
+    assert "Incomplete" not in render(make_report())
+
+
+def test_wording() -> None:
+    for report in (make_report(), make_report(confirmed=0, controls=200), make_report(controls=0)):
+        assert not re.search(r"\b(anonym\w*|complian\w*|safe|safely)\b", render(report), re.IGNORECASE)
+    assert "evidence of resistance to the attacks run" in render(make_report(confirmed=0, controls=200))

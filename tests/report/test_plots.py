@@ -1,0 +1,88 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from audit.report import plots
+from audit.report.model import AttackReport, Rank
+from tests.report.factory import make_report
+
+
+def texts(svg: str) -> list[str]:
+    return [
+        "".join(node.itertext()).strip()
+        for node in ElementTree.fromstring(svg).iter()
+        if node.tag.endswith("text")
+    ]
+
+
+def histogram(threshold: float | None = 0.4) -> str:
+    return plots.similarity_histogram([0.5, 0.6, 0.9], [0.2, 0.3], "SSIM & <more>", threshold)
+
+
+def test_histogram_names_both_groups_and_the_threshold() -> None:
+    assert {"members (3)", "controls (2)", "threshold 0.4", "SSIM & <more>"} <= set(texts(histogram()))
+    assert not any("threshold" in text for text in texts(histogram(threshold=None)))
+
+
+def test_histogram_without_controls() -> None:
+    shown = texts(plots.similarity_histogram([0.5], [], "SSIM"))
+    assert "members (1)" in shown
+    assert not any("controls" in text for text in shown)
+
+
+def test_histogram_of_equal_values() -> None:
+    assert "members (2)" in texts(plots.similarity_histogram([0.0, 0.0], [0.0], "SSIM"))
+
+
+def test_loss_curves_name_the_attacks_that_have_one() -> None:
+    report = make_report()
+    shown = texts(plots.loss_curves(report.attacks))
+    assert "kkt-margin" in shown
+    assert "weight-delta" not in shown
+    assert plots.loss_curves(report.attacks[1:]) == ""
+
+
+def test_an_attack_name_is_not_read_as_mathematics() -> None:
+    attack = AttackReport(
+        id="$x^2$ <b>", title="", source="", status="ran", reason="", history=[(0, 1.0), (9, 0.0), (10, 0.1)]
+    )
+    assert "$x^2$ <b>" in texts(plots.loss_curves([attack]))
+
+
+def test_spectrum_shows_the_edge_and_leaves_out_the_far_tail() -> None:
+    svg = plots.spectrum(Rank(singular_values=[9.0, 8.0, *[0.5] * 600], edge=1.5, kept=2))
+    assert "edge 1.5" in texts(svg)
+    assert svg.count("<use") < 100
+    assert "2 above the edge" in svg
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        histogram(),
+        plots.loss_curves(make_report().attacks),
+        plots.spectrum(Rank(singular_values=[1.0], edge=2.0, kept=0)),
+    ],
+)
+def test_every_plot_fits_into_any_page(svg: str) -> None:
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img"
+    assert root[0].tag.endswith("title")
+    assert root[0].text
+    assert not re.search(r"#01020\d|font-family|<style|<metadata|<g id=", svg)
+    assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg)) <= {
+        "none", "currentColor", "var(--member)", "var(--control)", "var(--faint)",
+    }  # fmt: skip
+
+
+def test_plots_in_one_page_share_no_ids() -> None:
+    one = plots.similarity_histogram([0.5], [0.1], "SSIM")
+    other = plots.similarity_histogram([0.5], [0.1], "margin")
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+def test_plots_do_not_vary_between_runs() -> None:
+    assert histogram() == histogram()

@@ -1,0 +1,52 @@
+import pytest
+
+from audit.report import text
+from tests.report.factory import make_report
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (4.23, "4.2 s"),
+        (9.99, "10.0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (125, "2 min 5 s"),
+        (3599.8, "1 h"),
+        (4230, "1 h 10 min"),
+    ],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert text.duration(seconds) == words
+
+
+def test_numbers() -> None:
+    assert text.number(0.126) == "0.13"
+    assert text.significant(1 / 61) == "0.016"
+    assert text.significant(0.0) == "0"
+    assert text.number(None) == text.significant(None) == "—"
+    assert text.percent(0.925) == "92.5 %"
+
+
+def test_chance_is_unknown_without_controls() -> None:
+    assert text.chance(make_report()).startswith(
+        "Chance alone would take about 1.0 of 6 members to SSIM >= 0.4"
+    )
+    assert "unknown" in text.chance(make_report(controls=0))
+    assert text.interval(make_report(controls=0)) == "no interval without controls"
+
+
+def test_what_cannot_be_said_names_what_was_not_tried() -> None:
+    said = text.unsaid(make_report(confirmed=0))
+    assert "These did not: weight-delta." in said[0]
+    assert "budget of 1 min and took 1 min 2 s" in said[1]
+    assert "6 images in members.npz" in said[2]
+    assert "0 confirmed of 6 does not mean that no more leak" in said[-1]
+    assert "up to 88.2 %" in said[-1]
+    assert "up to 1 leaking member could have gone unconfirmed" in said[-1]
+
+
+def test_the_precision_of_the_count() -> None:
+    assert "nothing can be confirmed" in text.unsaid(make_report(controls=0))[-1]
+    assert "unconfirmed" not in text.unsaid(make_report(controls=200))[-1]
+    assert text.unsaid(make_report(confirmed=6))[-1].startswith("Every member was confirmed")

@@ -1,0 +1,161 @@
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+from audit.findings import (
+    RULES,
+    AttackFact,
+    Facts,
+    Kind,
+    Requirements,
+    ahead_of_controls,
+    doubts,
+    findings,
+    resolution,
+)
+from audit.policy import Policy
+
+CLEAN = Facts(
+    members=40,
+    controls=1000,
+    threshold=0.4,
+    fdr=0.05,
+    recovered=0,
+    confirmed=0,
+    unresolved=0,
+    null_confirmed=0,
+    attacks={"kkt-margin": AttackFact("ran", "")},
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    id: str
+    ssim: float = 0.9
+    p_value: float | None = 0.001
+    recovered: bool = True
+    confirmed: bool = True
+
+
+def test_a_clean_audit_has_no_findings() -> None:
+    assert findings(CLEAN, [Match("a", recovered=False, confirmed=False)], Requirements()) == []
+
+
+def test_every_confirmed_member_is_a_finding_of_its_own() -> None:
+    found = findings(CLEAN, [Match("a"), Match("b", confirmed=False), Match("c")], Requirements())
+    assert [finding.id for finding in found] == [
+        "confirmed-reconstruction/a",
+        "confirmed-reconstruction/c",
+        "recovered-not-confirmed",
+    ]
+    assert [finding.samples for finding in found] == [["a"], ["c"], ["b"]]
+    assert "SSIM 0.90, p-value 0.001" in found[0].detail
+
+
+def test_ids_do_not_depend_on_what_varies_between_runs() -> None:
+    one = findings(CLEAN, [Match("a", ssim=0.91)], Requirements())
+    other = findings(replace(CLEAN, recovered=1), [Match("a", ssim=0.52, p_value=0.004)], Requirements())
+    assert [finding.id for finding in one] == [finding.id for finding in other]
+    assert one[0].detail != other[0].detail
+
+
+def test_severity_and_confidence_are_separate() -> None:
+    (sure,) = findings(CLEAN, [Match("a")], Requirements())
+    unsure = findings(replace(CLEAN, null_confirmed=1), [Match("a")], Requirements())[0]
+    assert (sure.severity, sure.confidence) == ("high", "high")
+    assert (unsure.severity, unsure.confidence) == ("high", "low")
+
+
+ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids", "words"),
+    [
+        ({"complete": False}, ["incomplete-audit"], "broke off"),
+        ({"controls": 0, "null_confirmed": None}, ["uncalibrated-audit"], "not calibrated"),
+        ({"controls": 49}, ["too-few-controls"], "requires 50 controls, and there were 49"),
+        ({"controls": 1}, ["too-few-controls", "cannot-confirm"], "there was 1."),
+        ({"null_confirmed": 2}, ["null-attack-confirmed"], "confirmed 2 training samples"),
+        ({"null_confirmed": None}, ["null-attack-missing"], "did not run"),
+        ({"positive_control": False}, ["positive-control-failed"], "could not recover"),
+        ({"positive_control": None}, ["positive-control-missing"], "none was run"),
+        ({"attacks": {}}, ["no-attack-ran", "required-attack-missing/kkt-margin"], "nothing was tested"),
+        (
+            {"attacks": {"other": AttackFact("ran", "")}},
+            ["required-attack-missing/kkt-margin"],
+            "which was not part of this audit.",
+        ),
+        (
+            {"attacks": {"other": AttackFact("ran", ""), "kkt-margin": AttackFact("skipped", "tanh.")}},
+            ["required-attack-missing/kkt-margin"],
+            "the attack kkt-margin, which was skipped: tanh.",
+        ),
+        (
+            {"attacks": {"kkt-margin": AttackFact("ran", ""), "other": AttackFact("failed", "no memory")}},
+            ["attack-failed/other"],
+            "other failed: no memory.",
+        ),
+        (
+            {"controls": 60, "recovered": 6, "unresolved": 6},
+            ["unresolved-recoveries"],
+            "6 recovered training samples beat every control",
+        ),
+    ],
+)
+def test_doubts(changes: dict[str, object], ids: list[str], words: str) -> None:
+    found = doubts(replace(CLEAN, **{"positive_control": True} | changes), ALL)
+    assert [finding.id for finding in found] == ids
+    assert words in found[0].detail
+
+
+def test_nothing_is_doubted_that_was_not_required() -> None:
+    assert doubts(replace(CLEAN, controls=20), Requirements()) == []
+
+
+def test_a_few_members_ahead_of_the_controls_are_no_doubt_when_chance_does_it_often() -> None:
+    few = replace(CLEAN, controls=60, recovered=3, unresolved=3)  # (40/100)(39/99)(38/98) = 0.06
+    assert few.unresolved_chance == pytest.approx(40 * 39 * 38 / (100 * 99 * 98))
+    assert doubts(few, Requirements()) == []
+    assert [finding.kind for finding in doubts(replace(few, unresolved=4), Requirements())] == [
+        "unresolved-recoveries"
+    ]
+
+
+@pytest.mark.parametrize(("members", "controls"), [(40, 60), (40, 19), (100, 399), (7, 1000), (1, 19)])
+def test_resolution_is_where_benjamini_hochberg_begins_to_reject(members: int, controls: int) -> None:
+    def rejections(leaks: int) -> int:
+        p_values = np.ones(members)
+        p_values[:leaks] = 1 / (1 + controls)
+        return int((false_discovery_control(p_values) <= 0.05 + 1e-12).sum())
+
+    least = resolution(members, controls, 0.05)
+    assert rejections(least) == least
+    assert least == 1 or rejections(least - 1) == 0
+
+
+def test_too_few_controls_confirm_nothing() -> None:
+    assert resolution(40, 18, 0.05) > 40
+    assert resolution(40, 0, 0.05) > 40
+
+
+def test_ahead_of_controls_means_recovered_with_the_smallest_p_value() -> None:
+    samples = [
+        Match("ahead", p_value=1 / 61, confirmed=False),
+        Match("second", p_value=2 / 61, confirmed=False),
+        Match("confirmed", p_value=1 / 61),
+        Match("unlike", p_value=1 / 61, recovered=False, confirmed=False),
+    ]
+    assert ahead_of_controls(samples, 60) == ["ahead"]
+    assert ahead_of_controls([Match("a", p_value=None, confirmed=False)], 0) == []
+
+
+def test_requirements_are_part_of_a_policy() -> None:
+    assert Policy.model_fields["require"].annotation is Requirements
+
+
+def test_every_kind_has_a_rule() -> None:
+    assert set(RULES) == set(get_args(Kind))
