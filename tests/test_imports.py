@@ -21,10 +21,11 @@ STREET = (
     "architecture",
     "network",
     "candidates",
-    "reduction",
     "objective",
+    "reduction",
     "attacks",
     "solve",
+    "battery",
     "dataset",
     "similarity",
     "matching",
@@ -34,6 +35,9 @@ STREET = (
     "findings",
     "policy",
     "report",
+    "request",
+    "assembly",
+    "run_folder",
     "progress",
     "pipeline",
     "demo",
@@ -44,7 +48,7 @@ STREET = (
 STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
-SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "demo"}
+SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
 ALSO_ALLOWED = {"policy": {"files"}}
 
 EFFECTS = {

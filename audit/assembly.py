@@ -1,0 +1,244 @@
+"""Outcomes and truth meet: match, calibrate, judge, and put all of it into a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+import audit
+from audit.battery import AttackResult, AttackSkipped, Outcome
+from audit.calibration import Calibration, calibrate
+from audit.dataset import ImageSet
+from audit.findings import AttackFact, Facts, ahead_of_controls, findings
+from audit.policy import judge
+from audit.report.evidence import Evidence, gallery
+from audit.report.model import (
+    AttackReport,
+    Control,
+    Data,
+    Diagnostics,
+    Model,
+    PolicyReport,
+    Provenance,
+    Rank,
+    Report,
+    Sample,
+    Source,
+    Summary,
+    Tool,
+)
+from audit.request import Inputs
+from audit.similarity import nearest, rescale
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """A finished audit."""
+
+    report: Report
+    """All that is said."""
+    evidence: list[Evidence]
+    """The pictures in it."""
+    reconstructions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By attack, (M, h, w, c) pixels, not clipped."""
+
+
+def assemble(
+    inputs: Inputs, outcomes: Sequence[Outcome], threshold: float | None, provenance: Provenance
+) -> Audit:
+    """Match, calibrate, judge and put into a report what the attacks returned.
+
+    Parameters
+    ----------
+    inputs:
+        Members, controls and policy.
+    outcomes:
+        One per attack of the battery.
+    threshold:
+        SSIM; None takes the policy's.
+    provenance:
+        How the audit was made.
+    """
+    policy, fmt, ran = inputs.policy, inputs.format, [o for o in outcomes if isinstance(o, AttackResult)]
+    threshold = policy.match.threshold if threshold is None else threshold
+    members = fmt.to_network(inputs.members.images)
+    controls = members[:0] if inputs.controls is None else fmt.to_network(inputs.controls.images)
+
+    def belief(candidates: Sequence[NDArray[np.float32]]) -> Calibration:
+        stacked = np.concatenate([members[:0], *candidates])
+        return calibrate(stacked, members, controls, fmt, threshold, policy.match.fdr)
+
+    whole = belief([result.reconstructions for result in ran])
+    apart = {r.attack.id: whole if len(ran) == 1 else belief([r.reconstructions]) for r in ran}
+    null_confirmed = belief([r.start for r in ran]).confirmed_count if ran and len(controls) else None
+    samples = _samples(inputs.members, whole, ran)
+    facts = Facts(
+        members=len(inputs.members),
+        controls=len(controls),
+        threshold=threshold,
+        fdr=policy.match.fdr,
+        recovered=whole.recovered_count,
+        confirmed=whole.confirmed_count,
+        unresolved=len(ahead_of_controls(samples, len(controls))),
+        null_confirmed=null_confirmed,
+        attacks={outcome.attack.id: _fact(outcome) for outcome in outcomes},
+        complete=provenance.complete,
+    )
+    judgement = judge(policy, facts)
+    calibrated = len(controls) > 0
+    report = Report(
+        tool=Tool(name="model-audit", version=audit.__version__),
+        verdict=judgement.verdict,
+        reasons=list(judgement.reasons),
+        summary=Summary(
+            members=facts.members,
+            controls=facts.controls,
+            threshold=threshold,
+            recovered=facts.recovered,
+            confirmed=facts.confirmed,
+            confirmed_fraction=facts.confirmed / facts.members,
+            confirmed_interval=whole.confirmed_interval if calibrated else None,
+            expected_false=whole.expected_false,
+            control_matches=whole.control_matches,
+            null_confirmed=null_confirmed,
+            fdr=facts.fdr,
+        ),
+        model=_model(inputs),
+        data=Data(
+            members=_source(inputs.members),
+            controls=None if inputs.controls is None else _source(inputs.controls),
+        ),
+        diagnostics=Diagnostics(rank=_rank(ran[0]) if ran else None),
+        attacks=[_attack_report(outcome, apart) for outcome in outcomes],
+        samples=samples,
+        controls=_controls(inputs.controls, whole),
+        policy=PolicyReport(
+            name=policy.name,
+            description=policy.description,
+            limits=list(judgement.limits),
+            require=policy.require,
+        ),
+        findings=findings(facts, samples, policy.require),
+        provenance=provenance,
+    )
+    pixels = {r.attack.id: fmt.to_pixels(r.reconstructions) for r in ran}
+    return Audit(report, _evidence(report, inputs, pixels, controls), pixels)
+
+
+def _model(inputs: Inputs) -> Model:
+    architecture = inputs.architecture
+    return Model(
+        checkpoint=printable(str(inputs.checkpoint.path)),
+        sha256=inputs.checkpoint.sha256,
+        layers=[(layer.outputs, layer.inputs) for layer in architecture.layers],
+        activation=architecture.activation,
+        biases=list(architecture.biases),
+        parameters=architecture.parameters,
+        input_shape=list(inputs.format.shape),
+    )
+
+
+def _source(images: ImageSet) -> Source:
+    return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
+
+
+def _rank(result: AttackResult) -> Rank:
+    space = result.space
+    values = [float(value) for value in space.singular_values]
+    return Rank(singular_values=values, edge=space.edge, kept=space.rank)
+
+
+def _fact(outcome: Outcome) -> AttackFact:
+    if isinstance(outcome, AttackResult):
+        return AttackFact("ran", outcome.note)
+    return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)
+
+
+def _attack_report(outcome: Outcome, apart: dict[str, Calibration]) -> AttackReport:
+    attack, fact = outcome.attack, _fact(outcome)
+    told = AttackReport(
+        id=attack.id, title=attack.title, source=attack.source, status=fact.status, reason=fact.reason
+    )
+    if not isinstance(outcome, AttackResult):
+        return told
+    solution, belief = outcome.solution, apart[attack.id]
+    return AttackReport(
+        **told.model_dump(include={"id", "title", "source", "status", "reason"}),
+        seconds=round(outcome.seconds, 2),
+        restarts=solution.restarts,
+        steps=solution.steps,
+        candidates=len(outcome.reconstructions),
+        relative_loss=solution.relative_loss,
+        recovered=belief.recovered_count,
+        confirmed=belief.confirmed_count,
+        history=list(solution.history),
+    )
+
+
+def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]) -> list[Sample]:
+    owners = [(r.attack.id, row) for r in ran for row in range(len(r.reconstructions))]
+    matches, margins = belief.matching.members, belief.margins
+    samples = []
+    for i in range(len(members)):
+        candidate = int(matches.candidate[i])
+        attack, row = owners[candidate] if candidate >= 0 else (None, None)
+        samples.append(
+            Sample(
+                id=printable(members.ids[i]),
+                label=None if members.labels is None else int(members.labels[i]),
+                ssim=float(matches.ssim[i]),
+                ncc=float(matches.ncc[i]),
+                margin=float(margins.members[i]),
+                p_value=None if margins.p_values is None else float(margins.p_values[i]),
+                recovered=bool(belief.recovered[i]),
+                confirmed=bool(belief.confirmed[i]),
+                attack=attack,
+                candidate=row,
+            )
+        )
+    return samples
+
+
+def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
+    matches, margins = belief.matching.controls, belief.margins.controls
+    ids = () if controls is None else controls.ids
+    return [
+        Control(
+            id=printable(name),
+            ssim=float(matches.ssim[i]),
+            ncc=float(matches.ncc[i]),
+            margin=float(margins[i]),
+        )
+        for i, name in enumerate(ids)
+    ]
+
+
+def _evidence(
+    report: Report, inputs: Inputs, pixels: dict[str, NDArray[np.float32]], controls: NDArray[np.float32]
+) -> list[Evidence]:
+    items = []
+    for index in gallery(report.samples):
+        sample = report.samples[index]
+        assert sample.attack is not None
+        assert sample.candidate is not None
+        image = pixels[sample.attack][sample.candidate]
+        closest = int(nearest(inputs.format.to_network(image[None]), controls)[0]) if len(controls) else -1
+        found = inputs.controls is not None and closest >= 0
+        items.append(
+            Evidence(
+                sample=index,
+                reconstruction=rescale(image),
+                member=rescale(inputs.members.images[index]),
+                control=rescale(inputs.controls.images[closest]) if inputs.controls and found else None,
+                control_id=report.controls[closest].id if found else None,
+            )
+        )
+    return items
+
+
+def printable(text: str) -> str:
+    """Replace what no UTF-8 file can hold, such as undecodable bytes of a file name."""
+    return text.encode(errors="replace").decode()

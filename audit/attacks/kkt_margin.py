@@ -1,0 +1,58 @@
+"""kkt-margin: the weights as a non-negative sum of margin gradients.
+
+A homogeneous network trained on a logistic-type loss converges in direction to a KKT point of the max-margin
+problem (Lyu and Li 2019):
+
+    theta = sum_i lambda_i grad margin_i(theta),   lambda_i >= 0, and > 0 only for samples on the margin.
+
+The margin is y Phi(x) with y = -1 or 1 for one output (Haim et al. 2022, eq. 5), and
+Phi_y(x) - max_{c != y} Phi_c(x) for several (Buzaglo et al. 2023, eq. 6). Labels of candidates are unknown to
+the attacker: half and half for one output, equal shares for several.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from audit.attacks.base import Attack, Observation
+from audit.objective import Objective
+
+
+def margin(outputs: Tensor, labels: Tensor | None) -> Tensor:
+    """Margin of every candidate, (..., m, 1), from outputs (..., m, c) and class numbers (..., m)."""
+    assert labels is not None
+    labels = labels.expand(outputs.shape[:-1]).unsqueeze(-1)
+    if outputs.shape[-1] == 1:
+        return outputs * (2 * labels - 1)
+    own = outputs.gather(-1, labels)
+    others = outputs.scatter(-1, labels, -torch.inf)
+    return own - others.amax(-1, keepdim=True)
+
+
+class KktMargin(Attack):
+    """Stationarity of the max-margin problem, for classifiers trained to fit their data."""
+
+    id = "kkt-margin"
+    title = "KKT conditions of the maximum margin"
+    source = "Haim et al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827"
+    requires = "weights of a classifier"
+
+    def inapplicable(self, observation: Observation) -> str | None:
+        """Apply to every network: whether it was trained as a classifier does not show in its weights."""
+        return None
+
+    def caveat(self, observation: Observation) -> str | None:
+        """Biases behind the first layer break the homogeneity that the theory needs."""
+        if all(bias is None for bias in observation.network.biases[1:]):
+            return None
+        return "biases after the first layer make the network inhomogeneous: the KKT conditions hold approximately"
+
+    def objective(self, observation: Observation) -> Objective:
+        """Target and anchor are the weights themselves."""
+        network = observation.network
+        return Objective(target=network.tensors, anchors=(network,), head=margin, non_negative=True)
+
+    def classes(self, observation: Observation) -> int:
+        """Two for one output, otherwise one per output."""
+        return max(observation.network.outputs, 2)

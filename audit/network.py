@@ -1,0 +1,128 @@
+"""The audited MLP as a function of its parameters, with a smooth stand-in for its activation.
+
+Plain ReLU has no useful second derivative, and its first one jumps. softplus_beta is a true function, so that
+first and second derivatives agree, and tends to ReLU as beta grows (METHODS section 2). Its sharpness is given
+here as a pure number, `smoothing`: beta times the typical size of the layer's pre-activations. The same
+schedule then means the same thing for every network, however its weights are scaled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audit.architecture import Architecture
+from audit.checkpoint import Checkpoint
+
+
+def _relu(pre: Tensor, beta: float | None) -> Tensor:
+    return functional.relu(pre) if beta is None else functional.softplus(pre, beta=beta)
+
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor, float | None], Tensor]] = {"relu": _relu}
+"""By name: activation of a pre-activation of any shape; beta None is the activation itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An MLP. Every tensor may carry leading batch dimensions, one network per restart."""
+
+    weights: tuple[Tensor, ...]
+    """(..., outputs, inputs) of every layer, first to last."""
+    biases: tuple[Tensor | None, ...]
+    """(..., outputs) of every layer, or None."""
+    activation: str
+    """Name in ACTIVATIONS."""
+    units: tuple[float, ...]
+    """Typical size of the pre-activations of every hidden layer; smoothing is counted in it."""
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs."""
+        return self.weights[0].shape[-1]
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs."""
+        return self.weights[-1].shape[-2]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All parameters, layer by layer: weight, then bias if there is one."""
+        pairs = zip(self.weights, self.biases, strict=True)
+        return tuple(tensor for pair in pairs for tensor in pair if tensor is not None)
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Network:
+        """Replace the parameters by others of the same layout, in the order of `tensors`."""
+        rest = iter(tensors)
+        weights, biases = [], []
+        for bias in self.biases:
+            weights.append(next(rest))
+            biases.append(None if bias is None else next(rest))
+        return replace(self, weights=tuple(weights), biases=tuple(biases))
+
+    def forward(self, inputs: Tensor, smoothing: float | None = None) -> Tensor:
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        inputs:
+            (..., m, d) in network units.
+        smoothing:
+            Sharpness of the smooth stand-in; None for the activation itself.
+
+        Returns
+        -------
+        Tensor
+            (..., m, c).
+        """
+        return self._walk(inputs, smoothing)[-1]
+
+    def calibrated(self, inputs: Tensor) -> Network:
+        """Set `units` to the root mean square of the pre-activations that `inputs` (m, d) cause."""
+        with torch.no_grad():
+            hidden = self._walk(inputs, None)[:-1]
+        return replace(self, units=tuple(_rms(pre) or 1.0 for pre in hidden))
+
+    def _walk(self, inputs: Tensor, smoothing: float | None) -> list[Tensor]:
+        """Pre-activations of every layer; those of the last are the outputs."""
+        activation = ACTIVATIONS[self.activation]
+        found: list[Tensor] = []
+        current = inputs
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if index:
+                beta = None if smoothing is None else smoothing / self.units[index - 1]
+                current = activation(found[-1], beta)
+            product = current @ weight.mT
+            found.append(product if bias is None else product + bias.unsqueeze(-2))
+        return found
+
+
+def network(
+    checkpoint: Checkpoint,
+    architecture: Architecture,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Network:
+    """Build the network that `architecture` found in `checkpoint`."""
+
+    def parameter(name: str) -> Tensor:
+        return checkpoint.tensors[name].to(device=device, dtype=dtype).contiguous()
+
+    layers = architecture.layers
+    return Network(
+        weights=tuple(parameter(layer.weight) for layer in layers),
+        biases=tuple(None if layer.bias is None else parameter(layer.bias) for layer in layers),
+        activation=architecture.activation,
+        units=tuple(1.0 for _ in pairwise(layers)),
+    )
+
+
+def _rms(values: Tensor) -> float:
+    return math.sqrt(float(values.square().mean()))

@@ -1,0 +1,79 @@
+"""The one equation that every optimisation-based attack solves (METHODS section 1).
+
+    minimise over candidates {(x_j, lambda_j)}   || tau - sum_j sum_a lambda_ja grad_theta h(theta_a; x_j) ||^2
+
+An attack chooses the target tau, the anchors theta_a at which gradients are taken, and the head h. The rest of
+the project needs `residual` only; gradients come from automatic differentiation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audit.candidates import Candidates
+from audit.network import Network
+
+Head = Callable[[Tensor, Tensor | None], Tensor]
+"""(outputs (..., m, c), labels (..., m) or None) -> scalars (..., m, k) whose gradients are summed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """tau - sum_j sum_a lambda_ja grad h(theta_a; x_j), and what is needed to evaluate it."""
+
+    target: tuple[Tensor, ...]
+    """tau, one tensor per parameter tensor of the network, in the order of `Network.tensors`."""
+    anchors: tuple[Network, ...]
+    """Networks at whose parameters gradients are taken; they share one layout."""
+    head: Head
+    """What is differentiated."""
+    non_negative: bool
+    """Whether lambda must not be negative."""
+
+    @property
+    def size(self) -> int:
+        """p, the number of parameters."""
+        return sum(tensor.numel() for tensor in self.target)
+
+    @property
+    def target_norm(self) -> float:
+        """||tau||."""
+        return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in self.target))
+
+    def residual(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
+        """Tau minus the sum over candidates.
+
+        Parameters
+        ----------
+        candidates:
+            inputs (..., m, r); weights (..., m, a * k) for a anchors and k head outputs; labels (..., m).
+        smoothing:
+            Sharpness of the smooth activation; None for the activation itself.
+
+        Returns
+        -------
+        Tensor
+            (..., p), differentiable in inputs and weights.
+        """
+        batch = candidates.inputs.shape[:-2]
+        shares = candidates.weights.chunk(len(self.anchors), dim=-1)
+        differentiable = torch.is_grad_enabled()
+        rest = self.target
+        for anchor, weights in zip(self.anchors, shares, strict=True):
+            with torch.enable_grad():
+                # Leaves of their own per restart, so that the sum over candidates is taken within each.
+                leaves = [t.expand(*batch, *t.shape).clone().requires_grad_() for t in anchor.tensors]
+                outputs = anchor.with_tensors(leaves).forward(candidates.inputs, smoothing)
+                total = (weights * self.head(outputs, candidates.labels)).sum()
+            gradients = torch.autograd.grad(total, leaves, create_graph=differentiable)
+            rest = tuple(map(torch.sub, rest, gradients))
+        return torch.cat([tensor.reshape(*batch, -1) for tensor in rest], dim=-1)
+
+    def relative_loss(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
+        """Squared residual over squared target norm, (...): 1 with no candidates, 0 when solved."""
+        return self.residual(candidates, smoothing).square().sum(-1) / self.target_norm**2

@@ -1,0 +1,103 @@
+"""The only place where the stages meet: Request -> Audit. Usable as a library; the command line is a thin shell.
+
+audit = run(Request(checkpoint=Path("model.safetensors"), data="train.npz", controls="test.npz"))
+audit.report.verdict
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import torch
+
+from audit.architecture import Architecture
+from audit.assembly import Audit, assemble, printable
+from audit.attacks import BATTERY, Attack, Observation
+from audit.battery import reconstruct
+from audit.checkpoint import Checkpoint
+from audit.inputs import InputFormat
+from audit.network import network
+from audit.progress import Listener, Silent
+from audit.report.model import Provenance
+from audit.request import Inputs, Request, check
+from audit.similarity import CONVENTION
+from audit.solve.budget import Budget
+
+_KEPT_BACK = (0.2, 30.0)
+"""Share of the budget, and seconds at most, kept for matching and the report."""
+
+
+def observe(
+    checkpoint: Checkpoint, architecture: Architecture, fmt: InputFormat, device: str = "cpu"
+) -> Observation:
+    """Put together what the attacker sees."""
+    low, high = (torch.from_numpy(bound).to(device) for bound in fmt.box())
+    return Observation(network(checkpoint, architecture, device), low, high)
+
+
+def run(
+    request: Request,
+    inputs: Inputs | None = None,
+    listener: Listener | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Audit:
+    """Audit a checkpoint.
+
+    Parameters
+    ----------
+    request:
+        What to audit.
+    inputs:
+        The same, if `check` has read it already.
+    listener:
+        Told what happens.
+    interrupted:
+        Polled while attacks run; once true, what was found is reported and marked incomplete.
+
+    Raises
+    ------
+    AuditError
+        If the request cannot be used. Nothing was audited then.
+    """
+    started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
+    with listener or Silent() as tell:
+        inputs = inputs or check(request)
+        share, most = _KEPT_BACK
+        budget = Budget(whole.left - min(share * whole.left, most), time.monotonic, interrupted)
+
+        def watch(attack: Attack, step: int, loss: float) -> None:
+            tell.step(attack.id, budget.spent, budget.seconds, loss)
+
+        tell.stage(f"attacking {_layers(inputs.architecture)}")
+        observation = observe(inputs.checkpoint, inputs.architecture, inputs.format, inputs.device)
+        outcomes = reconstruct(observation, BATTERY, request.attacks, budget, request.seed, watch)
+        tell.stage("matching reconstructions with members and controls")
+        provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
+        return assemble(inputs, outcomes, request.threshold, provenance)
+
+
+def _layers(architecture: Architecture) -> str:
+    sizes = [architecture.inputs, *(layer.outputs for layer in architecture.layers)]
+    return "-".join(map(str, sizes))
+
+
+def _provenance(
+    request: Request, inputs: Inputs, started: datetime, whole: Budget, *, complete: bool
+) -> Provenance:
+    return Provenance(
+        command=printable(request.command),
+        seed=request.seed,
+        device=inputs.device,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(whole.spent, 2),
+        budget_seconds=request.budget,
+        complete=complete,
+        notes=list(inputs.notes),
+        similarity=CONVENTION,
+    )

@@ -1,0 +1,116 @@
+"""What a user sees while an audit runs: a bar on a terminal, lines in a log, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Listener(Protocol):
+    """Told what happens. Used as a context manager around an audit."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, also after an error."""
+
+    def stage(self, text: str) -> None:
+        """Say that a stage begins."""
+
+    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+        """Say that an attack, of whose `budget` seconds `spent` are gone, has reached a relative loss."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+
+    def stage(self, text: str) -> None:
+        """Ignore the stage."""
+
+    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+        """Ignore the step."""
+
+
+class Lines(Silent):
+    """Plain lines, for logs; at most one every ten seconds while an attack runs."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._last = -_SECONDS_BETWEEN_LINES
+
+    def stage(self, text: str) -> None:
+        """Print the stage."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+        """Print where the attack is, if enough time has passed."""
+        if self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = self._clock()
+            self.stage(f"{attack}: {spent:.0f} of {budget:.0f} s, relative loss {loss:.2g}")
+
+
+class Bar(Silent):
+    """A bar that shows the attack, its relative loss and the time left of the budget."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            expand=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+    def stage(self, text: str) -> None:
+        """Print the stage above the bar, and end the bar of the stage before."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task(attack, total=budget, loss="")
+        self._progress.update(self._task, description=attack, completed=spent, loss=f"loss {loss:.2g}")
+
+
+def listener(console: Console, *, show: bool) -> Listener:
+    """Bar on a terminal, lines elsewhere, nothing unless `show`."""
+    if not show:
+        return Silent()
+    return Bar(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,94 @@
+"""Reduce first: every attack runs in the row space of its target's first layer (METHODS section 2).
+
+The first layer's part of a target is sum_j lambda_j delta_j x_j^T, so its row space is the span of the samples
+that matter. With its leading right singular vectors V (d, r), write x = V c and replace the first weight W by
+W V at every anchor and the target's block by its projection: up to a constant the objective is the same, with r
+unknowns per candidate instead of d.
+
+How many directions to keep is the attacker's own estimate of how many independent samples are held: those whose
+singular value exceeds the optimal hard threshold for a matrix with noise of unknown level (Gavish and Donoho
+2014, "The optimal hard threshold for singular values is 4/sqrt(3)", eq. 11 and its polynomial fit), the noise
+being what the initialisation left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from audit.network import Network
+from audit.objective import Objective
+
+_FULL_RANK_BELOW = 64
+"""Layers this narrow are kept whole: too few singular values to tell noise from signal, and cheap anyway."""
+_FEWEST = 2
+"""Directions kept at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpace:
+    """The span of the samples a first layer holds."""
+
+    basis: Tensor
+    """V, (d, r), orthonormal columns."""
+    singular_values: Tensor
+    """(min(h, d),), of the target's first-layer block, largest first."""
+    edge: float
+    """Singular values above it were kept."""
+
+    @property
+    def rank(self) -> int:
+        """Return r, the number of directions kept."""
+        return self.basis.shape[1]
+
+    def lift(self, inputs: Tensor) -> Tensor:
+        """From reduced coordinates (..., r) to network units (..., d)."""
+        return inputs @ self.basis.T
+
+
+def row_space(block: Tensor) -> RowSpace:
+    """Row space of a first-layer block (h, d) above the noise that an initialisation leaves."""
+    _, values, directions = torch.linalg.svd(block.double(), full_matrices=False)
+    edge = noise_edge(values, block.shape[0], block.shape[1])
+    kept = max(int((values > edge).sum()), min(_FEWEST, len(values)))
+    return RowSpace(directions[:kept].T.to(block.dtype).contiguous(), values, edge)
+
+
+def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:
+    """Threshold above which a singular value of a (rows, columns) matrix is signal.
+
+    omega(beta) times the median singular value, beta the aspect ratio (Gavish and Donoho 2014, eq. 11). Never
+    below rounding error, so that exactly low-rank layers work too.
+    """
+    rounding = float(singular_values[0]) * max(rows, columns) * torch.finfo(torch.float32).eps
+    if min(rows, columns) <= _FULL_RANK_BELOW:
+        return rounding
+    beta = min(rows, columns) / max(rows, columns)
+    omega = 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
+    return max(rounding, omega * float(singular_values.median()))
+
+
+def reduce(objective: Objective) -> tuple[Objective, RowSpace]:
+    """Restate an objective in the row space of its target's first layer.
+
+    Parameters
+    ----------
+    objective:
+        In network units: the first tensor of the target is (h, d).
+
+    Returns
+    -------
+    tuple[Objective, RowSpace]
+        The same objective for candidates in reduced coordinates (..., m, r), and the way back.
+    """
+    space = row_space(objective.target[0])
+    first, *rest = objective.target
+    anchors = tuple(_reduced(anchor, space.basis) for anchor in objective.anchors)
+    return replace(objective, target=(first @ space.basis, *rest), anchors=anchors), space
+
+
+def _reduced(network: Network, basis: Tensor) -> Network:
+    first, *rest = network.weights
+    return replace(network, weights=(first @ basis, *rest))

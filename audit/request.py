@@ -1,0 +1,141 @@
+"""What the user asks for, and everything about it that can be wrong, checked before anything runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from audit.architecture import Architecture, check_input, infer_architecture
+from audit.attacks import BATTERY
+from audit.checkpoint import Checkpoint, load_checkpoint
+from audit.dataset import (
+    ImageSet,
+    check_disjoint,
+    check_fits,
+    check_labels,
+    count_duplicates,
+    default_controls,
+    load_images,
+)
+from audit.errors import UsageError
+from audit.inputs import InputFormat, input_format, parse_shape
+from audit.policy import Policy, load_policy
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to audit, in the user's words: the options of `model-audit scan`."""
+
+    checkpoint: Path
+    """Weights, .safetensors or a PyTorch state dict."""
+    data: str
+    """Members: .npz, folder of images or torchvision name."""
+    controls: str | None = None
+    """Images the model never saw; None takes the test set of a named training set, if there is one."""
+    policy: str = "release"
+    """Name or file."""
+    budget: float = 120.0
+    """Seconds for the whole audit."""
+    attacks: tuple[str, ...] | None = None
+    """Ids; None for all that apply."""
+    activation: str | None = None
+    """Name; None takes the checkpoint's metadata, else ReLU."""
+    input_shape: str | None = None
+    """As `1,28,28`; None takes the members' shape."""
+    mean: str | None = None
+    """Of the model's input normalisation: number, one per channel, or a .npy file."""
+    std: str | None = None
+    """Likewise."""
+    threshold: float | None = None
+    """SSIM; None takes the policy's."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    seed: int = 0
+    """Of the attacks."""
+    data_root: Path = Path("data")
+    """Where named data sets lie."""
+    command: str = "model-audit scan"
+    """What the user typed, for the report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Everything of a request that can be wrong, read and checked."""
+
+    checkpoint: Checkpoint
+    """Tensors."""
+    architecture: Architecture
+    """What they are."""
+    format: InputFormat
+    """How pixels become inputs."""
+    members: ImageSet
+    """Training images."""
+    controls: ImageSet | None
+    """Images the model never saw."""
+    policy: Policy
+    """To judge by."""
+    device: str
+    """cpu or cuda."""
+    notes: tuple[str, ...]
+    """Assumptions made for the user."""
+
+
+def check(request: Request) -> Inputs:
+    """Read all that a request names and check that it fits together.
+
+    Raises
+    ------
+    AuditError
+        One line that says what is wrong and what to do.
+    """
+    policy = load_policy(request.policy, [attack.id for attack in BATTERY])
+    _check_numbers(request)
+    device = _device(request.device)
+    checkpoint = load_checkpoint(request.checkpoint)
+    architecture = infer_architecture(checkpoint, request.activation)
+    members = load_images(request.data, data_root=request.data_root)
+    controls_name = request.controls or default_controls(request.data)
+    controls = None if controls_name is None else load_images(controls_name, data_root=request.data_root)
+    height, width, channels = members.images.shape[1:]
+    shape = parse_shape(request.input_shape) if request.input_shape else (channels, height, width)
+    fmt = input_format(shape, request.mean, request.std)
+    check_input(architecture, fmt)
+    for images in [members] if controls is None else [members, controls]:
+        check_fits(images, fmt)
+        check_labels(images, architecture.outputs)
+    if controls is not None:
+        check_disjoint(members, controls)
+    notes = list(architecture.notes)
+    if request.mean is None and request.std is None:
+        notes.append(
+            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
+        )
+    if duplicates := count_duplicates(members):
+        notes.append(f"{duplicates} members are exact copies of others, so one candidate matches them all")
+    return Inputs(checkpoint, architecture, fmt, members, controls, policy, device, tuple(notes))
+
+
+def _check_numbers(request: Request) -> None:
+    if not (math.isfinite(request.budget) and request.budget > 0):
+        raise UsageError(f"--budget is {request.budget:g} s", "give a positive time such as 60s, 10m or 2h")
+    if request.threshold is not None and not 0 < request.threshold <= 1:
+        raise UsageError(
+            f"--threshold is {request.threshold:g}", "SSIM thresholds lie above 0 and at most at 1"
+        )
+    known = [attack.id for attack in BATTERY]
+    for name in request.attacks or ():
+        if name not in known:
+            raise UsageError(f"unknown attack {name!r} in --attacks", f"the battery has: {', '.join(known)}")
+    if request.attacks is not None and not request.attacks:
+        raise UsageError("--attacks names no attack", f"the battery has: {', '.join(known)}")
+
+
+def _device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {name!r}", "use auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda, but PyTorch finds no CUDA device", "use --device cpu or auto")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,92 @@
+"""What a solver is, apart from the problem it solves and the solution it returns.
+
+A wrapper around a solver is a solver: `Restarts(Descent())` can stand wherever `Descent()` does. A status is the
+sentence the user reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from audit.candidates import Candidates
+from audit.objective import Objective
+from audit.solve.budget import Budget
+from audit.solve.constraints import Box
+
+Watcher = Callable[[int, float], None]
+"""Called now and then with (steps so far, relative loss)."""
+
+
+class Status(Enum):
+    """Why a solver stopped."""
+
+    FINISHED = "the schedule was completed"
+    BUDGET = "the budget ended"
+    INTERRUPTED = "the user broke off"
+    DIVERGED = "the objective became infinite or NaN"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """An objective in reduced coordinates, and what candidates must satisfy."""
+
+    objective: Objective
+    """The equation."""
+    box: Box
+    """Bounds on lifted inputs."""
+    labels: Callable[[int], Tensor | None]
+    """Class numbers (m,) for m candidates."""
+
+    @property
+    def rank(self) -> int:
+        """Return r, the number of reduced coordinates."""
+        return self.box.basis.shape[1]
+
+    @property
+    def input_unit(self) -> float:
+        """Root mean square of one reduced coordinate of a typical image."""
+        return self.box.typical_norm / math.sqrt(self.rank)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver found."""
+
+    candidates: Candidates
+    """(R, m, ...) from R restarts."""
+    start: Candidates
+    """The same, untouched: what the null attack is made of."""
+    losses: Tensor
+    """(R,) relative loss of every restart."""
+    status: Status
+    """Why it stopped."""
+    steps: int
+    """Steps taken, over all restarts."""
+    history: tuple[tuple[int, float], ...]
+    """(step, relative loss) of the best restart, thinned."""
+
+    @property
+    def restarts(self) -> int:
+        """Number of restarts."""
+        return len(self.losses)
+
+    @property
+    def relative_loss(self) -> float:
+        """Of the best restart."""
+        return float(self.losses.min())
+
+
+class Solver(Protocol):
+    """Anything that minimises an objective."""
+
+    def minimise(
+        self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
+    ) -> Solution:
+        """Solve `problem` within `budget`; what is there when the budget ends is returned."""

@@ -1,0 +1,39 @@
+"""Wall-clock budgets. The clock is an argument, so that solvers stay pure and tests need not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Clock = Callable[[], float]
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds that may be spent, counted from the moment it is made."""
+
+    seconds: float
+    """How many."""
+    clock: Clock
+    """Monotonic, in seconds."""
+    interrupted: Callable[[], bool] = _never
+    """Whether the user broke off. Solvers then stop after the step they are in and keep what they found."""
+    start: float = field(init=False)
+    """What the clock said at the beginning."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", self.clock())
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return self.clock() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds left, not below 0; 0 once interrupted."""
+        return 0.0 if self.interrupted() else max(0.0, self.seconds - self.spent)

@@ -1,0 +1,43 @@
+"""From candidates in reduced coordinates to images: which scale, and what the box says about it.
+
+In a homogeneous network the scale of a candidate trades against its lambda, and without biases the weights say
+nothing about it at all. The box does: an image spreads over the range of its pixels, and none lie outside. Two
+readings cover what images are like, and every candidate is given in both: as large as fits the box and left as
+it is, for images of many shades; and larger, with what overshoots cut off, for images with a saturated
+background. Both are fixed in advance; which one is nearer to the truth is not looked at.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from audit.candidates import Candidates, merge_near_duplicates
+from audit.reduction import RowSpace
+from audit.solve.constraints import Box
+
+FITTED, CLIPPED = 0.003, 0.1
+"""Share of an image's energy outside the box in the two readings."""
+
+
+def images(candidates: Candidates, space: RowSpace, box: Box) -> Tensor:
+    """Both readings of all candidates.
+
+    Parameters
+    ----------
+    candidates:
+        From R restarts, inputs (R, m, r).
+    space:
+        The way back to d dimensions.
+    box:
+        Range of inputs.
+
+    Returns
+    -------
+    Tensor
+        (2 M, d) in network units, M <= R m after merging near-duplicates: M fitted ones, then M clipped ones.
+    """
+    merged = merge_near_duplicates(candidates.pooled())
+    lifted = space.lift(merged.inputs)
+    clipped = box.scale_to_fit(lifted, CLIPPED).clamp(box.low, box.high)
+    return torch.cat([box.scale_to_fit(lifted, FITTED), clipped])

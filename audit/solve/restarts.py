@@ -1,0 +1,98 @@
+"""Restarts: batches of descents until the budget ends, pooled.
+
+Restarts agree on the easy samples and differ on the hard ones, so the pool of several holds more than the best
+of them. Their number and length follow from the budget and from how long a step takes; the number of candidates
+from the rank of the first layer, which is the attacker's own estimate of how many samples are held. Nothing
+here knows how many there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from audit.candidates import Candidates
+from audit.solve.base import Problem, Solution, Status, Watcher
+from audit.solve.budget import Budget
+from audit.solve.descent import Descent
+
+_PER_RANK = 2
+"""Candidates per direction of the first layer."""
+_BATCH = 4
+"""Restarts in one batch, if their shortest schedule fits."""
+_ROUNDS = 2
+"""Batches a budget is divided into, as far as the shortest and longest schedule allow."""
+_SHORTEST, _LONGEST = 1500, 6000
+_MOST_ROUNDS = 8
+_WORTH_STARTING = 0.4
+"""Share of a round's time that must be left for another to begin."""
+_PROBE_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Runs descents, one batch after another, and pools what they find."""
+
+    classes: int
+    """Number of class numbers that candidates share equally."""
+
+    def minimise(
+        self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
+    ) -> Solution:
+        """Fill the budget with rounds; the last one is compressed into what is left."""
+        plan = self._plan(problem, budget)
+        solutions: list[Solution] = []
+        taken = 0
+        for _ in range(_MOST_ROUNDS):
+            began = budget.spent
+
+            def watch_round(step: int, loss: float, before: int = taken) -> None:
+                watch(before + step, min([loss, *(s.relative_loss for s in solutions)]))
+
+            solutions.append(plan.minimise(problem, budget, generator, watch_round))
+            taken += solutions[-1].steps // plan.restarts
+            if budget.left < _WORTH_STARTING * (budget.spent - began):
+                break
+            plan = replace(plan, seconds=budget.left)
+        return pooled(solutions)
+
+    def _plan(self, problem: Problem, budget: Budget) -> Descent:
+        least = max(_PER_RANK * problem.rank, 2 * self.classes)
+        plan = Descent(count=-(-least // self.classes) * self.classes, restarts=_BATCH, seconds=budget.left)
+        throwaway = torch.Generator().manual_seed(0)
+        while True:
+            began = budget.spent
+            replace(plan, steps=_PROBE_STEPS).minimise(problem, budget, throwaway, lambda step, loss: None)
+            per_step = max((budget.spent - began) / _PROBE_STEPS, 1e-6)
+            affordable = int(budget.left / _ROUNDS / per_step)
+            if affordable >= _SHORTEST or plan.restarts == 1 or budget.left <= 0:
+                break
+            plan = replace(plan, restarts=plan.restarts // 2)
+        return replace(plan, steps=min(max(affordable, _SHORTEST), _LONGEST), seconds=budget.left)
+
+
+def pooled(solutions: list[Solution]) -> Solution:
+    """Join the restarts of several solutions; restarts that diverged are dropped if any did not."""
+    losses = torch.cat([solution.losses for solution in solutions])
+    keep = torch.isfinite(losses)
+    if not keep.any():
+        keep[:] = True
+    best = min(solutions, key=lambda solution: solution.relative_loss)
+    last = solutions[-1].status
+    return Solution(
+        candidates=_join([solution.candidates for solution in solutions], keep),
+        start=_join([solution.start for solution in solutions], keep),
+        losses=losses[keep],
+        status=best.status if last is Status.DIVERGED else last,
+        steps=sum(solution.steps for solution in solutions),
+        history=best.history,
+    )
+
+
+def _join(parts: list[Candidates], keep: torch.Tensor) -> Candidates:
+    return Candidates(
+        torch.cat([part.inputs for part in parts])[keep],
+        torch.cat([part.weights for part in parts])[keep],
+        parts[0].labels,
+    )
