@@ -73,7 +73,7 @@ def assemble(
 
     whole = belief([result.reconstructions for result in ran])
     apart = {r.attack.id: whole if len(ran) == 1 else belief([r.reconstructions]) for r in ran}
-    null_confirmed = belief([r.start for r in ran]).confirmed_count if ran and len(controls) else None
+    null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
     samples = _samples(inputs.members, whole, ran)
     facts = Facts(
         members=len(inputs.members),

@@ -14,7 +14,7 @@ from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.budget import Budget
 from audit.solve.constraints import Box
-from audit.solve.images import images
+from audit.solve.images import images, readings
 from audit.solve.restarts import Restarts
 
 Watcher = Callable[[Attack, int, float], None]
@@ -33,8 +33,9 @@ class AttackResult:
     """Row space the solution lives in."""
     reconstructions: NDArray[np.float32]
     """(M, d) in network units."""
-    start: NDArray[np.float32]
-    """(M0, d) the untouched starting candidates, made into images in the same way: the null attack."""
+    null: NDArray[np.float32]
+    """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
+    made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""
     seconds: float
     """Time it took."""
     note: str
@@ -128,11 +129,12 @@ def _run(
         if solution.status is Status.DIVERGED:
             return AttackFailed(attack, solution.status.value, budget.spent)
         reconstructions = _array(images(solution.candidates, space, box))
-        start = _array(images(solution.start, space, box))
+        shape = (reconstructions.shape[0] // 2, box.low.shape[0])
+        null = _array(readings(torch.randn(shape, generator=generator).to(box.low), box))
     except (MemoryError, RuntimeError) as error:  # out of memory on either device, SVD that does not converge
         return AttackFailed(attack, (str(error) or type(error).__name__).splitlines()[0], budget.spent)
     note = "; ".join(filter(None, [attack.caveat(observation), solution.status.value]))
-    return AttackResult(attack, solution, space, reconstructions, start, budget.spent, note)
+    return AttackResult(attack, solution, space, reconstructions, null, budget.spent, note)
 
 
 def _array(values: torch.Tensor) -> NDArray[np.float32]:

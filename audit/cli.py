@@ -47,17 +47,13 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """How many training samples can be reconstructed from this model's weights?"""
+    """Count the training samples that can be reconstructed from a model's weights."""
 
 
 @app.command()
 def scan(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Weights: .safetensors, or a PyTorch state dict (.pt, .pth).")
-    ],
-    data: Annotated[
-        str, typer.Option(help="Members, the training images: .npz, a folder, or e.g. mnist:train[:500].")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(help="Weights: .safetensors, .pt or .pth.")],
+    data: Annotated[str, typer.Option(help="Members: .npz, a folder, or e.g. mnist:train[:500].")],
     controls: Annotated[
         str | None, typer.Option(help="Images the model never saw, in the same forms.")
     ] = None,
@@ -71,19 +67,17 @@ def scan(
     ] = None,
     input_shape: Annotated[str | None, typer.Option(help="As 1,28,28; default: the members' shape.")] = None,
     mean: Annotated[
-        str | None, typer.Option(help="Input normalisation: number, one per channel, or .npy file.")
+        str | None, typer.Option(help="The model's input mean: number, one per channel, or .npy.")
     ] = None,
-    std: Annotated[str | None, typer.Option(help="Input normalisation, likewise.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="SSIM that counts as recovered; default: the policy's.")
-    ] = None,
+    std: Annotated[str | None, typer.Option(help="The model's input deviation, likewise.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="SSIM that counts as recovered.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the attacks' random starts.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; default: reports/<checkpoint>-<time>.")
     ] = None,
     format: Annotated[
-        list[str] | None, typer.Option(help="html, markdown, json; repeat or separate by commas.")
+        list[str] | None, typer.Option(help="html, markdown, json; repeat or use commas.")
     ] = None,
     data_root: Annotated[Path, typer.Option(help="Where named data sets lie.")] = Path("data"),
     progress: Annotated[
@@ -215,7 +209,7 @@ def _interrupts() -> Iterator[threading.Event]:
         stop.set()
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

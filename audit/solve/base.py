@@ -61,8 +61,6 @@ class Solution:
 
     candidates: Candidates
     """(R, m, ...) from R restarts."""
-    start: Candidates
-    """The same, untouched: what the null attack is made of."""
     losses: Tensor
     """(R,) relative loss of every restart."""
     status: Status

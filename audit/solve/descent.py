@@ -81,7 +81,7 @@ class Descent:
             inputs.grad = slopes + self.box_weight * problem.box.gradient(inputs.detach())
             adam.step()
             if step % max(1, self.steps // _POINTS_IN_HISTORY) == 1:
-                history.append((step, float(losses.min())))
+                history.append((step, float(losses.detach().min())))
                 watch(step, history[-1][1])
         losses = losses.detach().cpu()
         finite = torch.isfinite(losses)
@@ -89,7 +89,6 @@ class Descent:
             status = Status.DIVERGED
         return Solution(
             candidates.detach(),
-            start,
             losses.nan_to_num(torch.inf),
             status,
             step * self.restarts,

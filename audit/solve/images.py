@@ -37,7 +37,10 @@ def images(candidates: Candidates, space: RowSpace, box: Box) -> Tensor:
     Tensor
         (2 M, d) in network units, M <= R m after merging near-duplicates: M fitted ones, then M clipped ones.
     """
-    merged = merge_near_duplicates(candidates.pooled())
-    lifted = space.lift(merged.inputs)
+    return readings(space.lift(merge_near_duplicates(candidates.pooled()).inputs), box)
+
+
+def readings(lifted: Tensor, box: Box) -> Tensor:
+    """Both readings of (M, d) images in network units, at any scale: (2 M, d)."""
     clipped = box.scale_to_fit(lifted, CLIPPED).clamp(box.low, box.high)
     return torch.cat([box.scale_to_fit(lifted, FITTED), clipped])

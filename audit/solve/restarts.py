@@ -82,7 +82,6 @@ def pooled(solutions: list[Solution]) -> Solution:
     last = solutions[-1].status
     return Solution(
         candidates=_join([solution.candidates for solution in solutions], keep),
-        start=_join([solution.start for solution in solutions], keep),
         losses=losses[keep],
         status=best.status if last is Status.DIVERGED else last,
         steps=sum(solution.steps for solution in solutions),

@@ -287,17 +287,16 @@ def run_once(
         lr=settings.lr_x,
         momentum=MOMENTUM,
     )
-    theta_squared, relative, epochs = _norm(layers) ** 2, math.nan, 0
-    while epochs < EPOCHS:
+    theta_squared, relative = _norm(layers) ** 2, math.nan
+    for epochs in range(1, EPOCHS + 1):
         descent.zero_grad()
         misfit = stationarity(layers, inputs, multipliers, labels, settings.alpha)
         (misfit + penalty(inputs, multipliers, settings.lambda_floor)).backward()
         descent.step()
-        if epochs % _CHECK_EVERY == 0:
+        if epochs % _CHECK_EVERY == 1:
             relative = float(misfit.detach()) / theta_squared
             if not math.isfinite(relative) or time.perf_counter() - began >= seconds:
                 break
-        epochs += 1
     candidates = inputs.detach().cpu().numpy()
     diverged = not (math.isfinite(relative) and np.isfinite(candidates).all())
     elapsed = time.perf_counter() - began

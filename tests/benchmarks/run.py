@@ -1,0 +1,268 @@
+"""The benchmark: model-audit and the published attack, in turn, on the same networks.
+
+    python -m tests.benchmarks.run [--targets faces,mnist] [--seconds 60] [--published-seconds 120] [--seeds 0]
+
+Every target is trained (or taken from the cache), attacked by this tool for `--seconds` and by the published
+attack for `--published-seconds`, and both sets of candidates are scored by the same calibration. README.md
+beside this file says what the figures mean. One JSON per target goes to `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import audit
+from audit.architecture import infer_architecture
+from audit.attacks import BATTERY
+from audit.battery import AttackFailed, AttackResult, reconstruct
+from audit.calibration import calibrate
+from audit.checkpoint import load_checkpoint
+from audit.errors import AuditError, UsageError
+from audit.pipeline import observe
+from audit.solve.budget import Budget
+from tests.benchmarks.published import PRESETS, published_attack
+from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
+
+THRESHOLD = 0.4
+"""SSIM from which a match counts as recovered: the papers' value."""
+FDR = 0.05
+BEST = 10
+"""Matches whose SSIM is averaged."""
+RESULTS = Path(__file__).resolve().parent / "results"
+
+PRESETS_FOR = {"faces": "cifar", "mnist": "mnist", "cifar": "cifar", "mnist10": "multiclass"}
+"""Which released presets a target gets: those for its data; faces, being photographs, CIFAR's."""
+UNSEEN = "faces"
+"""The target whose controls are also put forward as members the network never saw."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one attack returned."""
+
+    candidates: NDArray[np.float32]
+    """(M, d), network units, of all its runs."""
+    start: NDArray[np.float32]
+    """(M0, d), network units: where it began."""
+    seconds: float
+    """Wall-clock it really took."""
+    log: list[dict[str, Any]]
+    """What it says about its runs."""
+
+
+def ours(target: Target, seconds: float, seed: int) -> Found:
+    """Attack with this tool, as `model-audit scan` does; it sees the checkpoint and the input format only."""
+    began = time.perf_counter()
+    checkpoint = load_checkpoint(target.checkpoint)
+    observation = observe(checkpoint, infer_architecture(checkpoint, None), target.format)
+    outcomes = reconstruct(observation, BATTERY, None, Budget(seconds, time.monotonic), seed)
+    elapsed = time.perf_counter() - began
+    for outcome in outcomes:
+        if isinstance(outcome, AttackFailed):
+            raise RuntimeError(f"{outcome.attack.id} failed on {target.name}: {outcome.reason}")
+    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
+    log = [
+        {
+            "attack": result.attack.id,
+            "seconds": round(result.seconds, 2),
+            "rank": result.space.rank,
+            "restarts": result.solution.restarts,
+            "steps": result.solution.steps,
+            "relative_loss": result.solution.relative_loss,
+        }
+        for result in ran
+    ]
+    candidates = np.concatenate([result.reconstructions for result in ran])
+    return Found(candidates, np.concatenate([result.start for result in ran]), elapsed, log)
+
+
+def published(target: Target, seconds: float, seed: int) -> Found:
+    """Attack as published; unlike ours it is told the number of members."""
+    began = time.perf_counter()
+    per_class = 2 * target.recipe.members // target.recipe.classes
+    presets = PRESETS[PRESETS_FOR[target.name]]
+    attacked = published_attack(target.layers(), per_class, presets, seconds=seconds, seed=seed)
+    elapsed = time.perf_counter() - began
+    log = [asdict(run) for run in attacked.runs]
+    return Found(attacked.candidates, attacked.start, elapsed, log)
+
+
+def score(found: Found, target: Target) -> dict[str, Any]:
+    """Count what was found, against members, against controls, and against chance."""
+    members, controls = target.members, target.controls
+    belief = calibrate(found.candidates, members, controls, target.format, THRESHOLD, FDR)
+    null = calibrate(found.start, members, controls, target.format, THRESHOLD, FDR)
+    figures: dict[str, Any] = {
+        "confirmed": belief.confirmed_count,
+        "confirmed_interval": [round(bound, 4) for bound in belief.confirmed_interval],
+        "recovered": belief.recovered_count,
+        "expected_false": belief.expected_false,
+        "control_matches": belief.control_matches,
+        "best_ssim": round(float(np.sort(belief.matching.members.ssim)[-BEST:].mean()), 4),
+        "candidates": len(found.candidates),
+        "null_confirmed": null.confirmed_count,
+        "seconds": round(found.seconds, 2),
+    }
+    if target.name == UNSEEN:
+        half = len(controls) // 2
+        figures["unseen_confirmed"] = calibrate(
+            found.candidates, controls[:half], controls[half:], target.format, THRESHOLD, FDR
+        ).confirmed_count
+    return {**figures, "runs": found.log}
+
+
+def ratio(ours_confirmed: int, published_confirmed: int) -> float | None:
+    """Confirmed by ours over confirmed by the published attack; None when the latter confirmed nothing."""
+    return round(ours_confirmed / published_confirmed, 2) if published_confirmed else None
+
+
+def measure(target: Target, seed: int, seconds: float, published_seconds: float | None) -> dict[str, Any]:
+    """Run both attacks on one target; only ours when the other is given no time."""
+    figures: dict[str, Any] = {"seed": seed, "training": target.training}
+    figures["ours"] = {"budget": seconds, **score(ours(target, seconds, seed), target)}
+    if published_seconds is not None:
+        found = published(target, published_seconds, seed)
+        figures["published"] = {"budget": published_seconds, **score(found, target)}
+        figures["confirmed_ratio"] = ratio(figures["ours"]["confirmed"], figures["published"]["confirmed"])
+    return figures
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what the figures were measured."""
+    return {
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "model_audit": audit.__version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def table(results: dict[str, list[dict[str, Any]]]) -> Table:
+    """All figures as a table for people."""
+    grid = Table(title=f"recovered: SSIM >= {THRESHOLD}; confirmed: also more than chance, FDR {FDR}")
+    columns = ("confirmed", "recovered", f"SSIM of {BEST} best", "candidates", "null", "never saw", "seconds")
+    grid.add_column("target (seed)")
+    grid.add_column("attack")
+    for column in columns:
+        grid.add_column(column, justify="right")
+    grid.add_column("ratio", justify="right")
+    for name, repeats in results.items():
+        for figures in repeats:
+            for attack in ("ours", "published"):
+                if attack in figures:
+                    grid.add_row(*_row(name, attack, figures))
+            grid.add_section()
+    return grid
+
+
+def _row(name: str, attack: str, figures: dict[str, Any]) -> list[str]:
+    found, members, both = figures[attack], RECIPES[name].members, "published" in figures
+    times = figures.get("confirmed_ratio")
+    return [
+        f"{name} ({figures['seed']})",
+        attack,
+        f"{found['confirmed']} of {members}",
+        str(found["recovered"]),
+        f"{found['best_ssim']:.2f}",
+        str(found["candidates"]),
+        str(found["null_confirmed"]),
+        str(found.get("unseen_confirmed", "")),
+        f"{found['seconds']:.0f}",
+        ("-" if times is None else f"{times:.2f}") if both and attack == "ours" else "",
+    ]
+
+
+def write(out: Path, name: str, repeats: list[dict[str, Any]], command: str) -> Path:
+    """Write one target's figures as JSON."""
+    recipe = asdict(RECIPES[name])
+    content = {
+        "target": name,
+        "recipe": recipe,
+        "scoring": {"threshold": THRESHOLD, "fdr": FDR, "best": BEST},
+        "command": command,
+        "machine": machine(),
+        "repeats": repeats,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.run", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--targets", default=",".join(RECIPES), help="comma list (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for this tool (default: %(default)g)")
+    parser.add_argument(
+        "--published-seconds",
+        type=float,
+        default=120.0,
+        help="for the published attack (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--seeds", default="0", help="of target and attacks, comma list (default: %(default)s)"
+    )
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="MNIST and CIFAR-10 files")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="trained targets (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the JSON files (default: results/ beside this file)"
+    )
+    parser.add_argument(
+        "--ours-only", action="store_true", help="skip the published attack; write only if --out is given"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, write, print; returns the exit code."""
+    options, console = parse(arguments), Console()
+    command = shlex.join(["python", "-m", "tests.benchmarks.run", *arguments])
+    out = options.out if options.out or options.ours_only else RESULTS
+    names, seeds = options.targets.split(","), [int(seed) for seed in options.seeds.split(",")]
+    results: dict[str, list[dict[str, Any]]] = {}
+    try:
+        for name in names:
+            if name not in RECIPES:
+                raise UsageError(f"unknown target {name!r} in --targets", f"there are: {', '.join(RECIPES)}")
+        for name in names:
+            results[name] = []
+            for seed in seeds:
+                console.print(f"{name}, seed {seed}: training, or taking it from {options.cache}")
+                target = prepare(name, data_dir=options.data_dir, cache=options.cache, seed=seed)
+                console.print(f"{name}, seed {seed}: attacking {target.checkpoint}")
+                limit = None if options.ours_only else options.published_seconds
+                results[name].append(measure(target, seed, options.seconds, limit))
+            if out:
+                console.print(f"{name}: written to {write(out, name, results[name], command)}")
+    except AuditError as error:
+        console.print(f"error: {error}", markup=False)
+        return 2
+    console.print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
