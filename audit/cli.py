@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 import audit
 from audit.errors import AuditError, UsageError
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNUSABLE, BROKEN_OFF = 2, 4
 
+# typer re-exports BadParameter alone; the class of all mistakes on a command line is the one it is derived from.
+_Mistake: type[Exception] = typer.BadParameter.__mro__[1]
+
 app = typer.Typer(
     name="model-audit",
     help="How many training samples can be reconstructed from this model's weights?",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal
 )
 
 
@@ -41,45 +45,68 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+def _seed(value: int) -> int:
+    if not 0 <= value < 2**63:
+        raise typer.BadParameter(f"{value} is not a whole number from 0 to 2^63 - 1")
+    return value
+
+
+@app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Count the training samples that can be reconstructed from a model's weights."""
+    """How many training samples can be reconstructed from this model's weights?"""  # noqa: D400
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UNUSABLE)
 
 
-@app.command()
+@app.command(short_help="Audit a checkpoint.")
 def scan(
-    checkpoint: Annotated[Path, typer.Argument(help="Weights: .safetensors, .pt or .pth.")],
-    data: Annotated[str, typer.Option(help="Members: .npz, a folder, or e.g. mnist:train[:500].")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")
+    ],
+    data: Annotated[
+        str, typer.Option(metavar="MEMBERS", help="The training images: .npz, folder, or mnist:train[:500].")
+    ],
     controls: Annotated[
-        str | None, typer.Option(help="Images the model never saw, in the same forms.")
+        str | None, typer.Option(metavar="CONTROLS", help="Images the model never saw, in the same forms.")
     ] = None,
-    policy: Annotated[str, typer.Option(help="release, strict, research, or a file.")] = "release",
-    budget: Annotated[str, typer.Option(help="Time for the audit: 60s, 10m, 2h.")] = "2m",
+    policy: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="release, strict, research, or a file.")
+    ] = "release",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="For the whole audit: 60s, 10m, 2h.")] = "2m",
     attacks: Annotated[
-        str | None, typer.Option(help="Comma list of attacks; default: all that apply.")
+        str | None, typer.Option(metavar="A,B", help="Attacks to run; default: all that apply.")
     ] = None,
     activation: Annotated[
-        str | None, typer.Option(help="Default: as stated in the checkpoint, else relu.")
+        str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
     ] = None,
-    input_shape: Annotated[str | None, typer.Option(help="As 1,28,28; default: the members' shape.")] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="C,H,W", help="As 1,28,28; default: the members' shape.")
+    ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="The model's input mean: number, one per channel, or .npy.")
+        str | None,
+        typer.Option(metavar="X|FILE", help="Subtracted from pixels: X, one per channel, or .npy."),
     ] = None,
-    std: Annotated[str | None, typer.Option(help="The model's input deviation, likewise.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="SSIM that counts as recovered.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the attacks' random starts.")] = 0,
+    std: Annotated[str | None, typer.Option(metavar="X|FILE", help="Divided by then, likewise.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="SSIM", help="That counts as recovered; default: the policy's.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    seed: Annotated[
+        int, typer.Option(metavar="N", callback=_seed, help="Of the attacks' random starts.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; default: reports/<checkpoint>-<time>.")
+        Path | None, typer.Option(metavar="DIR", help="Run folder; default: reports/CHECKPOINT-TIME.")
     ] = None,
     format: Annotated[
-        list[str] | None, typer.Option(help="html, markdown, json; repeat or use commas.")
+        list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
     ] = None,
-    data_root: Annotated[Path, typer.Option(help="Where named data sets lie.")] = Path("data"),
+    data_root: Annotated[Path, typer.Option(metavar="DIR", help="Where named data sets lie.")] = Path("data"),
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress on stderr.")
     ] = True,
@@ -87,7 +114,10 @@ def scan(
         bool, typer.Option("--quiet", help="Print the verdict and the report's path only.")
     ] = False,
 ) -> None:
-    """Audit a checkpoint. Exit codes: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 unusable input, 4 broken off."""
+    """Audit a checkpoint: attack it, and compare what comes back with its training images.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 unusable input, 3 INCONCLUSIVE, 4 broken off part-way.
+    """
     with _errors_in_one_line():
         from audit.request import Request
 
@@ -109,24 +139,31 @@ def scan(
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)
-        finished = _run(request, folder, _formats(format), progress=progress and not quiet)
-        _print_outcome(finished, folder, quiet=quiet)
+        finished, reports = _run(request, folder, _formats(format), progress=progress and not quiet)
+        _print("\n".join(_outcome(finished, reports, quiet=quiet)))
     raise typer.Exit(_exit_code(finished))
 
 
-@app.command()
+@app.command(short_help="Train a model that leaks faces, and scan it.")
 def demo(
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: reports/demo-<time>.")] = None,
-    budget: Annotated[str, typer.Option(help="Time for the scan.")] = "60s",
-    seed: Annotated[int, typer.Option(help="Of training and attacks.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run folder; default: reports/demo-TIME.")
+    ] = None,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="For the scan: 60s, 10m, 2h.")] = "60s",
+    seed: Annotated[int, typer.Option(metavar="N", callback=_seed, help="Of training and attacks.")] = 0,
 ) -> None:
-    """Train a model that leaks the faces it learned, scan it, and show the faces that come back."""
+    """Train a model that leaks the faces it learned, scan it, and show the faces that come back.
+
+    Exit code 0 when the demonstration ran.
+    """
     with _errors_in_one_line():
-        seconds, folder, stderr = parse_budget(budget), out or _default_folder("demo"), Console(stderr=True)
-        stderr.print("training a 625-1000-1 network on 40 faces with random labels ...", highlight=False)
+        seconds, folder = parse_budget(budget), out or _default_folder("demo")
+        typer.echo("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
+        from audit import run_folder
         from audit.demo import prepare
         from audit.request import Request
 
+        run_folder.prepare(folder)
         files = prepare(folder, seed)
         options = ["--data", str(files.members), "--controls", str(files.controls), "--mean", str(files.mean)]
         options += ["--budget", budget, "--seed", str(seed)]
@@ -140,18 +177,28 @@ def demo(
             seed=seed,
             command=command,
         )
-        finished = _run(request, folder, _formats(None), progress=True)
-        _print_outcome(finished, folder, quiet=False)
-        typer.echo(
-            f"\nThis was a demonstration; a scan that ends like this exits with {_exit_code(finished)}. By hand:"
+        finished, reports = _run(request, folder, _formats(None), progress=True)
+        code = _exit_code(finished)
+        last = (
+            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {command}"
         )
-        typer.echo(f"  {command}")
+        _print("\n".join([*_outcome(finished, reports, quiet=False), last]))
     raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)
 
 
-def main() -> None:
-    """Entry point of the console script."""
-    app()
+def main() -> NoReturn:
+    """Entry point of the console script: every way to end has its exit code, and no mistake looks like FAIL."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app(standalone_mode=False)
+    except _Mistake as mistake:
+        _complain(f"{mistake.format_message().rstrip('.')}; see model-audit --help")  # type: ignore[attr-defined]
+        code = UNUSABLE
+    except Exception:
+        traceback.print_exc()
+        _complain("broken off by a mistake of its own; please report the lines above")
+        code = BROKEN_OFF
+    sys.exit(code)
 
 
 def parse_budget(text: str) -> float:
@@ -182,48 +229,51 @@ def _default_folder(name: str) -> Path:
     return Path("reports") / f"{name}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
-def _run(request: Request, folder: Path, formats: list[str], *, progress: bool) -> Audit:
+def _run(request: Request, folder: Path, formats: list[str], *, progress: bool) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
     from audit import run_folder
     from audit.pipeline import run
-    from audit.progress import listener
+    from audit.progress import StandardError, listener
     from audit.request import check
 
     inputs = check(request)
     run_folder.prepare(folder)
     with _interrupts() as stop:
-        finished = run(request, inputs, listener(Console(stderr=True), show=progress), stop.is_set)
-    try:
-        run_folder.write(finished, folder, formats)
-    except AuditError as error:
-        _fail(error, BROKEN_OFF)
-    return finished
+        finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
+        try:
+            return finished, run_folder.write(finished, folder, formats)
+        except AuditError as error:
+            _complain(str(error))
+            raise typer.Exit(BROKEN_OFF) from error
 
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into a request to finish up; a second one kills as usual."""
+    """Turn the first Ctrl-C or SIGTERM into a request to finish up; the second one ends at once."""
     stop = threading.Event()
 
     def handle(number: int, frame: Any) -> None:
         stop.set()
-        signal.signal(number, before[number])
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     before: dict[int, Any] = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
-def _print_outcome(finished: Audit, folder: Path, *, quiet: bool) -> None:
+def _outcome(finished: Audit, reports: list[Path], *, quiet: bool) -> Iterator[str]:
     report = finished.report
-    typer.echo(f"{report.verdict}: {report.reasons[0]}")
+    yield f"{report.verdict}: {report.reasons[0]}"
     if not quiet:
-        for reason in [*report.reasons[1:], *(f"note: {note}" for note in report.provenance.notes)]:
-            typer.echo(f"  {reason}")
-    typer.echo(f"report: {folder}")
+        yield from (f"  {line}" for line in report.reasons[1:])
+        yield from (f"  note: {line}" for line in report.provenance.notes)
+    yield f"report: {reports[0]}"
 
 
 def _exit_code(finished: Audit) -> int:
@@ -236,13 +286,21 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except AuditError as error:
-        _fail(error, UNUSABLE)
+        _complain(str(error))
+        raise typer.Exit(UNUSABLE) from error
     except KeyboardInterrupt:
-        typer.echo("model-audit: broken off before anything was finished", err=True)
+        _complain("broken off before the report was written")
         raise typer.Exit(BROKEN_OFF) from None
 
 
-def _fail(error: AuditError, code: int) -> NoReturn:
-    line = "".join(c if c.isprintable() else "?" for c in str(error))
+def _complain(message: str) -> None:
+    line = "".join(c if c.isprintable() else "?" for c in message)
     typer.echo(f"model-audit: {line}", err=True)
-    raise typer.Exit(code)
+
+
+def _print(text: str) -> None:
+    """Print, unless nobody reads: the exit code says the same, and must not depend on it."""
+    try:
+        typer.echo(text.encode(errors="replace"))
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -76,8 +76,8 @@ class Bar(Silent):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[loss]}"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("loss {task.fields[loss]:.2g}"),
+            TextColumn("{task.fields[left]:.0f} s left"),
             console=console,
             transient=True,
             expand=True,
@@ -104,13 +104,27 @@ class Bar(Silent):
 
     def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
         """Move the bar."""
+        left = max(0.0, budget - spent)
         if self._task is None:
-            self._task = self._progress.add_task(attack, total=budget, loss="")
-        self._progress.update(self._task, description=attack, completed=spent, loss=f"loss {loss:.2g}")
+            self._task = self._progress.add_task(attack, total=budget, loss=loss, left=left)
+        self._progress.update(
+            self._task, description=attack, completed=spent, total=budget, loss=loss, left=left
+        )
+
+
+class StandardError(Console):
+    """The console on stderr. An audit goes on when nobody reads its progress any more."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Fall silent, where rich would end the program."""
+        self.quiet = True
 
 
 def listener(console: Console, *, show: bool) -> Listener:
-    """Bar on a terminal, lines elsewhere, nothing unless `show`."""
+    """Bar on a terminal, lines elsewhere (also in a log that asks for colours), nothing unless `show`."""
     if not show:
         return Silent()
-    return Bar(console) if console.is_terminal else Lines(console)
+    return Bar(console) if console.is_interactive and console.file.isatty() else Lines(console)

@@ -23,6 +23,7 @@ from audit.dataset import (
 from audit.errors import UsageError
 from audit.inputs import InputFormat, input_format, parse_shape
 from audit.policy import Policy, load_policy
+from audit.similarity import ssim
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def check(request: Request) -> Inputs:
     AuditError
         One line that says what is wrong and what to do.
     """
+    _check_options(request)
     policy = load_policy(request.policy, [attack.id for attack in BATTERY])
-    _check_numbers(request)
     device = _device(request.device)
     checkpoint = load_checkpoint(request.checkpoint)
     architecture = infer_architecture(checkpoint, request.activation)
@@ -106,6 +107,7 @@ def check(request: Request) -> Inputs:
     for images in [members] if controls is None else [members, controls]:
         check_fits(images, fmt)
         check_labels(images, architecture.outputs)
+        ssim(images.images[0], images.images[0])  # refuses images too small to be compared
     if controls is not None:
         check_disjoint(members, controls)
     notes = list(architecture.notes)
@@ -118,7 +120,11 @@ def check(request: Request) -> Inputs:
     return Inputs(checkpoint, architecture, fmt, members, controls, policy, device, tuple(notes))
 
 
-def _check_numbers(request: Request) -> None:
+def _check_options(request: Request) -> None:
+    # Empty is what a script's unset variable gives; it must not be taken for "here", or for no controls.
+    for name in ("data", "controls", "policy", "activation", "input_shape", "mean", "std"):
+        if getattr(request, name) == "":
+            raise UsageError(f"--{name.replace('_', '-')} is empty", "give it a value, or leave it out")
     if not (math.isfinite(request.budget) and request.budget > 0):
         raise UsageError(f"--budget is {request.budget:g} s", "give a positive time such as 60s, 10m or 2h")
     if request.threshold is not None and not 0 < request.threshold <= 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +24,22 @@ def prepare(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If it cannot.
+        If it cannot. Nothing is left behind then.
     """
-    probe = folder / ".write-test"
+    made, probe = not folder.exists(), folder / ".write-test"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(_PROBE)
+        _write(probe, _PROBE)
         probe.unlink()
     except OSError as error:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
         raise _unwritable(folder, error) from error
 
 
 def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write the reports and the reconstructions.
+    """Write the reports and the reconstructions. Every file is written whole or not at all.
 
     Parameters
     ----------
@@ -56,17 +60,24 @@ def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
     OutputError
         If a file cannot be written.
     """
-    paths = []
+    paths = [folder / FORMATS[name].filename for name in formats]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in formats:
-            path = folder / FORMATS[name].filename
-            path.write_text(FORMATS[name].render(audit.report, audit.evidence), encoding="utf-8")
-            paths.append(path)
-        (folder / CANDIDATES).write_bytes(_tensors(audit.reconstructions))
+        for name, path in zip(formats, paths, strict=True):
+            _write(path, FORMATS[name].render(audit.report, audit.evidence).encode())
+        _write(folder / CANDIDATES, _tensors(audit.reconstructions))
     except OSError as error:
         raise _unwritable(folder, error) from error
     return paths
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _tensors(reconstructions: Mapping[str, NDArray[np.float32]]) -> bytes:

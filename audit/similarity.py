@@ -151,7 +151,7 @@ def ssim_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.f
     for start in range(0, len(a), _STACK):
         rows = slice(start, start + _STACK)
         left, right = rescale(a[rows]), rescale(b[rows])
-        _, local = structural_similarity(  # type: ignore[no-untyped-call]
+        _, local = structural_similarity(
             left.reshape(-1, width, channels),
             right.reshape(-1, width, channels),
             win_size=window,

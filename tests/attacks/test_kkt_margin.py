@@ -1,0 +1,99 @@
+"""kkt-margin: the margin against its definition, and networks that are KKT points by construction."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from audit.attacks import Observation
+from audit.attacks.kkt_margin import KktMargin, margin
+from tests.planted import NETWORKS, generator, kkt_point, observation, small_network
+
+ATTACK = KktMargin()
+
+
+def plain_margin(outputs, label):
+    if len(outputs) == 1:
+        return outputs[0] if label == 1 else -outputs[0]
+    return outputs[label] - max(value for index, value in enumerate(outputs) if index != label)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 10])
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7)])
+@pytest.mark.parametrize("own_labels", [False, True])
+def test_margin_equals_the_plain_loop(classes, shape, own_labels):
+    rng = generator(len(shape))
+    outputs = torch.randn(*shape, classes, generator=rng, dtype=torch.float64)
+    labels = torch.randint(max(classes, 2), shape if own_labels else shape[-1:], generator=rng)
+    found = margin(outputs, labels)
+    assert found.shape == (*shape, 1)
+    pairs = zip(outputs.reshape(-1, classes), labels.expand(shape).flatten(), strict=True)
+    expected = [plain_margin(row.tolist(), int(label)) for row, label in pairs]
+    assert found.flatten().tolist() == pytest.approx(expected)
+
+
+def test_margin_on_a_worked_example():
+    outputs = torch.tensor([[3.0, 1.0, -2.0], [3.0, 1.0, -2.0], [-1.0, -1.0, -5.0]])
+    assert margin(outputs, torch.tensor([0, 2, 1])).tolist() == [[2.0], [-5.0], [0.0]]
+    assert margin(torch.tensor([[4.0], [4.0]]), torch.tensor([0, 1])).tolist() == [[-4.0], [4.0]]
+
+
+def test_margin_leaves_outputs_alone_and_is_differentiable():
+    outputs = torch.tensor([[3.0, 1.0, -2.0], [0.0, 1.0, 5.0]], requires_grad=True)
+    before = outputs.detach().clone()
+    margin(outputs, torch.tensor([0, 1])).sum().backward()
+    assert torch.equal(outputs.detach(), before)
+    assert outputs.grad.tolist() == [[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]]
+
+
+@pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (2, 2), (3, 3), (10, 10)])
+def test_labels_are_balanced(outputs, classes):
+    seen = observation(small_network(outputs))
+    assert ATTACK.classes(seen) == classes
+    for count in (classes, 5 * classes, 5 * classes + 1):
+        shares = Counter(ATTACK.labels(seen, count).tolist())
+        assert set(shares) == set(range(classes))
+        assert max(shares.values()) - min(shares.values()) == count % classes
+
+
+@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
+def test_target_and_anchor_are_the_weights(net):
+    objective = ATTACK.objective(observation(net))
+    assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
+    assert objective.anchors == (net,)
+    assert objective.non_negative
+    assert ATTACK.inapplicable(observation(net)) is None
+
+
+@pytest.mark.parametrize(("biases", "warned"), [("none", False), ("first", False), ("all", True)])
+def test_biases_behind_the_first_layer_are_warned_of(biases, warned):
+    caveat = ATTACK.caveat(observation(small_network(2, 3, biases)))
+    assert (caveat is not None and "bias" in caveat) == warned
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 5])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_kkt_point_solves_its_own_equation(outputs, copies):
+    net, samples = kkt_point(outputs, samples=5, copies=copies)
+    objective = ATTACK.objective(observation(net))
+    assert objective.head(net.forward(samples.inputs), samples.labels).flatten().tolist() == pytest.approx(
+        [1.0] * 5
+    )
+    assert float(objective.residual(samples).norm()) < 1e-12 * objective.target_norm
+    assert float(objective.residual(samples, 1e7).norm()) < 1e-6 * objective.target_norm
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs):
+    net, samples = kkt_point(outputs)
+    objective = ATTACK.objective(observation(net))
+    others = type(samples)(samples.inputs, samples.weights, (samples.labels + 1) % max(outputs, 2))
+    assert float(objective.relative_loss(others)) > 1.0
+
+
+def test_the_genuine_multiple_is_a_property_of_the_scale():
+    """A homogeneous network away from margin 1 is a KKT point up to the scale of lambda (two layers: none)."""
+    net, samples = kkt_point(1)
+    scaled = net.with_tensors([3.0 * tensor for tensor in net.tensors])
+    seen = Observation(scaled, -torch.ones(8), torch.ones(8))
+    assert float(ATTACK.objective(seen).relative_loss(samples)) < 1e-24

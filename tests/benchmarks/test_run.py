@@ -1,0 +1,125 @@
+"""The benchmark's figures on candidates whose worth is known, its JSON, and (marked `benchmark`) its goals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import run
+from tests.benchmarks.published import Attacked
+from tests.benchmarks.run import Found, main, measure, ours, published, ratio, score
+from tests.benchmarks.targets import RECIPES, Recipe, prepare
+
+TINY = Recipe("faces", 20, 60, 16, 1, learning_rate=0.01, steps=20, margin=100.0)
+
+
+def noise(seed, like):
+    return np.random.default_rng(seed).normal(size=like.shape).astype(np.float32)
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "faces", TINY)
+    return prepare("faces", cache=tmp_path / "cache")
+
+
+def test_perfect_candidates_score_full_marks(target):
+    figures = score(Found([target.members], noise(0, target.members), 1.0, [{}]), target)
+    assert figures["confirmed"] == figures["recovered"] == 20
+    assert figures["best_ssim"] == pytest.approx(1)
+    assert figures["null_confirmed"] == figures["unseen_confirmed"] == 0
+
+
+def test_candidates_that_show_controls_confirm_no_member(target):
+    figures = score(Found([target.controls[:30]], noise(0, target.members), 1.0, [{}]), target)
+    assert figures["confirmed"] == 0
+    assert figures["control_matches"] >= 30
+    assert figures["unseen_confirmed"] == 30
+
+
+def test_a_run_that_found_nothing_does_not_hide_one_that_did(target):
+    found = [noise(1, target.members), target.members[:15]]
+    figures = score(Found(found, target.members[:0], 1.0, [{"name": "a"}, {"name": "b"}]), target)
+    assert [(run["name"], run["confirmed"]) for run in figures["runs"]] == [("a", 0), ("b", 15)]
+    assert figures["best_run_confirmed"] == 15
+    assert figures["candidates"] == 35
+
+
+def test_an_attack_whose_runs_all_diverged_confirms_nothing(target):
+    figures = score(Found([target.members[:0]], noise(0, target.members), 1.0, [{}]), target)
+    assert figures["confirmed"] == figures["best_run_confirmed"] == figures["best_ssim"] == 0
+
+
+def test_the_ratio_is_against_the_better_of_pool_and_best_run():
+    assert ratio({"confirmed": 37}, {"confirmed": 20, "best_run_confirmed": 27}) == 1.37
+    assert ratio({"confirmed": 37}, {"confirmed": 27, "best_run_confirmed": 20}) == 1.37
+    assert ratio({"confirmed": 5}, {"confirmed": 0, "best_run_confirmed": 0}) is None
+
+
+def test_both_attacks_run_and_the_figures_are_written_as_json(target, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    arguments = ["--targets", "faces", "--seconds", "0.5", "--published-seconds", "0.5", "--seeds", "0,1"]
+    assert main([*arguments, "--cache", str(tmp_path / "cache"), "--out", str(out)]) == 0
+    content = json.loads((out / "faces.json").read_text(), parse_constant=pytest.fail)
+    assert [repeat["seed"] for repeat in content["repeats"]] == [0, 1]
+    assert content["command"].startswith("python -m tests.benchmarks.run --targets faces")
+    assert {"cores", "torch", "date"} <= content["machine"].keys()
+    for repeat in content["repeats"]:
+        assert repeat["ours"]["candidates"] > 0
+        assert [entry["name"] for entry in repeat["published"]["runs"]][:2] == list(run.PRESETS["cifar"])
+
+
+def test_published_is_told_the_number_of_members(target, monkeypatch):
+    asked = {}
+
+    def attack(layers, per_class, presets, **options):
+        asked.update(per_class=per_class, presets=presets)
+        return Attacked([], target.members[:0], [])
+
+    monkeypatch.setattr(run, "published_attack", attack)
+    published(target, 1.0, 0)
+    assert asked == {"per_class": 20, "presets": run.PRESETS["cifar"]}
+
+
+def test_ours_only_leaves_the_results_alone(target, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(
+        run, "ours", lambda target, *a: Found([target.members], target.members[:0], 1.0, [{}])
+    )
+    monkeypatch.setattr(run, "published", lambda *a: pytest.fail("ran the published attack"))
+    assert main(["--targets", "faces", "--ours-only", "--cache", str(tmp_path / "cache")]) == 0
+    assert not (tmp_path / "results").exists()
+    assert "20 of 20" in capsys.readouterr().out
+
+
+def test_missing_data_ends_with_one_line(tmp_path, capsys):
+    code = main(["--targets", "mnist", "--data-dir", str(tmp_path), "--cache", str(tmp_path), "--ours-only"])
+    assert code == 2
+    assert "error:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--targets", "facs"], ["--seeds", "0,x"]])
+def test_a_wrong_option_is_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
+    assert stop.value.code == 2
+    assert wrong[1].split(",")[-1] in capsys.readouterr().err
+
+
+@pytest.mark.benchmark
+def test_faces_reach_the_goal_of_the_demo():
+    target = prepare("faces")
+    figures = score(ours(target, 60, 0), target)
+    assert figures["confirmed"] >= 34
+    assert figures["best_ssim"] > 0.88
+    assert figures["null_confirmed"] == figures["unseen_confirmed"] == 0
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("name", RECIPES)
+def test_ours_in_60_s_confirms_at_least_what_is_published_in_120_s(name):
+    figures = measure(prepare(name), 0, 60, 120)
+    theirs = figures["published"]
+    assert figures["ours"]["confirmed"] >= max(theirs["confirmed"], theirs["best_run_confirmed"])
+    assert figures["ours"]["best_ssim"] > figures["published"]["best_ssim"]
+    assert figures["ours"]["null_confirmed"] == 0

@@ -1,0 +1,139 @@
+"""Targets: what is drawn, that training memorises, and the cache."""
+
+import gzip
+
+import numpy as np
+import pytest
+import torch
+
+from audit.architecture import infer_architecture
+from audit.checkpoint import load_checkpoint
+from audit.errors import DataError
+from tests.benchmarks import targets
+from tests.benchmarks.targets import RECIPES, Recipe, log_loss, prepare, soft_margins, split, train
+
+TINY = Recipe("faces", 10, 20, 16, 1, learning_rate=0.01, steps=20, margin=100.0)
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """The benchmark's files with noise for images; the first pixel of each tells its label."""
+    generator = np.random.default_rng(0)
+    digits = np.arange(1200, dtype=np.uint8) % 10
+    images = generator.integers(0, 256, (1200, 28, 28), dtype=np.uint8)
+    images[:, 0, 0] = digits
+    with gzip.open(tmp_path / "t10k-images-idx3-ubyte.gz", "wb") as file:
+        file.write(bytes(16) + images.tobytes())
+    with gzip.open(tmp_path / "t10k-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(bytes(8) + digits.tobytes())
+    colour = generator.integers(0, 256, (1200, 32, 32, 3), dtype=np.uint8)
+    colour[:, 0, 0, 0] = digits
+    np.savez(tmp_path / "cifar10_3k.npz", images=colour, labels=digits)
+    return tmp_path
+
+
+def rows(images):
+    return {image.tobytes() for image in images}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_splits_are_disjoint_balanced_and_seeded(name, data_dir):
+    recipe = RECIPES[name]
+    drawn, again, other = (split(recipe, data_dir, seed) for seed in (0, 0, 1))
+    assert (len(drawn.members), len(drawn.controls)) == (recipe.members, recipe.controls)
+    assert len(rows(drawn.members) | rows(drawn.controls)) == recipe.members + recipe.controls
+    assert set(np.bincount(drawn.labels)) == {recipe.members // recipe.classes}
+    assert np.array_equal(drawn.members, again.members)
+    assert np.array_equal(drawn.labels, again.labels)
+    assert np.array_equal(drawn.controls, again.controls)
+    assert rows(drawn.members) != rows(other.members)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("mnist", lambda digit: digit % 2),
+        ("mnist10", lambda digit: digit),
+        ("cifar", lambda digit: 0 if digit in (0, 1, 8, 9) else 1),
+    ],
+)
+def test_labels_belong_to_their_images(name, label, data_dir):
+    drawn = split(RECIPES[name], data_dir, 0)
+    assert drawn.labels.tolist() == [label(int(digit)) for digit in drawn.members[:, 0, 0, 0]]
+
+
+def test_missing_data_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"cifar10_3k\.npz.*--data-dir"):
+        split(RECIPES["cifar"], tmp_path, 0)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_training_goes_on_where_the_loss_underflows(outputs):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(9, 20, generator=generator)
+    labels = torch.arange(9) % max(2, outputs)
+    trained = train(inputs, labels, 30, outputs, learning_rate=0.003, steps=3000, margin=120.0)
+    assert trained.smallest_margin > 120
+    hidden = torch.relu(inputs @ trained.weight_1.T + trained.bias_1)
+    margin = soft_margins(hidden @ trained.weight_2.T, labels).min()
+    assert float(margin) == pytest.approx(trained.smallest_margin, rel=1e-4)
+    short = train(inputs, labels, 30, outputs, learning_rate=0.003, steps=5)
+    again = train(inputs, labels, 30, outputs, learning_rate=0.003, steps=5)
+    assert short.steps == 5
+    assert torch.equal(short.weight_1, again.weight_1)
+
+
+def test_the_soft_margin_gives_cross_entropy():
+    outputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.arange(6) % 4
+    loss = torch.nn.functional.cross_entropy(outputs, labels, reduction="none")
+    assert torch.allclose(torch.nn.functional.softplus(-soft_margins(outputs, labels)), loss)
+
+
+@pytest.mark.parametrize("level", [-5.0, 3.0, 59.9, 60.1, 300.0])
+def test_the_log_loss_is_exact_where_the_loss_is_not(level):
+    margins = (level + torch.tensor([0.0, 0.5, 2.0])).requires_grad_()
+    value = log_loss(margins)
+    distant = np.asarray(margins.detach(), dtype=np.float64)
+    logarithms = np.log(np.logaddexp(0, -distant)) if level < 40 else -distant
+    assert float(value.detach()) == pytest.approx(np.logaddexp.reduce(logarithms), rel=1e-5)
+    (gradient,) = torch.autograd.grad(value, margins)
+    assert (gradient < 0).all()
+    if level > 10:
+        assert float(gradient.sum()) == pytest.approx(-1, abs=1e-4)
+
+
+def test_a_target_is_built_once_and_can_be_audited(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "faces", TINY)
+    target = prepare("faces", cache=tmp_path)
+    assert target.members.shape == (10, 625)
+    assert target.controls.shape == (20, 625)
+    assert np.abs(target.members.mean(axis=0)).max() < 1e-6
+    assert target.training["steps"] == 20
+    assert sorted(path.name for path in target.folder.iterdir()) == [
+        "controls.npz",
+        "mean.npy",
+        "members.npz",
+        "model.safetensors",
+        "training.json",
+    ]
+    architecture = infer_architecture(load_checkpoint(target.checkpoint), None)
+    assert (architecture.inputs, architecture.outputs, architecture.activation) == (625, 1, "relu")
+    (weight_1, bias_1), (weight_2, bias_2) = target.layers()
+    assert (weight_1.shape, bias_1.shape, weight_2.shape, bias_2) == ((16, 625), (16,), (1, 16), None)
+
+    monkeypatch.setattr(targets, "train", lambda *a, **k: pytest.fail("trained again"))
+    again = prepare("faces", cache=tmp_path)
+    assert again.folder == target.folder
+    assert np.array_equal(again.members, target.members)
+
+
+def test_a_failed_training_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setitem(RECIPES, "faces", TINY)
+    monkeypatch.setattr(targets, "train", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        prepare("faces", cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []

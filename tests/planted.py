@@ -1,0 +1,199 @@
+"""Planted problems that several tests share: small networks, and equations whose solution was put there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audit.attacks import Attack, Observation
+from audit.attacks.kkt_margin import KktMargin
+from audit.candidates import Candidates
+from audit.network import Network
+from audit.objective import Objective
+from audit.reduction import RowSpace, reduce
+from audit.solve.base import Problem
+from audit.solve.constraints import Box
+
+BIASES = ("none", "first", "all")
+UNITS = (0.7, 1.6, 0.9)
+"""Not 1, so that a test sees whether smoothing is counted in them."""
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small_network(
+    outputs=1, layers=2, biases="none", inputs=6, hidden=7, seed=0, dtype=torch.float64
+) -> Network:
+    """A random ReLU network with `layers` weights, all hidden layers of different widths."""
+    rng = generator(seed)
+    widths = [inputs, *(hidden - 2 * index for index in range(layers - 1)), outputs]
+    last_biased = {"none": 0, "first": 1, "all": layers}[biases]
+    weights, vectors = [], []
+    for index in range(layers):
+        shape = (widths[index + 1], widths[index])
+        weights.append(torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype) / shape[1] ** 0.5)
+        bias = 0.3 * torch.randn(shape[0], generator=rng, dtype=torch.float64).to(dtype)
+        vectors.append(bias if index < last_biased else None)
+    return Network(tuple(weights), tuple(vectors), "relu", UNITS[: layers - 1])
+
+
+NETWORKS = {
+    f"{outputs} outputs, {layers} layers, biases on {biases}": small_network(outputs, layers, biases)
+    for outputs in (1, 3)
+    for layers in (2, 3)
+    for biases in BIASES
+}
+
+
+def observation(network: Network, bound=2.0) -> Observation:
+    high = torch.full((network.inputs,), bound, dtype=network.weights[0].dtype)
+    return Observation(network, -high, high)
+
+
+def plain_outputs(network: Network, tensors, row: Tensor, smoothing=None) -> Tensor:
+    """Outputs (c,) for one input (d,), layer by layer, with other parameters in the network's layout."""
+    rest = list(tensors)
+    for index, bias in enumerate(network.biases):
+        if index and smoothing is None:
+            row = row * (row > 0)
+        elif index:
+            beta = smoothing / network.units[index - 1]
+            row = torch.logaddexp(torch.zeros_like(row), beta * row) / beta
+        row = rest.pop(0).mv(row)
+        row = row if bias is None else row + rest.pop(0)
+    return row
+
+
+def plain_sum(objective: Objective, candidates: Candidates, smoothing=None) -> Tensor:
+    """sum_j sum_a lambda_ja grad h(theta_a; x_j) as (p,): a loop over candidates, anchors and scalars."""
+    total = torch.zeros(objective.size, dtype=candidates.inputs.dtype)
+    for index, row in enumerate(candidates.inputs.detach()):
+        label = None if candidates.labels is None else candidates.labels[index : index + 1]
+        weights = iter(candidates.weights[index].detach())
+        for anchor in objective.anchors:
+            tensors = [tensor.clone().requires_grad_() for tensor in anchor.tensors]
+            outputs = plain_outputs(anchor, tensors, row, smoothing)
+            for scalar in objective.head(outputs[None], label)[0]:
+                slopes = torch.autograd.grad(scalar, tensors, retain_graph=True)
+                total += next(weights) * torch.cat([slope.flatten() for slope in slopes])
+    return total
+
+
+def split(vector: Tensor, like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """(p,) as tensors of the shapes in `like`."""
+    parts = vector.split([tensor.numel() for tensor in like])
+    return tuple(part.reshape(tensor.shape) for part, tensor in zip(parts, like, strict=True))
+
+
+def planted(objective: Objective, candidates: Candidates, smoothing=None) -> Objective:
+    """The same equation with a target that `candidates` solve."""
+    return replace(objective, target=split(plain_sum(objective, candidates, smoothing), objective.target))
+
+
+def columns(objective: Objective, labels: Tensor | None) -> int:
+    """How many lambdas a candidate has."""
+    outputs = torch.zeros(1, objective.anchors[0].outputs, dtype=objective.target[0].dtype)
+    return len(objective.anchors) * objective.head(outputs, None if labels is None else labels[:1]).shape[-1]
+
+
+def random_candidates(attack: Attack, seen: Observation, count=4, restarts=(), seed=1) -> Candidates:
+    """(*restarts, count) candidates that suit an attack."""
+    rng = generator(seed)
+    like = seen.network.weights[0]
+    labels = attack.labels(seen, count)
+    objective = attack.objective(seen)
+    shape = (*restarts, count)
+    inputs = torch.randn(*shape, seen.network.inputs, generator=rng, dtype=like.dtype)
+    weights = torch.randn(*shape, columns(objective, labels), generator=rng, dtype=like.dtype)
+    return Candidates(inputs, weights.abs() if objective.non_negative else weights, labels)
+
+
+def kkt_point(outputs=1, samples=5, inputs=8, copies=1) -> tuple[Network, Candidates]:
+    """A two-layer network at a KKT point of its own margin problem, and the samples with their lambda.
+
+    Samples at obtuse angles to each other, and a neuron along each: it is active on its sample only. With w = c x
+    and a = alpha (1 for the own class, -1/(C-1) for the others; y alpha for one output), both conditions
+    w = lambda (own - mean other of a) x and a = lambda (w x)(own - mean other) hold when lambda^2 |x|^2 C/(C-1) = 1
+    (lambda |x| = 1 for one output). Several copies of a neuron share its sample's part in any proportion.
+    """
+    gram = torch.full((samples, samples), -0.5 / samples, dtype=torch.float64)
+    gram.fill_diagonal_(1.0)
+    rotation = torch.linalg.qr(torch.randn(inputs, inputs, generator=generator(7), dtype=torch.float64)).Q
+    sizes = torch.linspace(0.8, 1.7, samples, dtype=torch.float64)[:, None]
+    rows = sizes * torch.linalg.cholesky(gram) @ rotation[:samples]
+    labels = torch.arange(samples) % max(outputs, 2)
+    if outputs == 1:
+        excess, heads = 1.0, (2.0 * labels - 1.0)[:, None].double()
+    else:
+        excess = outputs / (outputs - 1)
+        own = functional.one_hot(labels, outputs).double()
+        heads = own - (1 - own) / (outputs - 1)
+    weights = 1 / (sizes * excess**0.5)
+    # Margin 1: excess * alpha * c |x|^2 = 1 with c = lambda * excess * alpha, summed over the copies.
+    alpha = (weights * (excess * sizes).square()).rsqrt()
+    shares = torch.arange(1, copies + 1, dtype=torch.float64)
+    shares = (shares / shares.square().sum().sqrt())[:, None, None]
+    first = (shares * weights * excess * alpha * rows).flatten(0, 1)
+    last = (shares * alpha * heads).flatten(0, 1).T.contiguous()
+    return Network((first, last), (None, None), "relu", (1.0,)), Candidates(rows, weights, labels)
+
+
+class Clock:
+    """A clock that stands still unless it is told to move."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def costing(objective: Objective, clock: Clock, seconds=1.0) -> Objective:
+    """The same equation; every evaluation moves the clock on."""
+
+    def head(outputs, labels):
+        clock.now += seconds
+        return objective.head(outputs, labels)
+
+    return replace(objective, head=head)
+
+
+@dataclass(frozen=True, eq=False)
+class Planted:
+    """A problem ready to be solved, and its solution."""
+
+    problem: Problem
+    space: RowSpace
+    samples: Tensor
+    """(n, d)"""
+    labels: Tensor
+    """(n,)"""
+
+    def recovered(self, candidates: Candidates) -> Tensor:
+        """Largest cosine of any candidate of the right label with each sample, (n,)."""
+        pool = candidates.pooled()
+        found = functional.normalize(self.space.lift(pool.inputs), dim=-1)
+        cosines = functional.normalize(self.samples, dim=-1) @ found.T
+        alike = self.labels[:, None] == pool.labels[None, :]
+        return cosines.masked_fill(~alike, -1.0).amax(1)
+
+
+def planted_problem(outputs=1, inputs=20, hidden=60, samples=5, biases="none", seed=0) -> Planted:
+    """A random network as anchor, and as target the weighted margin gradients of a few samples."""
+    network = small_network(outputs, 2, biases, inputs, hidden, seed, dtype=torch.float32)
+    seen = observation(network, bound=1.5)
+    attack = KktMargin()
+    rows = torch.randn(samples, inputs, generator=generator(seed + 1)).clamp(-1.5, 1.5)
+    labels = attack.labels(seen, samples)
+    weights = 0.5 + torch.rand(samples, 1, generator=generator(seed + 2))
+    objective = planted(attack.objective(seen), Candidates(rows, weights, labels))
+    reduced, space = reduce(objective)
+    box = Box(space.basis, seen.low, seen.high)
+    return Planted(
+        Problem(reduced, box, lambda count: attack.labels(seen, count)), space, rows, labels
+    )

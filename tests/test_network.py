@@ -1,0 +1,126 @@
+"""The network against a plain loop, its smooth stand-in, its units and its layout."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from audit.architecture import ACTIVATIONS as ARCHITECTURE_ACTIVATIONS
+from audit.architecture import infer_architecture
+from audit.checkpoint import Checkpoint
+from audit.network import ACTIVATIONS, network
+from tests.planted import NETWORKS, UNITS, generator, plain_outputs, small_network
+
+every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
+
+
+def rows(count, inputs=6, seed=3):
+    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
+
+
+def stacked(networks):
+    first = networks[0]
+    tensors = [torch.stack(same) for same in zip(*(net.tensors for net in networks), strict=True)]
+    return first.with_tensors(tensors)
+
+
+@every_network
+@pytest.mark.parametrize("smoothing", [None, 3.0, 40.0])
+def test_outputs_equal_the_plain_loop(net, smoothing):
+    inputs = rows(5)
+    expected = torch.stack([plain_outputs(net, net.tensors, row, smoothing) for row in inputs])
+    torch.testing.assert_close(net.forward(inputs, smoothing), expected, rtol=1e-9, atol=1e-9)
+
+
+@every_network
+def test_large_smoothing_is_the_activation_itself(net):
+    inputs = rows(20)
+    exact = net.forward(inputs)
+    gaps = [float((net.forward(inputs, smoothing) - exact).abs().max()) for smoothing in (5.0, 50.0, 5e5)]
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[0] > 1e-2
+    assert gaps[2] < 1e-5
+
+
+@every_network
+def test_restarts_may_have_parameters_of_their_own(net):
+    others = [net.with_tensors([k * tensor for tensor in net.tensors]) for k in (1.0, -0.5, 2.0)]
+    inputs = torch.stack([rows(4, seed=seed) for seed in range(3)])
+    expected = torch.stack([one.forward(own) for one, own in zip(others, inputs, strict=True)])
+    assert stacked(others).forward(inputs).shape == (3, 4, net.outputs)
+    torch.testing.assert_close(stacked(others).forward(inputs), expected)
+
+
+@every_network
+def test_tensors_survive_the_way_through_with_tensors(net):
+    layers = zip(net.weights, net.biases, strict=True)
+    expected = [tensor for layer in layers for tensor in layer if tensor is not None]
+    assert all(one is other for one, other in zip(net.tensors, expected, strict=True))
+    doubled = net.with_tensors([2 * tensor for tensor in net.tensors])
+    assert [bias is None for bias in doubled.biases] == [bias is None for bias in net.biases]
+    assert (doubled.units, doubled.activation) == (net.units, net.activation)
+    for one, other in zip(net.tensors, doubled.tensors, strict=True):
+        torch.testing.assert_close(other, 2 * one, rtol=0.0, atol=0.0)
+
+
+@every_network
+def test_sizes(net):
+    assert net.inputs == net.weights[0].shape[1] == 6
+    assert net.outputs == net.weights[-1].shape[0]
+    assert stacked([net, net]).inputs == net.inputs
+    assert stacked([net, net]).outputs == net.outputs
+
+
+def test_units_are_the_root_mean_square_of_hidden_pre_activations():
+    net = small_network(2, 3, "all")
+    inputs = rows(50)
+    first = inputs @ net.weights[0].T + net.biases[0]
+    second = first.clamp_min(0) @ net.weights[1].T + net.biases[1]
+    expected = tuple(math.sqrt(float((pre**2).mean())) for pre in (first, second))
+    assert net.calibrated(inputs).units == pytest.approx(expected)
+    assert net.units == UNITS[:2]
+
+
+def test_units_of_a_layer_that_never_fires_are_one():
+    net = small_network(1, 3)
+    dead = net.with_tensors([torch.zeros_like(net.weights[0]), *net.tensors[1:]])
+    assert dead.calibrated(rows(9)).units == (1.0, 1.0)
+    assert torch.isfinite(dead.calibrated(rows(9)).forward(rows(2), 10.0)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 300.0])
+def test_smoothing_means_the_same_however_weights_are_scaled(scale):
+    net, inputs = small_network(2, 3).calibrated(rows(50)), rows(5)
+    large = net.with_tensors([scale * net.weights[0], *net.tensors[1:]]).calibrated(rows(50))
+    torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))
+
+
+def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differences():
+    net = small_network(1, 3, "all")
+    point = rows(2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: net.forward(x, 6.0), (point,))
+    assert torch.autograd.gradgradcheck(lambda x: net.forward(x, 6.0), (point,))
+
+
+@pytest.mark.parametrize("biases", [(False, False), (True, False), (True, True)])
+def test_built_from_a_checkpoint(biases):
+    torch_rng = generator(5)
+    tensors = {}
+    for name, shape, biased in (("0", (5, 8), biases[0]), ("2", (3, 5), biases[1])):
+        tensors[f"{name}.weight"] = torch.randn(shape, generator=torch_rng).half()
+        if biased:
+            tensors[f"{name}.bias"] = torch.randn(shape[0], generator=torch_rng).half()
+    checkpoint = Checkpoint(Path("model.pt"), tensors, {}, "0" * 64)
+    net = network(checkpoint, infer_architecture(checkpoint, "relu"))
+    assert len(net.tensors) == len(tensors)
+    for built, stored in zip(net.tensors, tensors.values(), strict=True):
+        assert built.dtype is torch.float32
+        assert torch.equal(built, stored.float())
+    assert (net.activation, net.units) == ("relu", (1.0,))
+    wide = network(checkpoint, infer_architecture(checkpoint, "relu"), dtype=torch.float64)
+    assert {tensor.dtype for tensor in wide.tensors} == {torch.float64}
+
+
+def test_every_activation_that_is_accepted_is_built():
+    assert set(ARCHITECTURE_ACTIVATIONS) == set(ACTIVATIONS)

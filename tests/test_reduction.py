@@ -1,0 +1,193 @@
+"""Reduction to the row space: the same equation up to a constant, and how many directions are signal."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from torch.nn import functional
+
+from audit.attacks.kkt_margin import KktMargin
+from audit.candidates import Candidates
+from audit.reduction import noise_edge, reduce, row_space
+from tests.planted import generator, observation, planted, random_candidates, small_network
+
+
+def low_rank(rows, columns, rank, seed=0, size=2.0):
+    """Singular values from `size` to 1.5 `size` times the largest of standard normal noise."""
+    rng = generator(seed)
+    left = torch.linalg.qr(torch.randn(rows, rank, generator=rng, dtype=torch.float64)).Q
+    right = torch.linalg.qr(torch.randn(columns, rank, generator=rng, dtype=torch.float64)).Q
+    spread = torch.linspace(1.0, 1.5, rank, dtype=torch.float64)
+    return size * (rows**0.5 + columns**0.5) * (left * spread) @ right.T
+
+
+def noise(rows, columns, seed=1):
+    return torch.randn(rows, columns, generator=generator(seed), dtype=torch.float64)
+
+
+# The same equation
+
+
+def noisy_problem(outputs, layers, biases):
+    """Few samples, and on the first layer's part of their sum the noise of an initialisation."""
+    seen = observation(small_network(outputs, layers, biases, inputs=80, hidden=70))
+    exact = planted(KktMargin().objective(seen), random_candidates(KktMargin(), seen, count=5))
+    first, *rest = exact.target
+    size = float(torch.linalg.matrix_norm(first, 2))
+    return replace(exact, target=(first + 1e-4 * size * noise(*first.shape), *rest)), seen
+
+
+@pytest.mark.parametrize("smoothing", [None, 6.0])
+@pytest.mark.parametrize(
+    ("outputs", "layers", "biases"),
+    [(1, 2, "none"), (1, 2, "first"), (1, 3, "all"), (3, 2, "all"), (3, 3, "none")],
+)
+def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, layers, biases, smoothing):
+    objective, seen = noisy_problem(outputs, layers, biases)
+    reduced, space = reduce(objective)
+    assert 2 <= space.rank < 10
+    height, width = objective.target[0].shape
+    labels = KktMargin().labels(seen, 6)
+    differences = []
+    for seed in range(3):
+        small_inputs = noise(6, space.rank, seed)
+        weights = noise(6, 1, seed + 10).abs()
+        small = reduced.residual(Candidates(small_inputs, weights, labels), smoothing)
+        large = objective.residual(Candidates(space.lift(small_inputs), weights, labels), smoothing)
+        first, rest = large[: height * width].reshape(height, width), large[height * width :]
+        torch.testing.assert_close(small[: height * space.rank], (first @ space.basis).flatten())
+        torch.testing.assert_close(small[height * space.rank :], rest)
+        differences.append(large.square().sum() - small.square().sum())
+    lost = objective.target[0] - objective.target[0] @ space.basis @ space.basis.T
+    assert lost.norm() > 0.0
+    torch.testing.assert_close(torch.stack(differences), lost.square().sum().expand(3), rtol=1e-5, atol=1e-9)
+
+
+def test_everything_but_the_first_weight_stays():
+    objective, _ = noisy_problem(3, 3, "all")
+    reduced, space = reduce(objective)
+    for small, large in zip(reduced.target[1:], objective.target[1:], strict=True):
+        assert torch.equal(small, large)
+    anchor, (before,) = reduced.anchors[0], objective.anchors
+    assert anchor.inputs == space.rank
+    assert (anchor.biases, anchor.weights[1:], anchor.units) == (
+        before.biases,
+        before.weights[1:],
+        before.units,
+    )
+    assert (reduced.head, reduced.non_negative) == (objective.head, objective.non_negative)
+
+
+def test_every_anchor_is_reduced_and_computes_what_it_did():
+    objective, _ = noisy_problem(1, 2, "all")
+    two = replace(objective, anchors=(*objective.anchors, small_network(1, 2, "all", 80, 70, seed=5)))
+    reduced, space = reduce(two)
+    inputs = noise(4, space.rank)
+    for small, large in zip(reduced.anchors, two.anchors, strict=True):
+        torch.testing.assert_close(small.forward(inputs, 5.0), large.forward(space.lift(inputs), 5.0))
+
+
+# The way there and back
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (70, 200), (12, 30), (30, 12)])
+def test_lift_and_projection(shape):
+    space = row_space(low_rank(*shape, 4))
+    assert space.basis.shape == (shape[1], space.rank)
+    assert len(space.singular_values) == min(shape)
+    torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64))
+    coordinates = noise(5, space.rank)
+    torch.testing.assert_close(space.lift(coordinates) @ space.basis, coordinates)
+    batch = coordinates.expand(3, 5, space.rank)
+    assert torch.equal(space.lift(batch)[2], space.lift(coordinates))
+
+
+def test_the_samples_that_matter_are_in_the_row_space():
+    seen = observation(small_network(3, 3, "all", inputs=80, hidden=70))
+    samples = random_candidates(KktMargin(), seen, count=5)
+    _, space = reduce(planted(KktMargin().objective(seen), samples))
+    assert space.rank == 5
+    torch.testing.assert_close(space.lift(samples.inputs @ space.basis), samples.inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_precision_is_that_of_the_layer(dtype):
+    assert row_space(low_rank(80, 90, 3).to(dtype)).basis.dtype is dtype
+
+
+# How many directions are signal
+
+SHAPES = [(100, 100), (400, 90), (90, 400), (500, 784), (70, 1000)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rank", [2, 7, 25])
+def test_planted_rank_is_found_under_noise(shape, rank):
+    block = low_rank(*shape, rank) + noise(*shape)
+    space = row_space(block)
+    assert space.rank == rank
+    planted_directions = torch.linalg.svd(low_rank(*shape, rank), full_matrices=False).Vh[:rank]
+    assert (planted_directions @ space.basis).norm(dim=1).min() > 0.8
+    assert space.singular_values[rank - 1] > space.edge > space.singular_values[rank]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_noise_alone_holds_no_more_than_the_fewest_directions(shape):
+    assert row_space(noise(*shape)).rank == 2
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e5])
+def test_the_level_of_the_noise_need_not_be_known(scale):
+    block = low_rank(150, 120, 6) + noise(150, 120)
+    assert row_space(scale * block).rank == row_space(block).rank == 6
+
+
+def optimal_threshold(beta):
+    """Gavish and Donoho 2014, eq. 5 and 11: over the median of the Marchenko-Pastur distribution, integrated."""
+    low, high = (1 - np.sqrt(beta)) ** 2, (1 + np.sqrt(beta)) ** 2
+
+    def below(x):
+        return quad(lambda t: np.sqrt((high - t) * (t - low)) / (2 * np.pi * beta * t), low, x)[0]
+
+    median = brentq(lambda x: below(x) - 0.5, low + 1e-9, high - 1e-9)
+    return np.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + np.sqrt(beta**2 + 14 * beta + 1))) / np.sqrt(median)
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.3, 0.5, 0.8, 1.0])
+def test_the_edge_is_the_optimal_hard_threshold(beta):
+    values = torch.linspace(3.0, 1.0, 101, dtype=torch.float64)
+    rows = round(1000 * beta)
+    assert noise_edge(values, rows, 1000) == pytest.approx(2.0 * optimal_threshold(beta), abs=0.06)
+    assert noise_edge(values, 1000, rows) == noise_edge(values, rows, 1000)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(100, 100), (300, 70), (70, 300), (10, 40), (40, 10)])
+@pytest.mark.parametrize("rank", [2, 5])
+def test_exactly_low_rank_layers(shape, rank, dtype):
+    left, right = noise(shape[0], rank).to(dtype), noise(rank, shape[1], seed=2).to(dtype)
+    space = row_space(left @ right)
+    assert space.rank == rank
+    lifted = space.lift(right @ space.basis)
+    torch.testing.assert_close(lifted, right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (5, 900), (900, 5), (30, 200), (1, 50)])
+def test_narrow_layers_are_kept_whole(shape):
+    assert row_space(noise(*shape)).rank == min(shape)
+
+
+@pytest.mark.parametrize(("shape", "rank"), [((100, 80), 2), ((10, 30), 2), ((1, 30), 1), ((30, 1), 1)])
+def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank):
+    space = row_space(torch.zeros(shape))
+    assert space.rank == rank
+    torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(rank))
+    assert functional.normalize(space.lift(torch.eye(rank)), dim=1).norm(dim=1).min() > 0.99
+
+
+def test_a_layer_that_is_not_finite_is_a_runtime_error():
+    with pytest.raises(RuntimeError):
+        row_space(torch.full((5, 5), torch.nan))

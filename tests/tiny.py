@@ -1,0 +1,91 @@
+"""A network small enough to be trained, attacked and judged within a test, and a solver that ignores the clock."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from audit.demo import train
+from audit.solve.base import Problem, Solution, Watcher
+from audit.solve.budget import Budget
+from audit.solve.descent import Descent
+
+SIDE, MEMBERS, CONTROLS, HIDDEN = 12, 4, 100, 100
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Files of a tiny audit."""
+
+    checkpoint: Path
+    members: Path
+    controls: Path
+    mean: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `model-audit scan`, without controls."""
+        return [str(self.checkpoint), "--data", str(self.members), "--mean", str(self.mean)]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Stands in for `Restarts`: one batch of a fixed number of steps, so that results do not depend on speed."""
+
+    classes: int
+    steps: int = 600
+
+    def minimise(
+        self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
+    ) -> Solution:
+        return Descent(count=4 * self.classes, restarts=2, steps=self.steps).minimise(
+            problem, budget, generator, watch
+        )
+
+
+def blobs(count: int, seed: int = 0, side: int = SIDE) -> NDArray[np.uint8]:
+    """(count, side, side) sums of a few bumps, no two alike."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    height, row, column, width = (
+        random.uniform(low, high, (4, count, 1, 1)) for low, high in [(-1, 1), (0, side), (0, side), (1, 3)]
+    )
+    images = (height * np.exp(-((y - row) ** 2 + (x - column) ** 2) / width**2)).sum(0)
+    images -= images.min((1, 2), keepdims=True)
+    return np.round(255 * images / images.max((1, 2), keepdims=True)).astype(np.uint8)
+
+
+def make(folder: Path, *, trained: bool = True) -> Tiny:
+    """Write a network that leaks its members, or an untrained one, with members, controls and mean."""
+    tiny = Tiny(
+        folder / "model.safetensors", folder / "members.npz", folder / "controls.npz", folder / "mean.npy"
+    )
+    images, labels = blobs(MEMBERS + CONTROLS), np.arange(MEMBERS) % 2
+    members = images[:MEMBERS]
+    mean = (members / 255).mean(0).astype(np.float32)
+    folder.mkdir(exist_ok=True)
+    save_file(weights() if trained else untrained(), tiny.checkpoint, metadata={"activation": "relu"})
+    np.savez(tiny.members, images=members, labels=labels)
+    np.savez(tiny.controls, images=images[MEMBERS:])
+    np.save(tiny.mean, mean)
+    return tiny
+
+
+@cache
+def weights() -> dict[str, torch.Tensor]:
+    """Of a network that has learnt its members by heart."""
+    members = blobs(MEMBERS + CONTROLS)[:MEMBERS] / 255
+    inputs = torch.from_numpy((members - members.mean(0)).reshape(MEMBERS, -1)).float()
+    return train(inputs, torch.arange(MEMBERS) % 2, hidden=HIDDEN, rate=0.01, margin=100.0)
+
+
+def untrained() -> dict[str, torch.Tensor]:
+    """Of a network as it is initialised."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(HIDDEN, SIDE * SIDE, generator=generator) / SIDE
+    last = torch.randn(1, HIDDEN, generator=generator) / HIDDEN**0.5
+    return {"fc1.weight": first, "fc1.bias": torch.zeros(HIDDEN), "fc2.weight": last}
