@@ -17,7 +17,6 @@ from tests.planted import (
     plain_sum,
     planted,
     random_candidates,
-    split,
 )
 
 pytestmark = [
@@ -39,6 +38,10 @@ def seen(attack, net):
 
 def flat(tensors):
     return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def norm(values):
+    return float(values.detach().norm())
 
 
 def restart(candidates, index):
@@ -89,7 +92,7 @@ def test_residual_is_affine_linear_in_lambda(attack, net, seen, smoothing):
     target = flat(objective.target)
     parts = [objective.residual(candidates, smoothing) - target for candidates in (one, other, mixed)]
     torch.testing.assert_close(parts[2], 2.0 * parts[0] - 0.7 * parts[1])
-    assert parts[0].norm() > 0.1
+    assert norm(parts[0]) > 0.1
 
 
 @every_network
@@ -141,9 +144,11 @@ def test_restarts_do_not_see_each_other(attack, net, seen):
 def test_residual_vanishes_at_a_planted_solution(attack, net, seen, smoothing):
     candidates = random_candidates(attack, seen)
     objective = planted(attack.objective(seen), candidates, smoothing)
-    assert float(objective.residual(candidates, smoothing).norm()) < 1e-12 * objective.target_norm
+    # softplus is cut off where it differs from its argument by 2e-9.
+    tolerance = 1e-13 if smoothing is None else 1e-9
+    assert norm(objective.residual(candidates, smoothing)) < tolerance * objective.target_norm
     away = replace(candidates, inputs=1.1 * candidates.inputs)
-    assert float(objective.residual(away, smoothing).norm()) > 1e-3 * objective.target_norm
+    assert norm(objective.residual(away, smoothing)) > 1e-2 * objective.target_norm
 
 
 @every_network
@@ -165,10 +170,10 @@ def test_gradient_against_finite_differences(attack, net, seen):
 def test_large_smoothing_is_the_activation_itself(attack, net, seen):
     objective, candidates = attack.objective(seen), random_candidates(attack, seen)
     exact = objective.residual(candidates)
-    gaps = [float((objective.residual(candidates, s) - exact).norm()) for s in (5.0, 50.0, 1e6)]
+    gaps = [norm(objective.residual(candidates, s) - exact) for s in (5.0, 50.0, 1e6)]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[0] > 1e-2
-    assert gaps[2] < 1e-4 * float(exact.norm())
+    assert gaps[2] < 1e-4 * norm(exact)
 
 
 @every_network
@@ -178,13 +183,6 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(attack, net,
     other = replace(objective, anchors=others)
     torch.testing.assert_close(other.residual(candidates), objective.residual(candidates))
     assert not torch.allclose(other.residual(candidates, 6.0), objective.residual(candidates, 6.0))
-
-
-@every_network
-def test_a_target_survives_the_way_through_one_vector(attack, net, seen):
-    target = attack.objective(seen).target
-    for one, other in zip(split(flat(target), target), target, strict=True):
-        assert torch.equal(one, other)
 
 
 # What the attacker does not know
@@ -223,7 +221,6 @@ def test_what_a_reader_is_told(attack):
     assert attack.title
     assert attack.requires
     assert re.search(r"\d{4}", attack.source)
-    assert attack.inapplicable.__doc__ is None or attack.inapplicable.__doc__.strip()
 
 
 def test_ids_are_unique_and_every_file_of_an_attack_is_listed(attack):

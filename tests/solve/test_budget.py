@@ -1,0 +1,47 @@
+"""Budgets on a clock that moves when it is told to."""
+
+import pytest
+
+from audit.solve.budget import Budget
+from tests.planted import Clock
+
+
+def test_a_budget_starts_when_it_is_made():
+    clock = Clock(100.0)
+    budget = Budget(60.0, clock)
+    assert (budget.start, budget.spent, budget.left) == (100.0, 0.0, 60.0)
+    clock.now = 125.0
+    assert (budget.start, budget.spent, budget.left) == (100.0, 25.0, 35.0)
+
+
+def test_nothing_is_left_after_the_end():
+    clock = Clock()
+    budget = Budget(10.0, clock)
+    for now, left in ((9.5, 0.5), (10.0, 0.0), (1e6, 0.0)):
+        clock.now = now
+        assert budget.left == left
+        assert budget.spent == now
+
+
+def test_nothing_is_left_once_interrupted():
+    asked = []
+    budget = Budget(10.0, Clock(), lambda: bool(asked))
+    assert budget.left == 10.0
+    asked.append("stop")
+    assert budget.left == 0.0
+    assert budget.spent == 0.0
+    assert budget.seconds == 10.0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9, 1e9])
+def test_any_length(seconds):
+    assert Budget(seconds, Clock()).left == seconds
+
+
+def test_a_part_of_a_budget_has_a_start_of_its_own():
+    clock = Clock()
+    whole = Budget(10.0, clock)
+    clock.now = 4.0
+    half = Budget(whole.left / 2, clock)
+    clock.now = 6.0
+    assert (whole.left, half.left) == (4.0, 1.0)

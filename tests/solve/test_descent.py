@@ -1,0 +1,314 @@
+"""Descent on planted problems: it solves them, keeps to its budget, and says how it ended."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.attacks.kkt_margin import KktMargin
+from audit.candidates import Candidates
+from audit.solve.base import Solver, Status
+from audit.solve.budget import Budget
+from audit.solve.descent import Descent, calibrated, weight_unit
+from tests.planted import Clock, costing, generator, observation, planted_problem
+
+SHORT = Descent(count=6, restarts=3, steps=60)
+
+
+def silent(step, loss):
+    pass
+
+
+def minimise(descent, problem, seed=0, budget=None, watch=silent) -> Solver:
+    return descent.minimise(problem, budget or Budget(100.0, Clock()), generator(seed), watch)
+
+
+def with_objective(problem, **changes):
+    return replace(problem, objective=replace(problem.objective, **changes))
+
+
+def relative_loss(problem, candidates):
+    with torch.no_grad():
+        return problem.objective.relative_loss(candidates)
+
+
+# It solves
+
+
+@pytest.mark.parametrize(("outputs", "biases"), [(1, "none"), (1, "first"), (3, "all")])
+def test_planted_samples_are_found(outputs, biases):
+    given = planted_problem(outputs, biases=biases)
+    found = minimise(Descent(count=12, restarts=2, steps=600), given.problem)
+    assert found.status is Status.FINISHED
+    assert relative_loss(given.problem, found.candidates).min() < 1e-2
+    assert found.relative_loss < 1e-2
+    assert (given.recovered(found.candidates) > 0.9).sum() >= 4
+
+
+def test_lambda_is_not_negative_and_inputs_are_in_the_box():
+    given = planted_problem()
+    found = minimise(Descent(count=12, restarts=2, steps=600), given.problem).candidates
+    assert found.weights.min() > -0.02 * found.weights.max()
+    lifted = given.space.lift(found.inputs)
+    box = given.problem.box
+    excess = (lifted - lifted.clamp(box.low, box.high)).square().sum(-1)
+    assert excess.mean() < 0.02 * box.energy
+
+
+def test_the_box_holds_what_the_equation_leaves_open():
+    """Without biases the scale of a sample is free; a box half as large as the samples decides it."""
+    problem = planted_problem().problem
+    box = replace(problem.box, low=problem.box.low / 6, high=problem.box.high / 6)
+    small = replace(problem, box=box)
+
+    def excess(box_weight):
+        found = minimise(Descent(count=12, restarts=2, steps=300, box_weight=box_weight), small).candidates
+        lifted = found.inputs @ box.basis.T
+        return float((lifted - lifted.clamp(box.low, box.high)).square().sum(-1).mean())
+
+    assert excess(1.0) < 0.3 * excess(0.0)
+
+
+def test_signed_lambda_is_free_to_be_negative():
+    problem = planted_problem().problem
+    opposite = with_objective(
+        problem, target=tuple(-tensor for tensor in problem.objective.target), non_negative=False
+    )
+    single = replace(opposite, labels=lambda count: torch.zeros(count, dtype=torch.int64))
+    free = minimise(Descent(count=12, restarts=2, steps=400), single)
+    bound = minimise(Descent(count=12, restarts=2, steps=400), with_objective(single, non_negative=True))
+    assert free.candidates.weights.min() < -0.1 * free.candidates.weights.abs().max()
+    assert bound.candidates.weights.min() > -0.05 * bound.candidates.weights.abs().max()
+    assert free.relative_loss < 0.1 < bound.relative_loss
+
+
+@pytest.mark.parametrize("seconds", [60.0, 250.0])
+def test_a_schedule_that_the_clock_cuts_short_is_compressed_not_broken_off(seconds):
+    given = planted_problem()
+    clock = Clock()
+    problem = replace(given.problem, objective=costing(given.problem.objective, clock))
+    long = Descent(count=12, restarts=2, steps=100_000, seconds=seconds)
+    found = minimise(long, problem, budget=Budget(10_000.0, clock))
+    whole = minimise(replace(long, steps=int(seconds), seconds=math.inf), given.problem)
+    assert found.status is Status.BUDGET
+    assert seconds - 10 <= found.steps / 2 <= seconds
+    assert found.relative_loss < 1.5 * whole.relative_loss + 1e-4
+
+
+@pytest.mark.parametrize("factor", [1 / 64, 64.0])
+def test_no_constant_depends_on_the_size_of_the_target(factor):
+    problem = planted_problem().problem
+    larger = with_objective(problem, target=tuple(factor * tensor for tensor in problem.objective.target))
+    one, other = minimise(SHORT, problem), minimise(SHORT, larger)
+    torch.testing.assert_close(other.losses, one.losses, rtol=1e-2, atol=1e-4)
+    torch.testing.assert_close(other.candidates.inputs, one.candidates.inputs, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(
+        other.candidates.weights / factor, one.candidates.weights, rtol=1e-2, atol=1e-2
+    )
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_shapes(outputs):
+    given = planted_problem(outputs)
+    found = minimise(SHORT, given.problem)
+    assert found.candidates.inputs.shape == (3, 6, given.space.rank)
+    assert found.candidates.weights.shape == (3, 6, 1)
+    assert found.candidates.labels.tolist() == given.problem.labels(6).tolist()
+    assert found.losses.shape == (3,)
+    assert found.restarts == 3
+    assert found.relative_loss == float(found.losses.min())
+    assert found.steps == 3 * 60
+    assert not found.candidates.inputs.requires_grad
+    assert not found.losses.requires_grad
+
+
+def test_losses_belong_to_the_restarts():
+    given = planted_problem()
+    found = minimise(replace(SHORT, steps=300), given.problem)
+    actual = relative_loss(given.problem, found.candidates)
+    assert found.losses.tolist() == pytest.approx(actual.tolist(), rel=0.2, abs=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 60, 200])
+def test_history_rises_in_steps_and_is_what_the_watcher_saw(steps):
+    heard = []
+    found = minimise(
+        replace(SHORT, steps=steps), planted_problem().problem, watch=lambda *event: heard.append(event)
+    )
+    taken = [step for step, _ in found.history]
+    assert found.history
+    assert list(found.history) == heard
+    assert taken == sorted(set(taken))
+    assert taken[0] == 1
+    assert taken[-1] <= steps
+    assert len(taken) <= 80
+    if steps == 200:
+        assert found.history[-1][1] < 0.5 * found.history[0][1]
+
+
+# Randomness
+
+
+def test_the_same_seed_gives_the_same_candidates():
+    problem = planted_problem().problem
+    one, same, other = (minimise(SHORT, problem, seed) for seed in (3, 3, 4))
+    assert torch.equal(one.candidates.inputs, same.candidates.inputs)
+    assert torch.equal(one.candidates.weights, same.candidates.weights)
+    assert one.history == same.history
+    assert not torch.allclose(one.candidates.inputs, other.candidates.inputs)
+
+
+def test_the_global_generator_is_neither_used_nor_moved():
+    problem = planted_problem().problem
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one = minimise(SHORT, problem)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(minimise(SHORT, problem).candidates.inputs, one.candidates.inputs)
+
+
+def test_restarts_differ():
+    inputs = minimise(SHORT, planted_problem().problem).candidates.inputs
+    assert not torch.allclose(inputs[0], inputs[1])
+    assert not torch.allclose(inputs[1], inputs[2])
+
+
+# The budget
+
+
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
+def test_a_budget_that_is_used_up_returns_the_start(seconds):
+    clock = Clock()
+    budget = Budget(seconds, clock)
+    clock.now = 31.0 * (seconds > 0)
+    found = minimise(SHORT, planted_problem().problem, budget=budget)
+    assert found.status is Status.BUDGET
+    assert found.steps == 0
+    assert found.candidates.inputs.shape[:2] == (3, 6)
+    assert torch.isfinite(found.candidates.inputs).all()
+    assert found.candidates.inputs.norm(dim=-1).min() > 0.0
+    assert (found.candidates.weights >= 0.0).all()
+    assert found.losses.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("cost", [1.0, 4.0])
+def test_it_stops_within_one_step_of_the_end(cost):
+    clock = Clock()
+    problem = planted_problem().problem
+    problem = replace(problem, objective=costing(problem.objective, clock, cost))
+    found = minimise(replace(SHORT, steps=10_000), problem, budget=Budget(40.0, clock))
+    assert found.status is Status.BUDGET
+    assert 40.0 - cost <= clock.now <= 40.0 + cost
+    assert 0 < found.steps / 3 <= 40.0 / cost
+
+
+def test_it_stops_after_the_step_in_which_it_was_interrupted():
+    asked = []
+    budget = Budget(100.0, Clock(), lambda: bool(asked))
+    evaluations = []
+    problem = planted_problem().problem
+
+    def head(outputs, labels):
+        if outputs.shape[0] == SHORT.restarts:
+            evaluations.append(1)
+            if len(evaluations) == 5:
+                asked.append("stop")
+        return problem.objective.head(outputs, labels)
+
+    found = minimise(replace(SHORT, steps=10_000), with_objective(problem, head=head), budget=budget)
+    assert found.status is Status.INTERRUPTED
+    assert len(evaluations) == 5
+    assert found.steps == 3 * 5
+    whole = minimise(replace(SHORT, steps=10_000), problem, budget=Budget(100.0, Clock(), counting(5)))
+    assert torch.isfinite(whole.candidates.inputs).all()
+
+
+def counting(limit):
+    calls = []
+
+    def interrupted():
+        calls.append(1)
+        return len(calls) > limit
+
+    return interrupted
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 3])
+def test_interrupted_before_the_first_step(asked):
+    budget = Budget(100.0, Clock(), counting(asked))
+    found = minimise(SHORT, planted_problem().problem, budget=budget)
+    assert found.status is Status.INTERRUPTED
+    assert torch.isfinite(found.candidates.inputs).all()
+
+
+# Divergence
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_target_that_is_not_finite_diverges(value):
+    problem = planted_problem().problem
+    first, last = problem.objective.target
+    found = minimise(SHORT, with_objective(problem, target=(first, torch.full_like(last, value))))
+    assert found.status is Status.DIVERGED
+    assert found.losses.tolist() == [math.inf] * 3
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, 1e30])
+def test_a_restart_that_diverges_is_told_from_those_that_do_not(factor):
+    problem = planted_problem().problem
+    poison = torch.tensor([1.0, factor, 1.0])[:, None, None]
+
+    def head(outputs, labels):
+        values = problem.objective.head(outputs, labels)
+        return values * poison if values.shape[0] == 3 else values
+
+    found = minimise(SHORT, with_objective(problem, head=head))
+    clean = minimise(SHORT, problem)
+    assert found.status is Status.FINISHED
+    assert found.losses[1] == math.inf
+    assert found.losses[[0, 2]].tolist() == pytest.approx(clean.losses[[0, 2]].tolist(), rel=1e-4)
+    torch.testing.assert_close(found.candidates.inputs[0], clean.candidates.inputs[0])
+    assert all(math.isfinite(loss) for _, loss in found.history)
+    assert found.history[-1][1] == pytest.approx(float(found.losses.min()), rel=0.5)
+
+
+# Units
+
+
+def test_units_of_pre_activations_come_from_typical_images():
+    given = planted_problem()
+    (anchor,) = calibrated(given.problem, generator()).anchors
+    rows = given.problem.input_unit * torch.randn(4000, given.space.rank, generator=generator(5))
+    (expected,) = anchor.calibrated(rows).units
+    assert anchor.units[0] == pytest.approx(expected, rel=0.3)
+    assert given.problem.input_unit * math.sqrt(given.space.rank) == pytest.approx(
+        given.problem.box.typical_norm
+    )
+
+
+@pytest.mark.parametrize("count", [4, 36])
+def test_lambda_is_in_units_that_reach_the_target(count):
+    given = planted_problem(hidden=200)
+    objective = calibrated(given.problem, generator())
+    unit = weight_unit(given.problem, objective, count, generator(1))
+    rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
+    labels = KktMargin().labels(observation(objective.anchors[0]), 500)[:, None]
+    single = Candidates(rows, torch.full((500, 1, 1), unit), labels)
+    target = torch.cat([tensor.flatten() for tensor in objective.target])
+    with torch.no_grad():
+        squares = (target - objective.residual(single)).square().sum(-1)
+    assert math.sqrt(count * squares.mean()) == pytest.approx(objective.target_norm, rel=0.5)
+
+
+def test_lambda_has_a_unit_even_if_nothing_depends_on_inputs():
+    problem = planted_problem().problem
+    dead = problem.objective.anchors[0]
+    dead = dead.with_tensors([torch.zeros_like(tensor) for tensor in dead.tensors])
+    found = minimise(SHORT, with_objective(problem, anchors=(dead,)))
+    assert torch.isfinite(found.losses).all()
+    assert torch.isfinite(found.candidates.inputs).all()

@@ -1,0 +1,99 @@
+"""From candidates to images: two readings, at any scale, of everything that restarts did not find twice."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from audit.candidates import Candidates
+from audit.reduction import RowSpace
+from audit.solve.constraints import Box
+from audit.solve.images import CLIPPED, FITTED, images, readings
+from tests.planted import generator
+
+SIZE, RANK = 15, 6
+
+
+def setting():
+    basis = torch.linalg.qr(normal(SIZE, RANK, seed=9)).Q
+    rng = generator(8)
+    low = -0.5 - torch.rand(SIZE, generator=rng, dtype=torch.float64)
+    high = 0.3 + torch.rand(SIZE, generator=rng, dtype=torch.float64)
+    return RowSpace(basis, torch.ones(RANK), 0.0), Box(basis, low, high)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def overshoot(rows, box):
+    excess = rows - torch.minimum(torch.maximum(rows, box.low), box.high)
+    return excess.square().sum(1) / rows.square().sum(1)
+
+
+def cosines(rows, others):
+    return functional.cosine_similarity(rows, others)
+
+
+def test_every_image_is_given_in_both_readings():
+    _, box = setting()
+    lifted = normal(8, SIZE)
+    found = readings(lifted, box)
+    assert found.shape == (16, SIZE)
+    fitted, clipped = found.chunk(2)
+    assert overshoot(fitted, box).tolist() == pytest.approx([FITTED] * 8, rel=1e-4)
+    assert cosines(fitted, lifted).tolist() == pytest.approx([1.0] * 8)
+    assert (clipped >= box.low).all()
+    assert (clipped <= box.high).all()
+    assert (clipped.norm(dim=1) > fitted.norm(dim=1)).all()
+    assert (cosines(clipped, lifted) > 0.9).all()
+    assert FITTED < CLIPPED
+
+
+def test_the_clipped_reading_is_cut_off_not_shrunk():
+    _, box = setting()
+    lifted = normal(8, SIZE)
+    larger = box.scale_to_fit(lifted, CLIPPED)
+    expected = torch.minimum(torch.maximum(larger, box.low), box.high)
+    clipped = readings(lifted, box)[8:]
+    torch.testing.assert_close(clipped, expected)
+    assert ((clipped == box.low) | (clipped == box.high)).any(dim=1).all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 7.0, 1e4])
+def test_the_scale_of_a_candidate_is_not_looked_at(scale):
+    _, box = setting()
+    lifted = normal(8, SIZE)
+    torch.testing.assert_close(readings(scale * lifted, box), readings(lifted, box))
+
+
+def test_no_images_give_no_readings():
+    _, box = setting()
+    assert readings(torch.zeros(0, SIZE, dtype=torch.float64), box).shape == (0, SIZE)
+
+
+def test_images_are_the_readings_of_lifted_candidates():
+    space, box = setting()
+    inputs = normal(2, 4, RANK)
+    candidates = Candidates(inputs, torch.ones(2, 4, 1, dtype=torch.float64), torch.tensor([0, 1, 0, 1]))
+    found = images(candidates, space, box)
+    assert found.shape == (16, SIZE)
+    lifted = inputs.flatten(0, 1) @ space.basis.T
+    fitted, clipped = found.chunk(2)
+    pairing = functional.normalize(fitted, dim=1) @ functional.normalize(lifted, dim=1).T
+    order = pairing.argmax(1)
+    assert sorted(order.tolist()) == list(range(8))
+    torch.testing.assert_close(torch.cat([fitted, clipped]), readings(lifted[order], box))
+
+
+def test_what_restarts_agree_on_is_given_once():
+    space, box = setting()
+    inputs = normal(1, 4, RANK)
+    restarts = torch.cat([inputs, 3.0 * inputs, inputs[:, [1, 0, 3, 2]]])
+    labels = torch.zeros(4, dtype=torch.int64)
+    weights = torch.ones(3, 4, 1, dtype=torch.float64)
+    agreeing = images(Candidates(restarts, weights, labels), space, box)
+    alone = images(Candidates(inputs, weights[:1], labels), space, box)
+    assert agreeing.shape == (8, SIZE)
+    pairing = functional.normalize(agreeing[:4], dim=1) @ functional.normalize(alone[:4], dim=1).T
+    assert pairing.amax(1).tolist() == pytest.approx([1.0] * 4)
+    assert sorted(pairing.argmax(1).tolist()) == [0, 1, 2, 3]

@@ -1,0 +1,210 @@
+"""Restarts: how many candidates, how many batches, when to stop, and what is pooled."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.candidates import Candidates
+from audit.solve.base import Solution, Status
+from audit.solve.budget import Budget
+from audit.solve.restarts import Restarts, pooled
+from tests.planted import Clock, costing, generator, planted_problem
+
+
+def silent(step, loss):
+    pass
+
+
+def on_a_clock(given, cost=1.0):
+    clock = Clock()
+    return clock, replace(given.problem, objective=costing(given.problem.objective, clock, cost))
+
+
+def solve(given, seconds, cost=1.0, classes=2, seed=0, watch=silent, interrupted=lambda: False):
+    clock, problem = on_a_clock(given, cost)
+    budget = Budget(seconds, clock, interrupted)
+    return Restarts(classes).minimise(problem, budget, generator(seed), watch), clock.now
+
+
+# How many candidates
+
+
+@pytest.mark.parametrize(
+    ("outputs", "samples", "classes", "expected"),
+    [(1, 5, 2, 10), (1, 3, 2, 6), (3, 5, 3, 12), (4, 6, 4, 12), (10, 4, 10, 20)],
+)
+def test_two_candidates_per_direction_and_a_multiple_of_the_classes(outputs, samples, classes, expected):
+    given = planted_problem(outputs, samples=samples)
+    assert given.space.rank == samples
+    found, _ = solve(given, seconds=50.0, classes=classes)
+    assert len(found.candidates) == expected
+    shares = torch.bincount(found.candidates.labels)
+    assert shares.tolist() == [expected // classes] * classes
+
+
+def test_a_head_without_labels_needs_no_classes():
+    given = planted_problem()
+    clock = Clock()
+    objective = replace(given.problem.objective, head=lambda outputs, labels: outputs)
+    problem = replace(given.problem, objective=costing(objective, clock), labels=lambda count: None)
+    found = Restarts(0).minimise(problem, Budget(50.0, clock), generator(), silent)
+    assert found.candidates.labels is None
+    assert len(found.candidates) == 2 * given.space.rank
+
+
+# The budget
+
+
+def test_a_slow_network_gets_one_restart_at_a_time():
+    found, _ = solve(planted_problem(), seconds=200.0)
+    assert found.restarts == 1
+    assert found.candidates.inputs.shape[0] == 1
+
+
+@pytest.mark.parametrize("seconds", [60.0, 200.0, 500.0])
+def test_it_fills_the_budget_and_stops_at_its_end(seconds):
+    found, spent = solve(planted_problem(), seconds)
+    assert found.status is Status.BUDGET
+    assert 0.8 * seconds <= spent <= seconds + 12  # what one descent evaluates besides its steps
+    assert 0 < found.steps <= spent
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0, 15.0, 30.0])
+def test_a_budget_too_short_for_a_probe_returns_usable_candidates(seconds):
+    found, spent = solve(planted_problem(), seconds)
+    assert found.status is Status.BUDGET
+    assert spent < seconds + 40
+    assert torch.isfinite(found.candidates.inputs).all()
+    assert len(found.candidates) == 10
+
+
+def test_it_stops_when_the_user_breaks_off():
+    heard = []
+    given = planted_problem()
+    found, spent = solve(
+        given, 1e6, watch=lambda *event: heard.append(event), interrupted=lambda: len(heard) >= 2
+    )
+    assert found.status is Status.INTERRUPTED
+    assert len(heard) == 2
+    assert spent < 5000
+    assert torch.isfinite(found.candidates.inputs).all()
+
+
+@pytest.mark.parametrize("calls", range(0, 40, 3))
+def test_it_can_be_interrupted_at_any_moment(calls):
+    asked = []
+
+    def interrupted():
+        asked.append(1)
+        return len(asked) > calls
+
+    found, _ = solve(planted_problem(), 100.0, interrupted=interrupted)
+    assert found.status is Status.INTERRUPTED
+    assert torch.isfinite(found.candidates.inputs).all()
+
+
+@pytest.fixture(scope="module")
+def long_run():
+    heard = []
+    given = planted_problem(hidden=30, samples=3)
+    found, spent = solve(given, seconds=1.8, cost=0.0005, watch=lambda *event: heard.append(event))
+    return given, found, spent, heard
+
+
+def test_restarts_of_several_rounds_are_pooled(long_run):
+    _, found, spent, _ = long_run
+    assert found.restarts > 1
+    assert found.candidates.inputs.shape[0] == found.candidates.weights.shape[0] == found.restarts
+    assert 1.4 <= spent <= 1.8 + 0.006
+    inputs = found.candidates.inputs
+    for index in range(1, found.restarts):
+        assert not torch.allclose(inputs[0], inputs[index])
+
+
+def test_the_pool_solves_the_planted_problem(long_run):
+    given, found, _, _ = long_run
+    with torch.no_grad():
+        losses = given.problem.objective.relative_loss(found.candidates)
+    assert losses.shape == (found.restarts,)
+    assert losses.min() < 1e-2
+    assert found.losses.tolist() == pytest.approx(losses.tolist(), rel=0.3, abs=1e-3)
+    assert (given.recovered(found.candidates) > 0.9).all()
+
+
+def test_the_watcher_hears_rising_steps_and_the_best_loss_so_far(long_run):
+    _, found, _, heard = long_run
+    steps = [step for step, _ in heard]
+    assert steps == sorted(set(steps))
+    assert len(found.history) < len(heard)
+    assert min(loss for _, loss in heard[len(heard) // 2 :]) == pytest.approx(found.relative_loss, rel=0.5)
+    second = next(index for index, event in enumerate(heard) if event not in found.history[:1] and index > 0)
+    assert heard[second][1] <= heard[0][1]
+
+
+def test_history_is_that_of_one_restart(long_run):
+    _, found, _, _ = long_run
+    steps = [step for step, _ in found.history]
+    assert steps == sorted(set(steps))
+    assert found.history[-1][1] < 0.1 * found.history[0][1]
+
+
+def test_the_same_seed_and_time_give_the_same_candidates():
+    given = planted_problem()
+    (one, _), (same, _), (other, _) = (solve(given, 120.0, seed=seed) for seed in (5, 5, 6))
+    assert torch.equal(one.candidates.inputs, same.candidates.inputs)
+    assert torch.equal(one.losses, same.losses)
+    assert not torch.equal(one.candidates.inputs, other.candidates.inputs)
+
+
+# Pooling
+
+
+def solution(losses, status=Status.FINISHED, steps=10, labels=(0, 1)):
+    count = len(losses)
+    values = torch.tensor(losses)
+    inputs = values[:, None, None].expand(count, 2, 3)
+    history = ((1, 1.0), (steps, float(values.min())))
+    return Solution(Candidates(inputs, inputs[..., :1], torch.tensor(labels)), values, status, steps, history)
+
+
+def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
+    found = pooled([solution([0.5, 0.4]), solution([0.2, 0.6], Status.BUDGET, steps=7)])
+    assert found.losses.tolist() == pytest.approx([0.5, 0.4, 0.2, 0.6])
+    assert torch.equal(found.candidates.inputs[:, 0, 0], found.losses)
+    assert torch.equal(found.candidates.weights[:, 1, 0], found.losses)
+    assert found.candidates.labels.tolist() == [0, 1]
+    assert (found.status, found.steps) == (Status.BUDGET, 17)
+    assert found.history == ((1, 1.0), (7, pytest.approx(0.2)))
+    assert found.relative_loss == pytest.approx(0.2)
+
+
+def test_restarts_that_diverged_are_dropped():
+    found = pooled(
+        [solution([math.inf, 0.4]), solution([math.inf, math.inf], Status.DIVERGED), solution([0.3, math.inf])]
+    )
+    assert found.losses.tolist() == pytest.approx([0.4, 0.3])
+    assert found.candidates.inputs.shape == (2, 2, 3)
+    assert found.candidates.weights.shape == (2, 2, 1)
+    assert found.status is Status.FINISHED
+
+
+def test_a_last_round_that_diverged_does_not_speak_for_the_others():
+    found = pooled([solution([0.4, 0.5], Status.BUDGET), solution([math.inf, math.inf], Status.DIVERGED)])
+    assert found.status is Status.BUDGET
+    assert found.losses.tolist() == pytest.approx([0.4, 0.5])
+
+
+def test_if_every_restart_diverged_so_did_the_whole():
+    found = pooled([solution([math.inf, math.inf], Status.DIVERGED)] * 2)
+    assert found.status is Status.DIVERGED
+    assert found.restarts == 4
+
+
+def test_a_problem_without_a_finite_equation_diverges():
+    given = planted_problem()
+    objective = given.problem.objective
+    broken = replace(objective, target=(objective.target[0], objective.target[1] * math.nan))
+    found, _ = solve(replace(given, problem=replace(given.problem, objective=broken)), 80.0)
+    assert found.status is Status.DIVERGED

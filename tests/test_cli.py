@@ -1,0 +1,662 @@
+"""The command line as a user meets it: exit codes, one-line complaints, what is printed and what is written."""
+
+import errno
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import audit
+from audit import cli
+from audit.errors import UsageError
+from audit.progress import Lines
+from tests.tiny import SIDE, Steps, Tiny, blobs, make, weights
+
+REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def model_audit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Run]:
+    """The console script, in this process and in an empty folder."""
+    before = signal.getsignal(signal.SIGTERM)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["model-audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out, err)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return make(tmp_path / "tiny")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attacks take a fixed number of steps."""
+    monkeypatch.setattr("audit.battery.Restarts", lambda classes: Steps(classes, 120))
+
+
+def scan(tiny: Tiny, *more: object) -> list[object]:
+    return ["scan", *tiny.arguments, "--controls", tiny.controls, "--budget", "1h", "--out", "out", *more]
+
+
+def tree(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() or not any(path.iterdir())
+    }
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_leaks_fails(model_audit: Run, tiny: Tiny) -> None:
+    ended = model_audit(*scan(tiny, "--budget", "2s"))
+    content = json.loads(Path("out/report.json").read_text())
+    assert ended.code == 1
+    assert re.match(r"FAIL: \d of 4 training samples were confirmed", ended.out)
+    assert ended.out.splitlines()[-1] == "report: out/report.html"
+    assert content["verdict"] == "FAIL"
+    assert content["summary"]["confirmed"] > 0
+    assert content["provenance"]["complete"] is True
+    assert content["provenance"]["command"].startswith("model-audit scan ")
+    assert {path.name for path in Path("out").iterdir()} == REPORTS
+
+
+def test_a_model_that_learnt_nothing_passes(model_audit: Run, tmp_path: Path, steps: None) -> None:
+    ended = model_audit(*scan(make(tmp_path / "untrained", trained=False)))
+    assert ended.code == 0
+    assert ended.out.startswith("PASS: No training sample was confirmed at SSIM >= 0.4: evidence of resistance")
+    assert json.loads(Path("out/report.json").read_text())["summary"]["confirmed"] == 0
+
+
+def test_without_controls_nothing_is_decided(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit("scan", *tiny.arguments, "--out", "out")
+    assert ended.code == 3
+    assert ended.out.startswith("INCONCLUSIVE: There were no control images, so the count is not calibrated")
+
+
+def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit(*scan(tiny, "--policy", "research"))
+    assert (ended.code, ended.out.split(":")[0]) == (0, "PASS")
+
+
+@pytest.mark.parametrize(
+    ("formats", "written", "told"),
+    [
+        (["json"], {"report.json"}, "report.json"),
+        (["markdown, html"], {"report.md", "report.html"}, "report.md"),
+        (["json", "markdown,json"], {"report.json", "report.md"}, "report.json"),
+    ],
+)
+def test_formats_change_the_files_and_not_the_exit_code(
+    model_audit: Run, tiny: Tiny, steps: None, formats: list[str], written: set[str], told: str
+) -> None:
+    ended = model_audit(*scan(tiny, *(word for name in formats for word in ("--format", name))))
+    assert ended.code == 1
+    assert {path.name for path in Path("out").iterdir()} == written | {"candidates.safetensors"}
+    assert ended.out.endswith(f"report: out/{told}\n")
+
+
+def test_the_default_folder_is_named_after_the_checkpoint(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit("scan", *tiny.arguments)
+    assert re.search(r"^report: reports/model-\d{8}-\d{6}/report\.html$", ended.out, re.MULTILINE)
+    assert Path(ended.out.splitlines()[-1].removeprefix("report: ")).exists()
+
+
+def test_a_run_folder_can_be_used_again(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    assert model_audit(*scan(tiny, "--policy", "research")).code == 0
+    assert json.loads(Path("out/report.json").read_text())["policy"]["name"] == "research"
+    assert {path.name for path in Path("out").iterdir()} == REPORTS
+
+
+def test_the_training_images_may_be_a_folder_and_the_weights_a_state_dict(
+    model_audit: Run, tiny: Tiny, tmp_path: Path, steps: None
+) -> None:
+    for index, image in enumerate(np.load(tiny.members)["images"]):
+        path = tmp_path / f"images/{index % 2}/{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    torch.save(weights(), tmp_path / "model.pt")
+    arguments = [tmp_path / "model.pt", "--data", tmp_path / "images", "--mean", tiny.mean, "--out", "out"]
+    ended = model_audit("scan", *arguments, "--controls", tiny.controls, "--budget", "1h")
+    samples = json.loads(Path("out/report.json").read_text())["samples"]
+    assert ended.code == 1
+    assert "note: activation not stated: ReLU assumed; pass --activation if it differs" in ended.out
+    assert [(sample["id"], sample["label"]) for sample in samples] == [
+        ("0/0.png", 0),
+        ("0/2.png", 0),
+        ("1/1.png", 1),
+        ("1/3.png", 1),
+    ]
+
+
+# --- what is printed --------------------------------------------------------------------------------------
+
+
+def test_quiet_prints_the_verdict_and_the_path_only(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.3"))
+    verdict, path = ended.out.splitlines()
+    assert verdict.startswith("FAIL: ")
+    assert path == "report: out/report.html"
+    assert ended.err == ""
+
+
+def test_all_reasons_and_notes_are_printed(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    arguments = ["scan", tiny.checkpoint, "--data", tiny.members, "--threshold", "0.3", "--out", "out"]
+    lines = model_audit(*arguments).out.splitlines()
+    assert "  The threshold used was SSIM >= 0.3; the policy says 0.4." in lines
+    assert any(line.startswith("  note: normalisation not stated") for line in lines)
+
+
+def test_no_progress_keeps_stderr_silent(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit(*scan(tiny, "--no-progress"))
+    assert ended.err == ""
+    assert len(ended.out.splitlines()) >= 2
+
+
+def test_progress_is_plain_lines_when_stderr_is_no_terminal(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    stage, step, last = model_audit(*scan(tiny)).err.splitlines()
+    assert stage == "attacking 144-100-1"
+    assert re.fullmatch(r"kkt-margin: 0 of 3570 s, relative loss [\d.e+-]+", step)
+    assert last == "matching reconstructions with members and controls"
+
+
+@pytest.mark.parametrize("columns", [20, 50, 60, 200])
+def test_help_in_a_terminal_of_any_width(
+    model_audit: Run, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    ended = model_audit("scan", "--help")
+    assert ended.code == 0
+    for option in ("--data", "--controls", "--input-shape", "--no-progress"):
+        assert option in ended.out
+    assert "..." not in ended.out
+    if columns >= 50:
+        assert max(len(line) for line in ended.out.splitlines()) <= columns
+
+
+def test_without_a_command_there_is_help(model_audit: Run) -> None:
+    ended = model_audit()
+    assert ended.code == 2
+    assert "scan  Audit a checkpoint." in ended.out
+
+
+def test_version(model_audit: Run) -> None:
+    assert model_audit("--version") == Ended(0, f"model-audit {audit.__version__}\n", "")
+
+
+# --- what bad input gets ----------------------------------------------------------------------------------
+
+
+def broken(tiny: Tiny, **changes: torch.Tensor) -> None:
+    tensors = load_file(tiny.checkpoint)
+    save_file(tensors | {name.replace("_", "."): value for name, value in changes.items()}, tiny.checkpoint)
+
+
+def not_safetensors(tiny: Tiny) -> None:
+    tiny.checkpoint.write_text("these are my weights, honestly, all of them")
+
+
+def truncated(tiny: Tiny) -> None:
+    tiny.checkpoint.write_bytes(tiny.checkpoint.read_bytes()[:-1000])
+
+
+def truncated_state_dict(tiny: Tiny) -> None:
+    torch.save(weights(), tiny.checkpoint)
+    truncated(tiny)
+
+
+def broken_chain(tiny: Tiny) -> None:
+    broken(tiny, fc2_weight=torch.ones(1, 99))
+
+
+def convolution(tiny: Tiny) -> None:
+    broken(tiny, fc1_weight=torch.ones(8, 1, 3, 3))
+
+
+def nan_weights(tiny: Tiny) -> None:
+    broken(tiny, fc1_bias=torch.full((100,), torch.nan))
+
+
+def infinite_weights(tiny: Tiny) -> None:
+    broken(tiny, fc2_weight=torch.full((1, 100), torch.inf))
+
+
+def no_checkpoint(tiny: Tiny) -> None:
+    tiny.checkpoint.unlink()
+
+
+def no_members(tiny: Tiny) -> None:
+    tiny.members.unlink()
+
+
+def empty_members(tiny: Tiny) -> None:
+    np.savez(tiny.members, images=np.zeros((0, SIDE, SIDE), np.uint8))
+
+
+def members_that_are_no_archive(tiny: Tiny) -> None:
+    tiny.members.write_bytes(b"PK\x03\x04 and then nothing")
+
+
+def labels_out_of_range(tiny: Tiny) -> None:
+    np.savez(tiny.members, images=blobs(4), labels=np.array([0, 1, 2, 1]))
+
+
+def negative_labels(tiny: Tiny) -> None:
+    np.savez(tiny.members, images=blobs(4), labels=np.array([-1, 1, -1, 1]))
+
+
+def controls_of_another_size(tiny: Tiny) -> None:
+    np.savez(tiny.controls, images=blobs(100, side=SIDE + 1))
+
+
+def overlap(tiny: Tiny) -> None:
+    np.savez(tiny.controls, images=np.concatenate([blobs(60, seed=9), np.load(tiny.members)["images"][2:3]]))
+
+
+def another_model(tiny: Tiny) -> None:
+    broken(tiny, fc1_weight=torch.ones(100, 784))
+
+
+def images_too_small(tiny: Tiny) -> None:
+    np.savez(tiny.members, images=blobs(4).reshape(4, 1, SIDE * SIDE))
+    np.savez(tiny.controls, images=blobs(60, seed=9).reshape(60, 1, SIDE * SIDE))
+    np.save(tiny.mean, np.zeros((1, SIDE * SIDE)))
+
+
+def mean_of_another_size(tiny: Tiny) -> None:
+    np.save(tiny.mean, np.zeros((SIDE, SIDE + 1)))
+
+
+def nothing(tiny: Tiny) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "words"),
+    [
+        (not_safetensors, [], ["model.safetensors is not a safetensors file", "b'these are my wei'"]),
+        (truncated, [], ["model.safetensors is a truncated or damaged safetensors file", "again"]),
+        (truncated_state_dict, [], ["model.safetensors", "PyTorch file", "again"]),
+        (broken_chain, [], ["fc2.weight", "99", "100"]),
+        (convolution, [], ["fc1.weight (8x1x3x3) is a convolution"]),
+        (nan_weights, [], ["fc1.bias has 100 NaN or infinite values of 100"]),
+        (infinite_weights, [], ["fc2.weight has 100 NaN or infinite values of 100"]),
+        (no_checkpoint, [], ["model.safetensors does not exist", "check the path"]),
+        (another_model, [], ["--input-shape 1,12,12 has 144 values, fc1.weight takes 784", "1,28,28"]),
+        (nothing, ["--activation", "rellu"], ['--activation "rellu" is unknown', "nearest: relu"]),
+        (no_members, [], ["members.npz is neither a file, nor a folder"]),
+        (empty_members, [], ["members.npz is empty", "at least one image"]),
+        (members_that_are_no_archive, [], ["members.npz"]),
+        (labels_out_of_range, [], ["image 2 has label 2", "labels 0 to 1", "relabel"]),
+        (negative_labels, [], ["label -1 of image 0", "not -1 and 1"]),
+        (controls_of_another_size, [], ["controls.npz: images are 1 x 13 x 13", "1 x 12 x 12", "resize"]),
+        (overlap, [], ["1 of the 61 controls are also members", "image 60 of"]),
+        (images_too_small, [], ["1 x 144 pixels", "SSIM"]),
+        (mean_of_another_size, [], ["mean.npy has shape (12, 13)", "(12, 12)"]),
+        (nothing, ["--input-shape", "1,12"], ["1 x 12 x 12", "1 x 1 x 12"]),
+        (nothing, ["--input-shape", "square"], ['--input-shape "square" is not an image shape', "1,28,28"]),
+        (nothing, ["--std", "0"], ["--std 0", "positive"]),
+        (nothing, ["--mean", "lots"], ['--mean "lots" is neither numbers nor a file']),
+        (nothing, ["--policy", "relaese"], ["'relaese' is no policy and no file", "did you mean 'release'?"]),
+        (nothing, ["--policy", "gone.yaml"], ["gone.yaml: no such policy file", "release"]),
+        (nothing, ["--attacks", "kkt-margin,kkt-magic"], ["unknown attack 'kkt-magic'", "kkt-margin"]),
+        (nothing, ["--attacks", ","], ["--attacks names no attack", "kkt-margin"]),
+        (nothing, ["--format", "pdf"], ["unknown format 'pdf'", "html, markdown, json"]),
+        (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'"]),
+        (nothing, ["--format", ","], ["--format names no format"]),
+        (nothing, ["--device", "tpu"], ["unknown device 'tpu'", "auto, cpu or cuda"]),
+        (nothing, ["--budget", "soon"], ["--budget is 'soon'", "60s, 10m or 2h"]),
+        (nothing, ["--budget", "0s"], ["--budget is '0s'", "positive"]),
+        (nothing, ["--budget", "-5s"], ["--budget is '-5s'"]),
+        (nothing, ["--budget", "9" * 400], ["--budget is inf s", "positive"]),
+        (nothing, ["--threshold", "0"], ["--threshold is 0", "above 0"]),
+        (nothing, ["--threshold", "1.01"], ["--threshold is 1.01"]),
+        (nothing, ["--threshold", "nan"], ["--threshold is nan"]),
+        (nothing, ["--threshold", "high"], ["'--threshold'", "see model-audit --help"]),
+        (nothing, ["--seed", "-1"], ["'--seed'", "-1 is not a whole number from 0"]),
+        (nothing, ["--seed", 2**63], ["'--seed'", "is not a whole number from 0"]),
+        (nothing, ["--seed", "1.5"], ["'--seed'"]),
+        (nothing, ["--data", ""], ["--data is empty", "leave it out"]),
+        (nothing, ["--controls", ""], ["--controls is empty", "leave it out"]),
+        (nothing, ["--data", "mnist:train[:500]"], ["mnist:train[:500]", "missing or damaged under", "data"]),
+        (nothing, ["--datta", "x"], ["No such option: --datta", "--data", "see model-audit --help"]),
+        (nothing, ["--out", __file__], ["cannot write the run folder", "test_cli.py", "--out"]),
+        (nothing, ["--out", f"{__file__}/deeper"], ["cannot write the run folder", "--out"]),
+        (nothing, ["--activation", "re\nlu\x1b[31m"], ["re?lu?[31m"]),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_line_and_nothing_is_written(
+    model_audit: Run,
+    tiny: Tiny,
+    tmp_path: Path,
+    spoil: Callable[[Tiny], None],
+    options: list[object],
+    words: list[str],
+) -> None:
+    spoil(tiny)
+    before = tree(tmp_path)
+    complains(model_audit(*scan(tiny, *options)), *words)
+    assert tree(tmp_path) == before
+
+
+def complains(ended: Ended, *words: str) -> None:
+    assert ended.code == 2
+    assert ended.out == ""
+    (line,) = ended.err.splitlines()
+    assert line.startswith("model-audit: ")
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there(model_audit: Run, tiny: Tiny) -> None:
+    complains(model_audit(*scan(tiny, "--device", "cuda")), "no CUDA device", "--device cpu")
+    assert tree(Path()) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["scan"], ["Missing argument"]),
+        (["scan", "model.safetensors"], ["Missing option '--data'"]),
+        (["scam"], ["No such command 'scam'", "scan"]),
+        (["scan", "a", "b", "--data", "c"], ["unexpected extra argument"]),
+        (["demo", "--budget", "soon"], ["--budget is 'soon'"]),
+        (["demo", "--seed", "-1"], ["-1 is not a whole number from 0"]),
+        (["demo", "--out", __file__], ["cannot write the run folder"]),
+    ],
+)
+def test_a_mistaken_command_line_gets_one_line(
+    model_audit: Run, arguments: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.demo.prepare", lambda folder, seed: pytest.fail("the demo was trained"))
+    ended = model_audit(*arguments)
+    complains(Ended(ended.code, ended.out, ended.err.removeprefix(TRAINING)), *words)
+    assert tree(Path()) == {}
+
+
+TRAINING = "training a 625-1000-1 network on 40 faces with random labels ...\n"
+
+
+def test_a_misspelt_policy_key_names_the_nearest(model_audit: Run, tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("version: 1\nname: mine\nlimits: []\nmatch: {metric: ssim, treshold: 0.5}\n")
+    ended = model_audit(*scan(tiny, "--policy", path))
+    complains(ended, "mine.yaml: unknown key 'match.treshold'", "did you mean 'threshold'?")
+
+
+class Payload:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("form", ["torch", "old torch", "pickle"])
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
+def test_a_pickle_that_wants_to_run_code_is_never_loaded(
+    model_audit: Run, tiny: Tiny, tmp_path: Path, form: str, name: str
+) -> None:
+    marker, path = tmp_path / "it ran", tmp_path / "evil" / name
+    path.parent.mkdir()
+    content = {**weights(), "extra": Payload(marker)}
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == "torch")
+    complains(model_audit("scan", path, *tiny.arguments[1:]), "was not loaded", "can run code|would run code")
+    assert not marker.exists()
+    torch.load(path, weights_only=False) if form != "pickle" else pickle.loads(path.read_bytes())
+    assert marker.exists()  # the trap works
+
+
+def test_a_folder_one_may_not_read(
+    model_audit: Run, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    whole = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    ended = model_audit(*scan(tiny, "--data", locked))
+    complains(ended, f"{locked} cannot be read (Permission denied)", "check the path")
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """No file whose name begins with `name` can be written whole."""
+    whole = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.name.startswith(name):
+            whole(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return whole(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+
+
+def test_a_full_disk_is_seen_before_the_attack(
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_the_disk(monkeypatch, "")
+    monkeypatch.setattr("audit.pipeline.run", lambda *_: pytest.fail("the attack began"))
+    complains(model_audit(*scan(tiny)), "cannot write the run folder out", "No space left", "make room")
+    assert tree(Path()) == {}
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates"])
+def test_a_disk_that_fills_up_breaks_the_audit_off(
+    model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    fill_the_disk(monkeypatch, name)
+    ended = model_audit(*scan(tiny, "--no-progress"))
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err.startswith("model-audit: cannot write the run folder out: No space left on device")
+    assert len(ended.err.splitlines()) == 1
+    assert {path.name for path in Path("out").iterdir()} < REPORTS  # what is there, is whole
+
+
+def test_a_mistake_of_our_own_is_no_verdict(
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.pipeline.assemble", lambda *_: [][0])
+    ended = model_audit(*scan(tiny, "--budget", "0.1s"))
+    assert ended.code == 4
+    assert "IndexError" in ended.err
+    assert ended.err.splitlines()[-1].startswith("model-audit: broken off")
+
+
+# --- interrupts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_report_of_what_was_finished(
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(Lines, "step", lambda *_: signal.raise_signal(number))
+    ended = model_audit(*scan(tiny))
+    content = json.loads(Path("out/report.json").read_text())
+    assert ended.code == 4
+    assert content["provenance"]["complete"] is False
+    assert content["attacks"][0]["reason"].endswith("the user broke off")
+    assert "incomplete-audit" in {finding["kind"] for finding in content["findings"]}
+    assert "broke off" in ended.out
+    assert {path.name for path in Path("out").iterdir()} == REPORTS
+
+
+def test_a_second_interrupt_ends_at_once(
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(Lines, "step", twice)
+    ended = model_audit(*scan(tiny))
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err.splitlines()[-1] == "model-audit: broken off before the report was written"
+    assert tree(Path()) == {"out": (Path("out").stat().st_size)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_before_the_attack_ends_at_once(
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("audit.request.load_images", lambda *_, **__: signal.raise_signal(number))
+    ended = model_audit(*scan(tiny))
+    assert ended == Ended(4, "", "model-audit: broken off before the report was written\n")
+    assert tree(Path()) == {}
+
+
+def test_an_interrupt_while_the_report_is_written_changes_nothing(
+    model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.name.startswith("report.md"):
+            signal.raise_signal(signal.SIGINT)
+        return whole(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    assert model_audit(*scan(tiny)).code == 1
+    assert {path.name for path in Path("out").iterdir()} == REPORTS
+
+
+def test_handlers_are_put_back(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    model_audit(*scan(tiny))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# --- the real script --------------------------------------------------------------------------------------
+
+
+def script(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, with a home of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from audit.cli import main; main()", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_signals_to_the_real_script(tiny: Tiny, tmp_path: Path) -> None:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    running = {}
+    for number in numbers:
+        folder = tmp_path / number.name
+        folder.mkdir()
+        running[number] = script(folder, *scan(tiny, "--format", "json"))
+    for number, process in running.items():
+        assert process.stderr
+        while not (line := process.stderr.readline()).startswith("kkt-margin"):
+            assert line, "ended before the attack began"
+        process.send_signal(number)
+        began = time.monotonic()
+        out, _ = process.communicate(timeout=60)
+        assert time.monotonic() - began < 30
+        content = json.loads((tmp_path / number.name / "out/report.json").read_text())
+        assert process.returncode == 4
+        assert content["provenance"]["complete"] is False
+        assert out.endswith("report: out/report.json\n")
+
+
+def test_bad_input_writes_nothing_not_even_into_the_home_folder(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    process = script(folder, *scan(tiny, "--policy", "relaese"))
+    out, err = process.communicate(timeout=60)
+    complains(Ended(process.returncode, out, err), "'relaese' is no policy")
+    assert tree(folder) == {}
+
+
+def test_nobody_reading_does_not_change_the_exit_code(
+    model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.dup(1)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    try:
+        monkeypatch.setattr("audit.cli.typer.echo", refuse)
+        monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+        assert model_audit(*scan(tiny)).code == 1
+    finally:
+        os.dup2(whole, 1)
+
+
+def test_help_is_there_at_once(tmp_path: Path) -> None:
+    began = time.monotonic()
+    out, err = script(tmp_path, "--help").communicate(timeout=30)
+    assert time.monotonic() - began < 2
+    assert "scan" in out
+    assert err == ""
+
+
+# --- small parts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60s", 60), ("10m", 600), ("2h", 7200), ("90", 90), (" 1.5 H ", 5400), ("0.5s", 0.5)],
+)
+def test_budgets(text: str, seconds: float) -> None:
+    assert cli.parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "1d", "1h30m", "-1s", "0", "0.0m", "1e3", "inf", "nan", "1 0"])
+def test_what_is_no_budget(text: str) -> None:
+    with pytest.raises(UsageError, match="60s, 10m or 2h"):
+        cli.parse_budget(text)
