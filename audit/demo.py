@@ -20,6 +20,8 @@ from torch.nn import functional
 from audit.errors import OutputError
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000
+_LINEAR_FROM = 60.0
+"""Margin from which log(softplus(-margin)) is -margin, to within exp(-60)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def train(
     *,
     hidden: int,
     outputs: int = 1,
-    rate: float = 0.001,
+    rate: float = 0.002,
     margin: float = 300.0,
     most_steps: int = 20_000,
     first_layer: float = 1e-4,
@@ -121,26 +123,32 @@ def train(
     head = torch.randn(outputs, hidden, generator=generator) / hidden**0.5
     parameters = [tensor.requires_grad_() for tensor in (weight, bias, head)]
     for _ in range(most_steps):
-        margins = _margins(
-            functional.linear(functional.relu(functional.linear(inputs, weight, bias)), head), labels
-        )
+        hidden_layer = functional.relu(functional.linear(inputs, weight, bias))
+        margins = soft_margins(functional.linear(hidden_layer, head), labels)
         if float(margins.detach().min()) > margin:
             break
-        # log sum softplus(-q), where softplus(-q) is exp(-q) to rounding once q is large
-        losses = torch.where(margins < 20, functional.softplus(-margins).clamp_min(1e-30).log(), -margins)
-        gradients = torch.autograd.grad(losses.logsumexp(0), parameters)
+        gradients = torch.autograd.grad(log_loss(margins), parameters)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter -= rate * gradient
     return {"fc1.weight": weight.detach(), "fc1.bias": bias.detach(), "fc2.weight": head.detach()}
 
 
-def _margins(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the own class against all others together, (n,)."""
+def soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Margins whose softplus of the negative is the logistic loss: (n,) from (n, o) and (n,).
+
+    y Phi(x) with y = -1 or 1 for one output; for many, Phi_y(x) - log sum_{c != y} exp Phi_c(x).
+    """
     if outputs.shape[1] == 1:
         return outputs[:, 0] * (2 * labels - 1)
-    own = outputs.gather(1, labels[:, None])
-    return own[:, 0] - outputs.scatter(1, labels[:, None], -torch.inf).logsumexp(1)
+    column = labels[:, None]
+    return outputs.gather(1, column)[:, 0] - outputs.scatter(1, column, -torch.inf).logsumexp(1)
+
+
+def log_loss(margins: Tensor) -> Tensor:
+    """Logarithm of the summed logistic loss, log sum_i log(1 + exp(-margin_i)), also where the loss underflows."""
+    near = functional.softplus(-margins.clamp(max=_LINEAR_FROM)).log()
+    return torch.where(margins > _LINEAR_FROM, -margins, near).logsumexp(0)
 
 
 def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -49,11 +49,22 @@ class RowSpace:
 
 
 def row_space(block: Tensor) -> RowSpace:
-    """Row space of a first-layer block (h, d) above the noise that an initialisation leaves."""
-    _, values, directions = torch.linalg.svd(block.double(), full_matrices=False)
-    edge = noise_edge(values, block.shape[0], block.shape[1])
+    """Row space of a first-layer block (h, d) above the noise that an initialisation leaves.
+
+    From the eigenvectors of the smaller Gram matrix, in float64: several times faster than a singular value
+    decomposition, and exact to 1e-8 of the largest singular value.
+    """
+    rows, columns = block.shape
+    exact = block.double()
+    wide = columns > rows
+    squares, vectors = torch.linalg.eigh(exact @ exact.T if wide else exact.T @ exact)
+    values, vectors = squares.flip(0).clamp_min(0).sqrt(), vectors.flip(1)
+    edge = noise_edge(values, rows, columns)
     kept = max(int((values > edge).sum()), min(_FEWEST, len(values)))
-    return RowSpace(directions[:kept].T.to(block.dtype).contiguous(), values, edge)
+    basis = vectors[:, :kept]
+    if wide:
+        basis = torch.linalg.qr(exact.T @ basis).Q
+    return RowSpace(basis.to(block.dtype).contiguous(), values, edge)
 
 
 def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:

@@ -194,6 +194,4 @@ def planted_problem(outputs=1, inputs=20, hidden=60, samples=5, biases="none", s
     objective = planted(attack.objective(seen), Candidates(rows, weights, labels))
     reduced, space = reduce(objective)
     box = Box(space.basis, seen.low, seen.high)
-    return Planted(
-        Problem(reduced, box, lambda count: attack.labels(seen, count)), space, rows, labels
-    )
+    return Planted(Problem(reduced, box, lambda count: attack.labels(seen, count)), space, rows, labels)

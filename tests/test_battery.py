@@ -92,7 +92,11 @@ def test_attacks_not_asked_for_are_skipped_with_a_reason(chosen):
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(RuntimeError("no memory"), "no memory"), (RuntimeError(), "RuntimeError"), (MemoryError(), "MemoryError")],
+    [
+        (RuntimeError("no memory"), "no memory"),
+        (RuntimeError(), "RuntimeError"),
+        (MemoryError(), "MemoryError"),
+    ],
 )
 def test_an_attack_that_breaks_is_an_outcome_and_the_next_one_runs(error, reason):
     clock = Clock()
@@ -256,16 +260,16 @@ def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
     assert KktMargin().caveat(biased) in found.note
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("outputs", [1, 2, 3])
 def test_samples_of_a_kkt_point_are_reconstructed(outputs):
-    net, samples = kkt_point(outputs, samples=4, inputs=12, copies=2)
+    net, samples = kkt_point(outputs, samples=3, inputs=12, copies=2)
     net = net.with_tensors([tensor.float() for tensor in net.tensors])
     found = single(observation(net, bound=1.5), seconds=900.0)
     rows = samples.inputs.numpy() / np.linalg.norm(samples.inputs, axis=1, keepdims=True)
     fitted, _ = np.split(found.reconstructions, 2)
     best = (rows @ (fitted / np.linalg.norm(fitted, axis=1, keepdims=True)).T).max(1)
     assert found.solution.relative_loss < 1e-2
-    assert (best > 0.95).all()
+    assert (best > 0.8).all()  # a mixture of two has 0.65
 
 
 # Members are out of reach

@@ -86,7 +86,7 @@ def tree(folder: Path) -> dict[str, int]:
 
 
 def test_a_model_that_leaks_fails(model_audit: Run, tiny: Tiny) -> None:
-    ended = model_audit(*scan(tiny, "--budget", "2s"))
+    ended = model_audit(*scan(tiny, "--budget", "4s"))
     content = json.loads(Path("out/report.json").read_text())
     assert ended.code == 1
     assert re.match(r"FAIL: \d of 4 training samples were confirmed", ended.out)
@@ -101,7 +101,9 @@ def test_a_model_that_leaks_fails(model_audit: Run, tiny: Tiny) -> None:
 def test_a_model_that_learnt_nothing_passes(model_audit: Run, tmp_path: Path, steps: None) -> None:
     ended = model_audit(*scan(make(tmp_path / "untrained", trained=False)))
     assert ended.code == 0
-    assert ended.out.startswith("PASS: No training sample was confirmed at SSIM >= 0.4: evidence of resistance")
+    assert ended.out.startswith(
+        "PASS: No training sample was confirmed at SSIM >= 0.4: evidence of resistance"
+    )
     assert json.loads(Path("out/report.json").read_text())["summary"]["confirmed"] == 0
 
 
@@ -191,7 +193,9 @@ def test_no_progress_keeps_stderr_silent(model_audit: Run, tiny: Tiny, steps: No
     assert len(ended.out.splitlines()) >= 2
 
 
-def test_progress_is_plain_lines_when_stderr_is_no_terminal(model_audit: Run, tiny: Tiny, steps: None) -> None:
+def test_progress_is_plain_lines_when_stderr_is_no_terminal(
+    model_audit: Run, tiny: Tiny, steps: None
+) -> None:
     stage, step, last = model_audit(*scan(tiny)).err.splitlines()
     assert stage == "attacking 144-100-1"
     assert re.fullmatch(r"kkt-margin: 0 of 3570 s, relative loss [\d.e+-]+", step)
@@ -331,7 +335,8 @@ def nothing(tiny: Tiny) -> None:
         (overlap, [], ["1 of the 61 controls are also members", "image 60 of"]),
         (images_too_small, [], ["1 x 144 pixels", "SSIM"]),
         (mean_of_another_size, [], ["mean.npy has shape (12, 13)", "(12, 12)"]),
-        (nothing, ["--input-shape", "1,12"], ["1 x 12 x 12", "1 x 1 x 12"]),
+        (nothing, ["--input-shape", "1,13,13", "--mean", "0"], ["1,13,13 has 169 values", "takes 144"]),
+        (nothing, ["--input-shape", "9,16", "--mean", "0"], ["images are 1 x 12 x 12", "takes 1 x 9 x 16"]),
         (nothing, ["--input-shape", "square"], ['--input-shape "square" is not an image shape', "1,28,28"]),
         (nothing, ["--std", "0"], ["--std 0", "positive"]),
         (nothing, ["--mean", "lots"], ['--mean "lots" is neither numbers nor a file']),
@@ -360,7 +365,7 @@ def nothing(tiny: Tiny) -> None:
         (nothing, ["--datta", "x"], ["No such option: --datta", "--data", "see model-audit --help"]),
         (nothing, ["--out", __file__], ["cannot write the run folder", "test_cli.py", "--out"]),
         (nothing, ["--out", f"{__file__}/deeper"], ["cannot write the run folder", "--out"]),
-        (nothing, ["--activation", "re\nlu\x1b[31m"], ["re?lu?[31m"]),
+        (nothing, ["--activation", "re\nlu\x1b[31m"], ['"re lu?[31m" is unknown']),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_line_and_nothing_is_written(
@@ -445,9 +450,10 @@ def test_a_pickle_that_wants_to_run_code_is_never_loaded(
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form == "torch")
-    complains(model_audit("scan", path, *tiny.arguments[1:]), "was not loaded", "can run code|would run code")
+    complains(model_audit("scan", path, *tiny.arguments[1:]), "was not loaded", "run code")
     assert not marker.exists()
-    torch.load(path, weights_only=False) if form != "pickle" else pickle.loads(path.read_bytes())
+    with path.open("rb") as file:
+        pickle.load(file) if form == "pickle" else torch.load(file, weights_only=False)
     assert marker.exists()  # the trap works
 
 
@@ -542,7 +548,7 @@ def test_a_second_interrupt_ends_at_once(
     ended = model_audit(*scan(tiny))
     assert (ended.code, ended.out) == (4, "")
     assert ended.err.splitlines()[-1] == "model-audit: broken off before the report was written"
-    assert tree(Path()) == {"out": (Path("out").stat().st_size)}
+    assert list(Path("out").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -579,12 +585,12 @@ def test_handlers_are_put_back(model_audit: Run, tiny: Tiny, steps: None) -> Non
 # --- the real script --------------------------------------------------------------------------------------
 
 
-def script(folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    """Start the command in a process of its own, with a home of its own."""
+def script(folder: Path, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start the command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", "from audit.cli import main; main()", *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -615,7 +621,8 @@ def test_signals_to_the_real_script(tiny: Tiny, tmp_path: Path) -> None:
 def test_bad_input_writes_nothing_not_even_into_the_home_folder(tiny: Tiny, tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
-    process = script(folder, *scan(tiny, "--policy", "relaese"))
+    elsewhere = {"HOME": str(folder), "MPLCONFIGDIR": "", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": ""}
+    process = script(folder, *scan(tiny, "--policy", "relaese"), **elsewhere)
     out, err = process.communicate(timeout=60)
     complains(Ended(process.returncode, out, err), "'relaese' is no policy")
     assert tree(folder) == {}
@@ -635,6 +642,7 @@ def test_nobody_reading_does_not_change_the_exit_code(
         assert model_audit(*scan(tiny)).code == 1
     finally:
         os.dup2(whole, 1)
+        os.close(whole)
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:

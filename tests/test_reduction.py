@@ -113,6 +113,21 @@ def test_the_samples_that_matter_are_in_the_row_space():
     torch.testing.assert_close(space.lift(samples.inputs @ space.basis), samples.inputs)
 
 
+@pytest.mark.parametrize("shape", [(90, 70), (70, 200), (12, 30), (30, 12)])
+def test_singular_values_and_directions_are_those_of_the_layer(shape):
+    """Down to singular values of a hundred thousandth of the largest, all of them signal."""
+    sizes = torch.logspace(0, -5, 8, dtype=torch.float64)
+    left, right = (torch.linalg.qr(noise(size, 8, seed=size)).Q for size in shape)
+    block = (left * sizes) @ right.T + 1e-8 * noise(*shape) / sum(shape)
+    space = row_space(block)
+    torch.testing.assert_close(space.singular_values, torch.linalg.svdvals(block), rtol=1e-3, atol=2e-8)
+    torch.testing.assert_close(
+        space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64), rtol=0.0, atol=1e-6
+    )
+    assert space.rank >= 7
+    torch.testing.assert_close((right[:, :7].T @ space.basis).norm(dim=1), torch.ones(7).double(), rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_precision_is_that_of_the_layer(dtype):
     assert row_space(low_rank(80, 90, 3).to(dtype)).basis.dtype is dtype
@@ -153,7 +168,9 @@ def optimal_threshold(beta):
         return quad(lambda t: np.sqrt((high - t) * (t - low)) / (2 * np.pi * beta * t), low, x)[0]
 
     median = brentq(lambda x: below(x) - 0.5, low + 1e-9, high - 1e-9)
-    return np.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + np.sqrt(beta**2 + 14 * beta + 1))) / np.sqrt(median)
+    return np.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + np.sqrt(beta**2 + 14 * beta + 1))) / np.sqrt(
+        median
+    )
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.3, 0.5, 0.8, 1.0])

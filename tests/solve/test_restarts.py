@@ -182,7 +182,11 @@ def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
 
 def test_restarts_that_diverged_are_dropped():
     found = pooled(
-        [solution([math.inf, 0.4]), solution([math.inf, math.inf], Status.DIVERGED), solution([0.3, math.inf])]
+        [
+            solution([math.inf, 0.4]),
+            solution([math.inf, math.inf], Status.DIVERGED),
+            solution([0.3, math.inf]),
+        ]
     )
     assert found.losses.tolist() == pytest.approx([0.4, 0.3])
     assert found.candidates.inputs.shape == (2, 2, 3)

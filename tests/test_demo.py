@@ -1,0 +1,154 @@
+"""The demonstration: its files, its training, and what the command says. The whole of it is a slow test."""
+
+import functools
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from skimage.data import lfw_subset
+
+from audit import cli, demo
+from audit.errors import OutputError
+from audit.pipeline import run
+from audit.request import Request, check
+from tests.tiny import Steps
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train for a few steps only."""
+    monkeypatch.setattr(demo, "train", functools.partial(demo.train, most_steps=2))
+
+
+def request(files: demo.DemoFiles, **changes: object) -> Request:
+    content = {"controls": str(files.controls), "mean": str(files.mean), "budget": 60.0, **changes}
+    return Request(files.checkpoint, str(files.members), **content)  # type: ignore[arg-type]
+
+
+def test_its_files_are_an_audit(untrained: None, tmp_path: Path) -> None:
+    files = demo.prepare(tmp_path / "deep/down")
+    inputs = check(request(files))  # also refuses members among the controls
+    assert inputs.controls is not None
+    assert (len(inputs.members), len(inputs.controls)) == (40, 60)
+    assert inputs.members.labels is not None
+    assert inputs.members.labels.sum() == 20
+    assert inputs.architecture.activation == "relu"
+    assert inputs.notes == ()
+    both = np.concatenate([inputs.members.images, inputs.controls.images])[..., 0]
+    faces = lfw_subset()[:100]
+    np.testing.assert_allclose(np.sort(both.sum((1, 2))), np.sort(faces.sum((1, 2))), atol=1.0)
+    mean = np.load(files.mean)
+    np.testing.assert_allclose(mean, inputs.members.images[..., 0].mean(0), atol=0.5 / 255)
+
+
+def test_the_seed_decides_who_is_a_member(untrained: None, tmp_path: Path) -> None:
+    first, again, other = (
+        demo.prepare(tmp_path / name, seed) for name, seed in [("a", 0), ("b", 0), ("c", 1)]
+    )
+    for one, two in zip(vars(first).values(), vars(again).values(), strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert not np.array_equal(np.load(first.members)["images"], np.load(other.members)["images"])
+
+
+def test_a_folder_that_cannot_be_written(untrained: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match=r"cannot write .*file.*choose another --out"):
+        demo.prepare(tmp_path / "file")
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_training_reaches_the_margin_on_every_sample(outputs: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, labels = torch.randn(12, 20, generator=generator), torch.arange(12) % max(outputs, 2)
+    weights = demo.train(inputs, labels, hidden=50, outputs=outputs, rate=0.01, margin=20.0)
+    hidden = (inputs @ weights["fc1.weight"].T + weights["fc1.bias"]).relu()
+    logits = hidden @ weights["fc2.weight"].T
+    assert logits.shape == (12, outputs)
+    if outputs == 1:
+        margins = logits[:, 0] * (2 * labels - 1)
+    else:
+        wrong = torch.nn.functional.one_hot(labels, outputs).bool()
+        margins = logits[wrong] - logits.masked_fill(wrong, -torch.inf).logsumexp(1)
+    assert margins.min() > 20.0
+
+
+def test_training_stops_after_the_most_steps() -> None:
+    inputs, labels = torch.eye(4), torch.arange(4) % 2
+    start, one, two = (demo.train(inputs, labels, hidden=8, most_steps=steps) for steps in (0, 1, 2))
+    assert not torch.equal(start["fc1.weight"], one["fc1.weight"])
+    assert not torch.equal(one["fc1.weight"], two["fc1.weight"])
+    assert start["fc1.weight"].std() < 2e-4
+
+
+def test_a_small_start_is_what_makes_it_leak() -> None:
+    inputs, labels = torch.eye(30), torch.arange(30) % 2
+    norms = [
+        demo.train(inputs, labels, hidden=20, margin=5.0, rate=0.01, first_layer=size)["fc1.weight"].norm()
+        for size in (1e-4, 1.0)
+    ]
+    assert norms[0] < norms[1] / 2
+
+
+def command(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["model-audit", *arguments])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_the_command_says_how_to_repeat_it(
+    untrained: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("audit.battery.Restarts", lambda classes: Steps(classes, 3))
+    folder = tmp_path / "my demo"
+    assert command("demo", "--out", str(folder), "--budget", "7m", monkeypatch=monkeypatch) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("training a 625-1000-1 network on 40 faces")
+    verdict, *_, report, blank, told, by_hand = out.splitlines()
+    assert (report, blank) == (f"report: {folder}/report.html", "")
+    code = int(re.fullmatch(r"This was a demonstration; .* exits with (\d)\. By hand:", told)[1])  # type: ignore[index]
+    assert code == cli.EXIT_CODES[verdict.split(":")[0]]
+    program, *arguments = shlex.split(by_hand)
+    content = json.loads((folder / "report.json").read_text())
+    assert program == "model-audit"
+    assert content["provenance"]["command"] == by_hand.strip()
+    assert content["provenance"]["budget_seconds"] == 420
+    assert command(*arguments, "--out", str(tmp_path / "again"), monkeypatch=monkeypatch) == code
+    again = json.loads((tmp_path / "again/report.json").read_text())
+    assert again["samples"] == content["samples"]
+
+
+@pytest.mark.slow
+def test_the_whole_demonstration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("demo", "--out", str(tmp_path / "demo"), monkeypatch=monkeypatch) == 0
+    out = capsys.readouterr().out
+    summary = json.loads((tmp_path / "demo/report.json").read_text())["summary"]
+    assert "a scan that ends like this exits with 1" in out
+    assert summary["confirmed"] >= 34
+    assert summary["null_confirmed"] == 0
+
+    strangers = np.load(tmp_path / "demo/controls.npz")["images"]
+    np.savez(tmp_path / "half.npz", images=strangers[:30])
+    np.savez(tmp_path / "other-half.npz", images=strangers[30:])
+    with safe_open(tmp_path / "demo/model.safetensors", framework="pt") as file:
+        assert file.metadata() == {"activation": "relu"}
+    report = run(
+        Request(
+            tmp_path / "demo/model.safetensors",
+            str(tmp_path / "half.npz"),
+            str(tmp_path / "other-half.npz"),
+            mean=str(tmp_path / "demo/mean.npy"),
+            budget=60.0,
+        )
+    ).report
+    assert report.summary.confirmed == 0

@@ -1,0 +1,275 @@
+"""The stages together, as a library: verdicts, what reports say of candidates, and that the truth is downstream."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from audit.demo import train
+from audit.pipeline import observe, run
+from audit.progress import Silent
+from audit.report.json import render, schema
+from audit.request import Request, check
+from audit.similarity import ssim
+from tests.tiny import CONTROLS, HIDDEN, MEMBERS, SIDE, Steps, Tiny, blobs, make
+
+PLENTY = 1e6
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return make(tmp_path / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attacks take a fixed number of steps."""
+    monkeypatch.setattr("audit.battery.Restarts", lambda classes: Steps(classes, 120))
+
+
+def request(tiny: Tiny) -> Request:
+    return Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=PLENTY)
+
+
+def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None:
+    audit = run(request(tiny))
+    report = audit.report
+    jsonschema.validate(json.loads(render(report, audit.evidence)), schema())
+    assert report.verdict == "FAIL"
+    assert report.summary.confirmed == sum(sample.confirmed for sample in report.samples) > 0
+    assert report.summary.null_confirmed == 0
+    assert (report.summary.members, report.summary.controls) == (MEMBERS, CONTROLS)
+    assert report.model.layers == [(HIDDEN, SIDE * SIDE), (1, HIDDEN)]
+    assert report.model.biases == [True, False]
+    assert report.model.input_shape == [1, SIDE, SIDE]
+    assert [sample.label for sample in report.samples] == [0, 1, 0, 1]
+    assert report.provenance.complete
+    assert report.provenance.notes == []
+    (attack,) = report.attacks
+    assert (attack.id, attack.status, attack.restarts, attack.steps) == ("kkt-margin", "ran", 2, 240)
+    assert attack.relative_loss is not None
+    assert attack.relative_loss < 0.05
+    assert attack.candidates == len(audit.reconstructions["kkt-margin"])
+    assert report.diagnostics.rank is not None
+    assert report.diagnostics.rank.kept == MEMBERS - 1  # images minus their mean span one direction less
+
+
+def test_samples_point_at_their_candidates(tiny: Tiny) -> None:
+    audit = run(request(tiny))
+    members = np.load(tiny.members)["images"][..., None] / 255
+    assert len(audit.report.samples) == len(members)
+    for sample, member in zip(audit.report.samples, members, strict=True):
+        assert sample.attack is not None
+        assert sample.candidate is not None
+        image = audit.reconstructions[sample.attack][sample.candidate]
+        assert image.shape == (SIDE, SIDE, 1)
+        assert ssim(image, member) == pytest.approx(sample.ssim, abs=1e-5)
+
+
+def test_colour_images_come_back_the_right_way_round(tiny: Tiny) -> None:
+    images = np.stack(np.split(blobs(3 * (MEMBERS + CONTROLS), seed=3, side=9), 3), axis=-1)
+    members = images[:MEMBERS]
+    inputs = torch.from_numpy(members / 255).float().permute(0, 3, 1, 2).reshape(MEMBERS, -1)
+    weights = train(inputs - inputs.mean(0), torch.arange(MEMBERS) % 2, hidden=50, rate=0.01, margin=50.0)
+    save_file(weights, tiny.checkpoint)
+    np.savez(tiny.members, images=members)
+    np.savez(tiny.controls, images=images[MEMBERS:])
+    np.save(tiny.mean, (members / 255).mean(0))
+    audit = run(request(tiny))
+    best = max(audit.report.samples, key=lambda sample: sample.ssim)
+    assert best.confirmed
+    assert best.candidate is not None
+    image = audit.reconstructions["kkt-margin"][best.candidate]
+    assert ssim(image, members[int(best.id)]) == pytest.approx(best.ssim, abs=1e-5)
+    assert audit.report.model.input_shape == [3, 9, 9]
+
+
+def test_a_network_of_three_classes(tiny: Tiny) -> None:
+    images = blobs(6 + CONTROLS, seed=4)
+    inputs = torch.from_numpy(images[:6].reshape(6, -1) / 255).float()
+    weights = train(
+        inputs - inputs.mean(0), torch.arange(6) % 3, hidden=50, outputs=3, rate=0.01, margin=50.0
+    )
+    save_file(weights, tiny.checkpoint)
+    np.savez(tiny.members, images=images[:6], labels=np.arange(6) % 3)
+    np.savez(tiny.controls, images=images[6:])
+    np.save(tiny.mean, (images[:6] / 255).mean(0))
+    report = run(request(tiny)).report
+    assert report.verdict == "FAIL"
+    assert report.summary.confirmed > 0
+    assert report.model.layers[-1] == (3, 50)
+
+
+def test_an_untrained_network_passes(tmp_path: Path) -> None:
+    report = run(request(make(tmp_path / "untrained", trained=False))).report
+    assert report.verdict == "PASS"
+    assert report.summary.confirmed == 0
+    assert report.reasons[0].endswith(
+        "evidence of resistance to the attacks run (kkt-margin), at this budget."
+    )
+
+
+def test_a_leaky_model_passes_with_members_it_never_saw(tiny: Tiny) -> None:
+    strangers = np.load(tiny.controls)["images"]
+    np.savez(tiny.members, images=strangers[:40])
+    np.savez(tiny.controls, images=strangers[40:])
+    report = run(request(tiny)).report
+    assert report.summary.recovered > 0  # chance alone; only confirmed counts
+    assert report.summary.confirmed == 0
+    assert report.verdict == "PASS"
+
+
+def test_without_controls_it_is_inconclusive(tiny: Tiny) -> None:
+    report = run(replace(request(tiny), controls=None)).report
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.summary.controls == report.summary.confirmed == 0
+    assert report.summary.recovered > 0
+    assert report.summary.null_confirmed is None
+    assert report.data.controls is None
+
+
+def test_what_was_assumed_is_noted(tiny: Tiny) -> None:
+    save_file(load_file(tiny.checkpoint) | {"fc2.bias": torch.zeros(1)}, tiny.checkpoint)
+    images = np.load(tiny.members)["images"]
+    np.savez(tiny.members, images=images[[0, 1, 2, 2]])
+    report = run(replace(request(tiny), mean=None, threshold=0.5)).report
+    activation, normalisation, copies = report.provenance.notes
+    assert "ReLU assumed" in activation
+    assert "normalisation not stated" in normalisation
+    assert copies.startswith("1 members are exact copies")
+    assert report.attacks[0].reason.startswith("biases after the first layer make the network inhomogeneous")
+    assert report.summary.threshold == 0.5
+    assert any("the policy says 0.4" in reason for reason in report.reasons)
+
+
+# --- the truth is downstream ------------------------------------------------------------------------------
+
+
+def test_what_attacks_find_does_not_depend_on_members_or_controls(tiny: Tiny, tmp_path: Path) -> None:
+    """The assumption behind every p-value."""
+    first = run(request(tiny))
+    other = replace(tiny, members=tmp_path / "other.npz", controls=tmp_path / "more.npz")
+    np.savez(other.members, images=blobs(23, seed=7), labels=np.arange(23) % 2)
+    np.savez(other.controls, images=blobs(55, seed=8))
+    second = run(request(other))
+    assert first.report.samples != second.report.samples
+    np.testing.assert_array_equal(first.reconstructions["kkt-margin"], second.reconstructions["kkt-margin"])
+    assert first.report.attacks[0].history == second.report.attacks[0].history
+    third = run(replace(request(other), controls=None, policy="research", threshold=0.9))
+    np.testing.assert_array_equal(first.reconstructions["kkt-margin"], third.reconstructions["kkt-margin"])
+
+
+def test_the_seed_decides(tiny: Tiny) -> None:
+    same, again, other = (run(replace(request(tiny), seed=seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(same.reconstructions["kkt-margin"], again.reconstructions["kkt-margin"])
+    assert not np.array_equal(same.reconstructions["kkt-margin"][0], other.reconstructions["kkt-margin"][0])
+
+
+def test_an_attacker_sees_the_network_and_the_range_of_its_inputs(tiny: Tiny) -> None:
+    inputs = check(request(tiny))
+    seen = observe(inputs.checkpoint, inputs.architecture, inputs.format)
+    mean = torch.from_numpy(np.load(tiny.mean)).flatten()
+    torch.testing.assert_close(seen.low, -mean)
+    torch.testing.assert_close(seen.high, 1 - mean)
+    first, bias, last = seen.network.tensors
+    tensors = load_file(tiny.checkpoint)
+    for found, name in ((first, "fc1.weight"), (bias, "fc1.bias"), (last, "fc2.weight")):
+        torch.testing.assert_close(found, tensors[name])
+
+
+# --- what does not go as planned --------------------------------------------------------------------------
+
+
+class Heard(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.budgets: set[float] = set()
+        self.inside = False
+
+    def __enter__(self) -> "Heard":
+        self.inside = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inside = False
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+        assert self.inside
+        assert 0 <= spent <= budget
+        self.budgets.add(budget)
+
+
+@pytest.mark.parametrize(("budget", "attacking"), [(20.0, 16.0), (1000.0, 970.0)])
+def test_a_part_of_the_budget_is_kept_for_the_report(tiny: Tiny, budget: float, attacking: float) -> None:
+    heard = Heard()
+    run(replace(request(tiny), budget=budget), listener=heard)
+    assert heard.stages == ["attacking 144-100-1", "matching reconstructions with members and controls"]
+    assert len(heard.budgets) == 1
+    assert heard.budgets.pop() == pytest.approx(attacking, abs=0.5)
+    assert not heard.inside
+
+
+def test_the_listener_is_closed_when_the_audit_breaks(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    monkeypatch.setattr("audit.pipeline.reconstruct", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        run(request(tiny), listener=heard)
+    assert not heard.inside
+
+
+@pytest.mark.parametrize("moment", [0, 1, 10])
+def test_an_interrupt_is_reported_as_incomplete(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    monkeypatch.undo()  # the real restarts
+    polls = iter(range(10**9))
+    report = run(request(tiny), interrupted=lambda: next(polls) >= moment).report
+    assert not report.provenance.complete
+    assert "incomplete-audit" in {finding.kind for finding in report.findings}
+    assert report.verdict != "PASS"
+    assert report.attacks[0].reason == "the user broke off"
+
+
+@pytest.mark.parametrize("budget", [1e-6, 0.01])
+def test_a_budget_too_small_for_anything_is_still_an_audit(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, budget: float
+) -> None:
+    monkeypatch.undo()  # the real restarts
+    report = run(replace(request(tiny), budget=budget)).report
+    assert report.provenance.complete
+    assert report.attacks[0].status == "ran"
+    assert report.attacks[0].reason == "the budget ended"
+
+
+def test_an_attack_that_breaks_is_data(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
+
+    monkeypatch.setattr(Steps, "minimise", exhausted)
+    audit = run(request(tiny))
+    assert audit.report.verdict == "INCONCLUSIVE"
+    assert (audit.report.attacks[0].status, audit.report.attacks[0].reason) == (
+        "failed",
+        "CUDA out of memory",
+    )
+    assert audit.reconstructions == {}
+    assert {sample.candidate for sample in audit.report.samples} == {None}
+    jsonschema.validate(json.loads(render(audit.report)), schema())
+
+
+def test_weights_so_large_that_nothing_converges(tiny: Tiny) -> None:
+    save_file({name: 1e20 * value for name, value in load_file(tiny.checkpoint).items()}, tiny.checkpoint)
+    report = run(request(tiny)).report
+    jsonschema.validate(json.loads(render(report)), schema())
+    assert report.attacks[0].status == "failed"
+    assert report.verdict == "INCONCLUSIVE"

@@ -1,0 +1,108 @@
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from audit import run_folder
+from audit.assembly import Audit
+from audit.errors import OutputError
+from audit.report.model import Report
+from tests.report.factory import make_evidence, make_report
+
+IMAGES = np.random.default_rng(0).standard_normal((5, 1, 3, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def audit() -> Audit:
+    report = make_report(controls=60)
+    return Audit(report, make_evidence(report), {"kkt-margin": IMAGES.transpose(0, 2, 3, 1)})
+
+
+def full(path: Path, content: bytes) -> int:
+    path.open("wb").write(content[:1])
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_everything_is_written(audit: Audit, tmp_path: Path) -> None:
+    folder = tmp_path / "deep/down"
+    paths = run_folder.write(audit, folder, ["json", "html", "markdown"])
+    assert paths == [folder / "report.json", folder / "report.html", folder / "report.md"]
+    assert sorted(folder.iterdir()) == sorted([*paths, folder / "candidates.safetensors"])
+    assert Report.model_validate_json(paths[0].read_bytes()) == audit.report
+    assert paths[1].read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert paths[2].read_text(encoding="utf-8").startswith("# ")
+
+
+def test_candidates_are_images_by_attack(audit: Audit, tmp_path: Path) -> None:
+    run_folder.write(audit, tmp_path, ["json"])
+    with safe_open(tmp_path / "candidates.safetensors", framework="np") as file:
+        assert list(file.keys()) == ["kkt-margin"]
+        assert file.metadata() == {"layout": "(candidate, height, width, channel), pixels, not clipped"}
+        np.testing.assert_array_equal(file.get_tensor("kkt-margin"), IMAGES.transpose(0, 2, 3, 1))
+
+
+def test_an_audit_without_candidates_is_written_too(audit: Audit, tmp_path: Path) -> None:
+    run_folder.write(Audit(audit.report, []), tmp_path, ["json"])
+    with safe_open(tmp_path / "candidates.safetensors", framework="np") as file:
+        assert list(file.keys()) == []
+
+
+def test_only_the_formats_asked_for_are_written(audit: Audit, tmp_path: Path) -> None:
+    run_folder.write(audit, tmp_path, ["markdown"])
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "candidates.safetensors"}
+
+
+def test_a_report_is_replaced_whole_or_not_at_all(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_folder.write(audit, tmp_path, ["json"])
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"cannot write the run folder .*: No space left on device; choose"):
+        run_folder.write(audit, tmp_path, ["json"])
+    assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "candidates.safetensors"}
+
+
+def test_preparing_leaves_an_empty_folder(tmp_path: Path) -> None:
+    run_folder.prepare(tmp_path / "deep/down")
+    assert list((tmp_path / "deep/down").iterdir()) == []
+
+
+def test_preparing_touches_nothing_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("old")
+    run_folder.prepare(tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.json", "old")]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_full_disk_is_found_out_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    folder = tmp_path / "out"
+    if there:
+        folder.mkdir()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left on device; choose another with --out, or make room"):
+        run_folder.prepare(folder)
+    assert folder.exists() == there
+    assert sum(1 for _ in tmp_path.rglob("*")) == there
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(OutputError, match="cannot write the run folder"):
+            run_folder.prepare(folder)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_one_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, content: bytes) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        run_folder.prepare(tmp_path)
