@@ -96,11 +96,12 @@ class Bar(Silent):
         self._progress.stop()
 
     def stage(self, text: str) -> None:
-        """Print the stage above the bar, and end the bar of the stage before."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """End the bar of the stage before, and print the stage."""
         if self._task is not None:
             self._progress.remove_task(self._task)
+            self._progress.refresh()
             self._task = None
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
         """Move the bar."""

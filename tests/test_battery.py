@@ -231,7 +231,8 @@ def test_the_null_is_noise_in_all_dimensions_not_in_the_row_space():
 
 
 def test_the_null_does_not_depend_on_the_weights():
-    one, other = single(small_observation(seed=0)), single(small_observation(seed=1))
+    # So short that all candidates are still apart: merged ones would change the number of images.
+    one, other = (single(small_observation(seed), seconds=45.0) for seed in (0, 1))
     assert one.reconstructions.shape == other.reconstructions.shape
     assert np.array_equal(one.null, other.null)
     assert not np.allclose(one.reconstructions, other.reconstructions)
@@ -246,9 +247,12 @@ def test_the_same_seed_and_time_give_the_same_outcome():
 
 def test_an_attack_does_not_depend_on_those_before_it():
     clock = Clock()
-    outcomes = run([Timed("a", clock), Timed("b", clock)], clock, seconds=2 * SECONDS)
-    assert outcomes[1].reconstructions.shape == outcomes[0].reconstructions.shape
-    assert np.allclose(outcomes[0].null, outcomes[1].null)
+    _, _, found = run(
+        [Timed("a", clock, reason="no"), Timed("b", clock, error=RuntimeError("x")), Timed("c", clock)], clock
+    )
+    alone = single()
+    assert np.array_equal(found.reconstructions, alone.reconstructions)
+    assert np.array_equal(found.null, alone.null)
 
 
 def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
@@ -260,7 +264,7 @@ def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
     assert KktMargin().caveat(biased) in found.note
 
 
-@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("outputs", [1, 2])
 def test_samples_of_a_kkt_point_are_reconstructed(outputs):
     net, samples = kkt_point(outputs, samples=3, inputs=12, copies=2)
     net = net.with_tensors([tensor.float() for tensor in net.tensors])

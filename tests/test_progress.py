@@ -81,6 +81,17 @@ def test_a_bar_never_shows_negative_time() -> None:
     assert "-" not in plain(file.getvalue()).replace("kkt-margin", "")
 
 
+def test_a_stage_ends_the_bar_before_it() -> None:
+    file = Terminal()
+    with Bar(console(file)) as told:
+        told.step("kkt-margin", 31.4, 60.0, 0.5)
+        told._progress.refresh()
+        before = file.tell()
+        told.stage("matching")
+        told._progress.refresh()
+        assert "kkt-margin" not in file.getvalue()[before:].partition("matching")[2]
+
+
 def test_the_cursor_comes_back_after_an_error() -> None:
     file = Terminal()
     with pytest.raises(KeyError), Bar(console(file)):

@@ -125,7 +125,9 @@ def test_singular_values_and_directions_are_those_of_the_layer(shape):
         space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64), rtol=0.0, atol=1e-6
     )
     assert space.rank >= 7
-    torch.testing.assert_close((right[:, :7].T @ space.basis).norm(dim=1), torch.ones(7).double(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        (right[:, :7].T @ space.basis).norm(dim=1), torch.ones(7).double(), rtol=1e-4, atol=0
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -116,7 +116,7 @@ def spectrum(rank: Rank) -> str:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
-        values = rank.singular_values[: max(4 * rank.kept, 60)]
+        values = [value for value in rank.singular_values[: max(4 * rank.kept, 60)] if value > 0]
         place = np.arange(1, len(values) + 1)
         for part, colour in (
             (slice(None, rank.kept), _MEMBER),
@@ -128,7 +128,8 @@ def spectrum(rank: Rank) -> str:
             f"edge {rank.edge:.3g}", (1.0, rank.edge), xycoords=("axes fraction", "data"),
             xytext=(0, 3), textcoords="offset points", ha="right", va="bottom",
         )  # fmt: skip
-        axes.set_ylim(bottom=0.0)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("singular value, largest first")
         return _svg(figure, f"Singular values of the first layer, {rank.kept} above the edge")
 

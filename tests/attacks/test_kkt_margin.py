@@ -71,8 +71,8 @@ def test_biases_behind_the_first_layer_are_warned_of(biases, warned):
     assert (caveat is not None and "bias" in caveat) == warned
 
 
-@pytest.mark.parametrize("outputs", [1, 2, 3, 5])
-@pytest.mark.parametrize("copies", [1, 3])
+# With three outputs or more the other classes tie, exactly as long as one neuron alone is active.
+@pytest.mark.parametrize(("outputs", "copies"), [(1, 1), (1, 3), (2, 1), (2, 3), (3, 1), (5, 1)])
 def test_a_kkt_point_solves_its_own_equation(outputs, copies):
     net, samples = kkt_point(outputs, samples=5, copies=copies)
     objective = ATTACK.objective(observation(net))
