@@ -34,6 +34,7 @@ app = typer.Typer(
     name="model-audit",
     help="How many training samples can be reconstructed from this model's weights?",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal
 )
@@ -158,7 +159,7 @@ def demo(
     """
     with _errors_in_one_line():
         seconds, folder = parse_budget(budget), out or _default_folder("demo")
-        typer.echo("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
+        _print("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
         from audit import run_folder
         from audit.demo import prepare
         from audit.request import Request
@@ -190,15 +191,20 @@ def main() -> NoReturn:
     """Entry point of the console script: every way to end has its exit code, and no mistake looks like FAIL."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="model-audit", standalone_mode=False)
     except _Mistake as mistake:
-        _complain(f"{mistake.format_message().rstrip('.')}; see model-audit --help")  # type: ignore[attr-defined]
+        _complain(_explain(mistake))
         code = UNUSABLE
     except Exception:
-        traceback.print_exc()
+        _print(traceback.format_exc(), err=True)
         _complain("broken off by a mistake of its own; please report the lines above")
         code = BROKEN_OFF
     sys.exit(code)
+
+
+def _explain(mistake: Any) -> str:
+    where = mistake.ctx.command_path if mistake.ctx else "model-audit"
+    return f"{mistake.format_message().rstrip('.')} (see {where} --help)"
 
 
 def parse_budget(text: str) -> float:
@@ -295,12 +301,12 @@ def _errors_in_one_line() -> Iterator[None]:
 
 def _complain(message: str) -> None:
     line = "".join(c if c.isprintable() else "?" for c in message)
-    typer.echo(f"model-audit: {line}", err=True)
+    _print(f"model-audit: {line}", err=True)
 
 
-def _print(text: str) -> None:
-    """Print, unless nobody reads: the exit code says the same, and must not depend on it."""
+def _print(text: str, *, err: bool = False) -> None:
+    """Print, unless nobody reads or the disk is full: the exit code must not depend on it."""
     try:
-        typer.echo(text.encode(errors="replace"))
+        typer.echo(text.encode(errors="replace"), err=err)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())

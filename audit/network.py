@@ -67,6 +67,16 @@ class Network:
             biases.append(None if bias is None else next(rest))
         return replace(self, weights=tuple(weights), biases=tuple(biases))
 
+    def hidden_subset(self, units: Tensor) -> Network:
+        """Keep only some hidden units, by index (u,), of a network of two layers."""
+        first, second = self.weights
+        bias, last = self.biases
+        return replace(
+            self,
+            weights=(first[..., units, :], second[..., units]),
+            biases=(None if bias is None else bias[..., units], last),
+        )
+
     def forward(self, inputs: Tensor, smoothing: float | None = None) -> Tensor:
         """Outputs of the network.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,10 +41,28 @@ class Objective:
         """p, the number of parameters."""
         return sum(tensor.numel() for tensor in self.target)
 
-    @property
+    @cached_property
     def target_norm(self) -> float:
         """||tau||."""
         return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in self.target))
+
+    @property
+    def separable(self) -> bool:
+        """Whether the equations of different hidden units are independent of each other.
+
+        In a network of two layers and one output, the gradient that belongs to a hidden unit depends on no
+        other unit (METHODS section 2).
+        """
+        return all(len(anchor.weights) == 2 and anchor.outputs == 1 for anchor in self.anchors)
+
+    def hidden_subset(self, units: Tensor) -> Objective:
+        """Only the equations of some hidden units, by index (u,), of a separable objective."""
+        layout = self.anchors[0].with_tensors(self.target)
+        return replace(
+            self,
+            target=layout.hidden_subset(units).tensors,
+            anchors=tuple(anchor.hidden_subset(units) for anchor in self.anchors),
+        )
 
     def residual(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
         """Tau minus the sum over candidates.

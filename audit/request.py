@@ -116,7 +116,9 @@ def check(request: Request) -> Inputs:
             "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
         )
     if duplicates := count_duplicates(members):
-        notes.append(f"{duplicates} members are exact copies of others, so one candidate matches them all")
+        notes.append(
+            f"exact copies among the members: {duplicates}; one candidate matches an image and its copies"
+        )
     return Inputs(checkpoint, architecture, fmt, members, controls, policy, device, tuple(notes))
 
 

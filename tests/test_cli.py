@@ -208,6 +208,7 @@ def test_help_in_a_terminal_of_any_width(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     ended = model_audit("scan", "--help")
+    assert ended == model_audit("scan", "-h")
     assert ended.code == 0
     for option in ("--data", "--controls", "--input-shape", "--no-progress"):
         assert option in ended.out
@@ -355,14 +356,14 @@ def nothing(tiny: Tiny) -> None:
         (nothing, ["--threshold", "0"], ["--threshold is 0", "above 0"]),
         (nothing, ["--threshold", "1.01"], ["--threshold is 1.01"]),
         (nothing, ["--threshold", "nan"], ["--threshold is nan"]),
-        (nothing, ["--threshold", "high"], ["'--threshold'", "see model-audit --help"]),
+        (nothing, ["--threshold", "high"], ["'--threshold'", "(see model-audit scan --help)"]),
         (nothing, ["--seed", "-1"], ["'--seed'", "-1 is not a whole number from 0"]),
         (nothing, ["--seed", 2**63], ["'--seed'", "is not a whole number from 0"]),
         (nothing, ["--seed", "1.5"], ["'--seed'"]),
         (nothing, ["--data", ""], ["--data is empty", "leave it out"]),
         (nothing, ["--controls", ""], ["--controls is empty", "leave it out"]),
         (nothing, ["--data", "mnist:train[:500]"], ["mnist:train[:500]", "missing or damaged under", "data"]),
-        (nothing, ["--datta", "x"], ["No such option: --datta", "--data", "see model-audit --help"]),
+        (nothing, ["--datta", "x"], ["No such option: --datta", "--data", "(see model-audit scan --help)"]),
         (nothing, ["--out", __file__], ["cannot write the run folder", "test_cli.py", "--out"]),
         (nothing, ["--out", f"{__file__}/deeper"], ["cannot write the run folder", "--out"]),
         (nothing, ["--activation", "re\nlu\x1b[31m"], ['"re lu?[31m" is unknown']),
@@ -402,7 +403,7 @@ def test_a_device_that_is_not_there(model_audit: Run, tiny: Tiny) -> None:
     [
         (["scan"], ["Missing argument"]),
         (["scan", "model.safetensors"], ["Missing option '--data'"]),
-        (["scam"], ["No such command 'scam'", "scan"]),
+        (["scam"], ["No such command 'scam'", "scan", "(see model-audit --help)"]),
         (["scan", "a", "b", "--data", "c"], ["unexpected extra argument"]),
         (["demo", "--budget", "soon"], ["--budget is 'soon'"]),
         (["demo", "--seed", "-1"], ["-1 is not a whole number from 0"]),

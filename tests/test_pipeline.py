@@ -141,7 +141,7 @@ def test_what_was_assumed_is_noted(tiny: Tiny) -> None:
     activation, normalisation, copies = report.provenance.notes
     assert "ReLU assumed" in activation
     assert "normalisation not stated" in normalisation
-    assert copies.startswith("1 members are exact copies")
+    assert copies.startswith("exact copies among the members: 1;")
     assert report.attacks[0].reason.startswith("biases after the first layer make the network inhomogeneous")
     assert report.summary.threshold == 0.5
     assert any("the policy says 0.4" in reason for reason in report.reasons)

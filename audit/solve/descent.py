@@ -22,6 +22,11 @@ from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.budget import Budget
 
 _REFERENCES = 8
+_UNITS_A_STEP = 250
+"""Hidden units whose equations a step looks at, where they are independent: there are far more equations than
+unknowns, so a sample of them says where to go, in a fraction of the time."""
+_WHOLE_FROM = 0.9
+"""Share of the schedule from which every step looks at all of them."""
 _POINTS_IN_HISTORY = 40
 
 
@@ -63,9 +68,9 @@ class Descent:
         rates = (self.input_rate * problem.input_unit, self.weight_rate * unit)
         adam = torch.optim.Adam([{"params": [inputs]}, {"params": [weights]}])
 
+        parts = _parts(objective, generator)
         history: list[tuple[int, float]] = []
-        losses = torch.ones(self.restarts)
-        status, step, began = Status.FINISHED, 0, budget.spent
+        status, step, share, began = Status.FINISHED, 0, 0.0, budget.spent
         for step in range(1, self.steps + 1):
             share = max((step - 1) / self.steps, (budget.spent - began) / min(self.seconds, budget.seconds))
             if budget.left <= 0 or share >= 1:
@@ -73,27 +78,28 @@ class Descent:
                 break
             for group, rate in zip(adam.param_groups, rates, strict=True):
                 group["lr"] = rate * _cosine(share)
-            losses = objective.relative_loss(candidates, self._smoothing(share))
+            if parts and share < _WHOLE_FROM:
+                if step % len(parts) == 1:
+                    parts = _parts(objective, generator)
+                looked_at = parts[step % len(parts)]
+            else:
+                looked_at = objective
+            losses = looked_at.relative_loss(candidates, self._smoothing(share))
             total = losses.sum()
             if objective.non_negative:
                 total = total + functional.relu(-weights / unit).square().sum() / self.count
             slopes, weights.grad = torch.autograd.grad(total, (inputs, weights))
             inputs.grad = slopes + self.box_weight * problem.box.gradient(inputs.detach())
             adam.step()
-            if step % max(1, self.steps // _POINTS_IN_HISTORY) == 1:
+            if (step - 1) % max(1, self.steps // _POINTS_IN_HISTORY) == 0:
                 history.append((step, float(losses.detach().min())))
                 watch(step, history[-1][1])
-        losses = losses.detach().cpu()
-        finite = torch.isfinite(losses)
-        if not finite.any():
+        candidates = candidates.detach()
+        with torch.no_grad():
+            losses = objective.relative_loss(candidates, self._smoothing(share)).cpu().nan_to_num(torch.inf)
+        if not torch.isfinite(losses).any():
             status = Status.DIVERGED
-        return Solution(
-            candidates.detach(),
-            losses.nan_to_num(torch.inf),
-            status,
-            step * self.restarts,
-            tuple(history),
-        )
+        return Solution(candidates, losses, status, step * self.restarts, tuple(history))
 
     def _smoothing(self, share: float) -> float:
         first, last = self.smoothing
@@ -108,6 +114,16 @@ class Descent:
         columns = len(objective.anchors) * _head_outputs(problem, objective)
         weights = self.weight_start * unit * torch.rand(*shape, columns, generator=generator).to(first)
         return Candidates(inputs, weights, problem.labels(self.count))
+
+
+def _parts(objective: Objective, generator: torch.Generator) -> list[Objective]:
+    """A random partition of the equations by hidden units; empty if they are not independent, or few."""
+    hidden = objective.target[0].shape[0]
+    pieces = hidden // _UNITS_A_STEP if objective.separable else 0
+    if pieces < 2:
+        return []
+    order = torch.randperm(hidden, generator=generator).to(objective.target[0].device)
+    return [objective.hidden_subset(units) for units in order.chunk(pieces)]
 
 
 def calibrated(problem: Problem, generator: torch.Generator) -> Objective:

@@ -23,7 +23,7 @@ _BATCH = 4
 """Restarts in one batch, if their shortest schedule fits."""
 _ROUNDS = 2
 """Batches a budget is divided into, as far as the shortest and longest schedule allow."""
-_SHORTEST, _LONGEST = 1500, 6000
+_SHORTEST, _LONGEST = 1000, 6000
 _MOST_ROUNDS = 8
 _WORTH_STARTING = 0.4
 """Share of a round's time that must be left for another to begin."""
