@@ -92,6 +92,20 @@ def test_different_labels_stay_apart():
     assert unlabelled.weights.tolist() == [[5.5]]
 
 
+def test_labels_follow_their_candidates():
+    merged = merge_near_duplicates(make([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [3.0, 2.0, 1.0], [4, 4, 7]))
+    assert merged.labels.tolist() == [4, 7]
+
+
+def test_no_candidate_is_merged_twice():
+    """B is like A and like C, which are not alike: it goes to the heavier of them."""
+    angles = torch.tensor([0.0, 0.17, 0.34], dtype=torch.float64)
+    chain = torch.stack([angles.cos(), angles.sin()], dim=1)
+    merged = merge_near_duplicates(make(chain.tolist(), [5.0, 1.0, 3.0]))
+    assert merged.weights.tolist() == [[6.0], [3.0]]
+    assert merged.inputs[1].tolist() == pytest.approx(chain[2].tolist())
+
+
 def test_opposite_directions_stay_apart():
     assert len(merge_near_duplicates(make([[1.0, 1.0], [-1.0, -1.0]], [1.0, 1.0]))) == 2
 

@@ -44,6 +44,7 @@ def model_audit(
 ) -> Iterator[Run]:
     """The console script, in this process and in an empty folder."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a SIGTERM nobody handles would end pytest
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the script does; here, it is put back
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 

@@ -7,7 +7,7 @@ import torch
 
 from audit.candidates import Candidates
 from audit.objective import Objective
-from tests.planted import generator, plain_sum, planted, small_network
+from tests.planted import generator, plain_sum, planted, small_network, split
 
 SIZE = 6
 
@@ -119,3 +119,54 @@ def test_gradients_of_two_anchors_against_finite_differences():
     assert torch.autograd.gradcheck(
         residual, (guesses.inputs.requires_grad_(), guesses.weights.requires_grad_())
     )
+
+
+# Parts of the equations
+
+
+def weighted_output(outputs, labels):
+    return outputs * 2.0
+
+
+@pytest.mark.parametrize("biases", ["none", "first", "all"])
+@pytest.mark.parametrize("smoothing", [None, 5.0])
+def test_equations_of_some_hidden_units_are_those_of_the_whole(biases, smoothing):
+    anchors = tuple(small_network(1, 2, biases, seed=seed) for seed in range(2))
+    target = small_network(1, 2, biases, seed=9).tensors
+    equation, guesses = Objective(target, anchors, weighted_output, False), candidates(2, shape=(3, 4))
+    assert equation.separable
+    units = torch.tensor([4, 0, 5])
+    part = equation.hidden_subset(units)
+    layout = anchors[0]
+    for restart, residual in enumerate(equation.residual(guesses, smoothing)):
+        whole = layout.with_tensors(split(residual, target))
+        expected = flat(whole.hidden_subset(units).tensors)
+        torch.testing.assert_close(part.residual(guesses, smoothing)[restart], expected)
+    assert part.size == len(expected) < equation.size
+
+
+def test_hidden_subset_of_a_network():
+    net = small_network(1, 2, "all")
+    part = net.hidden_subset(torch.tensor([4, 0]))
+    assert torch.equal(part.weights[0], net.weights[0][[4, 0]])
+    assert torch.equal(part.weights[1], net.weights[1][:, [4, 0]])
+    assert torch.equal(part.biases[0], net.biases[0][[4, 0]])
+    assert torch.equal(part.biases[1], net.biases[1])
+    assert part.units == net.units
+
+
+def test_disjoint_parts_hold_every_equation_of_hidden_units_once():
+    equation, guesses = (
+        Objective(
+            small_network(seed=9).tensors, (small_network(), small_network(seed=2)), weighted_output, False
+        ),
+        candidates(2),
+    )
+    parts = [equation.hidden_subset(units) for units in torch.randperm(7, generator=generator()).chunk(3)]
+    together = sum(part.residual(guesses).square().sum() for part in parts)
+    torch.testing.assert_close(together, equation.residual(guesses).square().sum())
+
+
+@pytest.mark.parametrize(("outputs", "layers", "expected"), [(1, 2, True), (3, 2, False), (1, 3, False)])
+def test_only_two_layers_with_one_output_have_independent_units(outputs, layers, expected):
+    assert objective(outputs=outputs, layers=layers).separable is expected

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -16,6 +17,8 @@ from audit.progress import Silent
 from audit.report.json import render, schema
 from audit.request import Request, check
 from audit.similarity import ssim
+from audit.solve.base import Solution
+from audit.solve.budget import Budget
 from tests.tiny import CONTROLS, HIDDEN, MEMBERS, SIDE, Steps, Tiny, blobs, make
 
 PLENTY = 1e6
@@ -210,12 +213,23 @@ class Heard(Silent):
 
 
 @pytest.mark.parametrize(("budget", "attacking"), [(20.0, 16.0), (1000.0, 970.0)])
-def test_a_part_of_the_budget_is_kept_for_the_report(tiny: Tiny, budget: float, attacking: float) -> None:
+def test_a_part_of_the_budget_is_kept_for_the_report(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, budget: float, attacking: float
+) -> None:
+    given: list[float] = []
+    minimise = Steps.minimise
+
+    def measured(solver: Steps, problem: Any, within: Budget, *rest: Any) -> Solution:
+        given.append(within.left)
+        return minimise(solver, problem, within, *rest)
+
+    monkeypatch.setattr(Steps, "minimise", measured)
     heard = Heard()
     run(replace(request(tiny), budget=budget), listener=heard)
+    assert given == [pytest.approx(attacking, abs=1.0)]
     assert heard.stages == ["attacking 144-100-1", "matching reconstructions with members and controls"]
     assert len(heard.budgets) == 1
-    assert heard.budgets.pop() == pytest.approx(attacking, abs=0.5)
+    assert heard.budgets.pop() == pytest.approx(attacking, abs=1.0)
     assert not heard.inside
 
 

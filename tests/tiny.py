@@ -16,6 +16,10 @@ from audit.solve.descent import Descent
 
 SIDE, MEMBERS, CONTROLS, HIDDEN = 12, 4, 100, 100
 
+torch.set_num_threads(
+    1
+)  # nothing here is large enough for two, and on a busy machine they wait for each other
+
 
 @dataclass(frozen=True)
 class Tiny:

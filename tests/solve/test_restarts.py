@@ -139,8 +139,9 @@ def test_the_watcher_hears_rising_steps_and_the_best_loss_so_far(long_run):
     assert steps == sorted(set(steps))
     assert len(found.history) < len(heard)
     assert min(loss for _, loss in heard[len(heard) // 2 :]) == pytest.approx(found.relative_loss, rel=0.5)
-    second = next(index for index, event in enumerate(heard) if event not in found.history[:1] and index > 0)
-    assert heard[second][1] <= heard[0][1]
+    losses = [loss for _, loss in heard]
+    solved = next(index for index, loss in enumerate(losses) if loss < 0.05)
+    assert max(losses[solved:]) < 0.2  # also at the beginning of later rounds
 
 
 def test_history_is_that_of_one_restart(long_run):
