@@ -5,6 +5,7 @@ What a file is, its content says, not its name. Nothing in a file is ever execut
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import pickle
 import re
@@ -138,6 +139,10 @@ def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content: object = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what a seek to before the beginning of a truncated archive raises
+            raise
+        raise _refusal(path, error) from error
     except _DAMAGE as error:
         raise _refusal(path, error) from error
     return _find_state(path, content)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audit.findings import Finding, Kind
-from audit.report import plots, text
+from audit.report import text
 from audit.report.evidence import Evidence, gallery, shown
 from audit.report.model import Report
 
@@ -76,6 +76,8 @@ def _by_kind(findings: Sequence[Finding]) -> list[tuple[Kind, list[Finding]]]:
 
 def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
     """SVG and caption of every plot that this report has data for."""
+    from audit.report import plots  # matplotlib takes time, and writes a cache of fonts into the home folder
+
     samples, controls = report.samples, report.controls
     if samples:
         similarity = plots.similarity_histogram(

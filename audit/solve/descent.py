@@ -68,38 +68,41 @@ class Descent:
         rates = (self.input_rate * problem.input_unit, self.weight_rate * unit)
         adam = torch.optim.Adam([{"params": [inputs]}, {"params": [weights]}])
 
+        began, left = budget.spent, min(self.seconds, budget.left)
         parts = _parts(objective, generator)
         history: list[tuple[int, float]] = []
-        status, step, share, began = Status.FINISHED, 0, 0.0, budget.spent
-        for step in range(1, self.steps + 1):
-            share = max((step - 1) / self.steps, (budget.spent - began) / min(self.seconds, budget.seconds))
+        status, taken, share = Status.FINISHED, 0, 0.0
+        while taken < self.steps:
+            share = max(taken / self.steps, (budget.spent - began) / left if left > 0 else 1.0)
             if budget.left <= 0 or share >= 1:
                 status = Status.INTERRUPTED if budget.interrupted() else Status.BUDGET
                 break
             for group, rate in zip(adam.param_groups, rates, strict=True):
                 group["lr"] = rate * _cosine(share)
             if parts and share < _WHOLE_FROM:
-                if step % len(parts) == 1:
+                if taken % len(parts) == 0:
                     parts = _parts(objective, generator)
-                looked_at = parts[step % len(parts)]
+                looked_at, sampled = parts[taken % len(parts)], len(parts)
             else:
-                looked_at = objective
-            losses = looked_at.relative_loss(candidates, self._smoothing(share))
+                looked_at, sampled = objective, 1
+            squares = looked_at.residual(candidates, self._smoothing(share)).square().sum(-1)
+            losses = squares * sampled / objective.target_norm**2
             total = losses.sum()
             if objective.non_negative:
                 total = total + functional.relu(-weights / unit).square().sum() / self.count
             slopes, weights.grad = torch.autograd.grad(total, (inputs, weights))
             inputs.grad = slopes + self.box_weight * problem.box.gradient(inputs.detach())
             adam.step()
-            if (step - 1) % max(1, self.steps // _POINTS_IN_HISTORY) == 0:
-                history.append((step, float(losses.detach().min())))
-                watch(step, history[-1][1])
+            if taken % max(1, self.steps // _POINTS_IN_HISTORY) == 0:
+                history.append((taken + 1, float(_infinite_if_nan(losses.detach()).min())))
+                watch(*history[-1])
+            taken += 1
         candidates = candidates.detach()
         with torch.no_grad():
-            losses = objective.relative_loss(candidates, self._smoothing(share)).cpu().nan_to_num(torch.inf)
+            losses = _infinite_if_nan(objective.relative_loss(candidates, self._smoothing(share))).cpu()
         if not torch.isfinite(losses).any():
             status = Status.DIVERGED
-        return Solution(candidates, losses, status, step * self.restarts, tuple(history))
+        return Solution(candidates, losses, status, taken * self.restarts, tuple(history))
 
     def _smoothing(self, share: float) -> float:
         first, last = self.smoothing
@@ -162,6 +165,10 @@ def _head_outputs(problem: Problem, objective: Objective) -> int:
             torch.zeros(1, problem.rank, dtype=like.dtype, device=like.device)
         )
         return objective.head(outputs, problem.labels(1)).shape[-1]
+
+
+def _infinite_if_nan(losses: Tensor) -> Tensor:
+    return losses.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def _cosine(share: float, final: float = 0.02) -> float:

@@ -58,8 +58,9 @@ class Restarts:
         return pooled(solutions)
 
     def _plan(self, problem: Problem, budget: Budget) -> Descent:
-        least = max(_PER_RANK * problem.rank, 2 * self.classes)
-        plan = Descent(count=-(-least // self.classes) * self.classes, restarts=_BATCH, seconds=budget.left)
+        shares = max(self.classes, 1)
+        least = max(_PER_RANK * problem.rank, 2 * shares)
+        plan = Descent(count=-(-least // shares) * shares, restarts=_BATCH, seconds=budget.left)
         throwaway = torch.Generator().manual_seed(0)
         while True:
             began = budget.spent
