@@ -169,6 +169,6 @@ def _window(height: int, width: int) -> int:
     if side < _SMALLEST:
         raise DataError(
             f"images are {height} x {width} pixels, and SSIM needs at least {_SMALLEST} x {_SMALLEST}",
-            "state the image shape with --input-shape channels,height,width",
+            "store the images as (n, height, width[, channels]), or audit larger ones",
         )
     return min(_WINDOW, side if side % 2 else side - 1)
