@@ -37,6 +37,7 @@ class Candidates:
 def concatenate(parts: list[Candidates]) -> Candidates:
     """Join lists of candidates along m; all must have labels, or none."""
     labels = [part.labels for part in parts if part.labels is not None]
+    assert len(labels) in (0, len(parts))
     return Candidates(
         torch.cat([part.inputs for part in parts], dim=-2),
         torch.cat([part.weights for part in parts], dim=-2),

@@ -51,7 +51,7 @@ class Objective:
         """Whether the equations of different hidden units are independent of each other.
 
         In a network of two layers and one output, the gradient that belongs to a hidden unit depends on no
-        other unit (METHODS section 2).
+        other unit (METHODS section 2), provided that the head is linear in the output.
         """
         return all(len(anchor.weights) == 2 and anchor.outputs == 1 for anchor in self.anchors)
 

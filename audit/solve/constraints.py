@@ -67,7 +67,7 @@ class Box:
         Returns
         -------
         Tensor
-            (m, 1), found by bisection; scaled images, not clipped.
+            (m, d), the scaled images, not clipped; the scale is found by bisection.
         """
         low, high = torch.full_like(images[:, :1], 1e-6), torch.full_like(images[:, :1], 1e6)
         for _ in range(40):

@@ -98,6 +98,8 @@ class Descent:
                 watch(*history[-1])
             taken += 1
         candidates = candidates.detach()
+        if objective.non_negative:  # the penalty allows a little less than 0, and the loss must not profit
+            candidates = replace(candidates, weights=candidates.weights.clamp_min(0))
         with torch.no_grad():
             losses = _infinite_if_nan(objective.relative_loss(candidates, self._smoothing(share))).cpu()
         if not torch.isfinite(losses).any():

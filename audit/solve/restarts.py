@@ -52,7 +52,7 @@ class Restarts:
 
             solutions.append(plan.minimise(problem, budget, generator, watch_round))
             taken += solutions[-1].steps // plan.restarts
-            if budget.left < _WORTH_STARTING * (budget.spent - began):
+            if budget.left <= _WORTH_STARTING * (budget.spent - began):
                 break
             plan = replace(plan, seconds=budget.left)
         return pooled(solutions)

@@ -8,10 +8,12 @@ import torch
 
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
-from audit.solve.base import Solver, Status
+from audit.reduction import reduce
+from audit.solve.base import Problem, Solution, Status
 from audit.solve.budget import Budget
+from audit.solve.constraints import Box
 from audit.solve.descent import Descent, calibrated, weight_unit
-from tests.planted import Clock, costing, generator, observation, planted_problem
+from tests.planted import Clock, costing, generator, observation, planted_problem, small_network
 
 SHORT = Descent(count=6, restarts=3, steps=60)
 
@@ -20,7 +22,7 @@ def silent(step, loss):
     pass
 
 
-def minimise(descent, problem, seed=0, budget=None, watch=silent) -> Solver:
+def minimise(descent, problem, seed=0, budget=None, watch=silent) -> Solution:
     return descent.minimise(problem, budget or Budget(100.0, Clock()), generator(seed), watch)
 
 
@@ -173,6 +175,17 @@ def test_planted_samples_are_found_from_samples_of_the_hidden_units():
     found = minimise(Descent(count=6, restarts=2, steps=600), given.problem)
     assert relative_loss(given.problem, found.candidates).min() < 1e-2
     assert (given.recovered(found.candidates) > 0.9).all()
+
+
+def test_wide_networks_whose_units_depend_on_each_other_are_looked_at_as_a_whole():
+    net = small_network(1, 3, inputs=8, hidden=600, dtype=torch.float32)
+    seen = observation(net)
+    objective, space = reduce(KktMargin().objective(seen))
+    box = Box(space.basis, seen.low, seen.high)
+    problem = Problem(objective, box, lambda count: KktMargin().labels(seen, count))
+    found = minimise(replace(SHORT, steps=3), problem)
+    assert found.steps == 3 * 3
+    assert torch.isfinite(found.losses).all()
 
 
 def test_samples_of_the_hidden_units_come_from_the_generator():
