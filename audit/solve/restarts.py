@@ -19,7 +19,7 @@ from audit.solve.descent import Descent
 
 _PER_RANK = 2
 """Candidates per direction of the first layer."""
-_BATCH = 4
+_BATCH = 8
 """Restarts in one batch, if their shortest schedule fits."""
 _ROUNDS = 2
 """Batches a budget is divided into, as far as the shortest and longest schedule allow."""
@@ -62,6 +62,8 @@ class Restarts:
         least = max(_PER_RANK * problem.rank, 2 * shares)
         plan = Descent(count=-(-least // shares) * shares, restarts=_BATCH, seconds=budget.left)
         throwaway = torch.Generator().manual_seed(0)
+        # The first optimiser of a process takes a second to build, which must not count as a step's time.
+        replace(plan, restarts=1, steps=1).minimise(problem, budget, throwaway, lambda step, loss: None)
         while True:
             began = budget.spent
             replace(plan, steps=_PROBE_STEPS).minimise(problem, budget, throwaway, lambda step, loss: None)
