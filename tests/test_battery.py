@@ -182,7 +182,7 @@ def test_the_watcher_hears_which_attack_runs():
     clock = Clock()
     heard = []
     attacks = [Timed("a", clock), Timed("b", clock)]
-    run(attacks, clock, watch=lambda *event: heard.append(event))
+    run(attacks, clock, seconds=4 * SECONDS, watch=lambda *event: heard.append(event))
     assert list(dict.fromkeys(event[0] for event in heard)) == attacks
     for attack in attacks:
         steps = [step for other, step, _ in heard if other is attack]

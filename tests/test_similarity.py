@@ -92,7 +92,7 @@ def test_ssim_of_no_pairs():
 
 
 def test_ssim_refuses_images_under_three_pixels():
-    with pytest.raises(DataError, match=r"2 x 9 pixels.*at least 3 x 3.*--input-shape"):
+    with pytest.raises(DataError, match=r"2 x 9 pixels.*at least 3 x 3.*store the images"):
         ssim(np.zeros((2, 9, 1)), np.zeros((2, 9, 1)))
 
 
