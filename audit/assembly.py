@@ -17,7 +17,7 @@ from audit.dataset import ImageSet
 from audit.exposure import stationarity
 from audit.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.policy import judge
-from audit.report.evidence import Evidence, gallery
+from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
     AttackReport,
     Control,
@@ -30,11 +30,14 @@ from audit.report.model import (
     Report,
     Sample,
     Source,
+    Splitting,
     Summary,
     Tool,
 )
 from audit.request import Inputs
 from audit.similarity import nearest, rescale
+from audit.solve.base import Solution
+from audit.trajectory import trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,8 @@ class Audit:
     """All that is said."""
     evidence: list[Evidence]
     """The pictures in it."""
+    trajectories: list[Trajectory] = field(default_factory=list)
+    """How splitting led to some of them."""
     reconstructions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """By attack, (M, h, w, c) pixels, not clipped."""
 
@@ -76,6 +81,7 @@ def assemble(
 
     whole = belief([result.reconstructions for result in ran])
     apart = {r.attack.id: whole if len(ran) == 1 else belief([r.reconstructions]) for r in ran}
+    unsplit = {r.attack.id: belief([r.before_splitting]) for r in ran if r.before_splitting is not None}
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
     samples = _samples(inputs.members, whole, ran)
     facts = Facts(
@@ -118,7 +124,7 @@ def assemble(
             stationarity=_stationarity(ran, members, inputs.members.labels) if provenance.complete else None,
             rank=_rank(min(ran, key=lambda result: result.solution.relative_loss)) if ran else None,
         ),
-        attacks=[_attack_report(outcome, apart) for outcome in outcomes],
+        attacks=[_attack_report(outcome, apart, unsplit) for outcome in outcomes],
         samples=samples,
         controls=_controls(inputs.controls, whole),
         policy=PolicyReport(
@@ -131,7 +137,9 @@ def assemble(
         provenance=provenance,
     )
     pixels = {r.attack.id: fmt.to_pixels(r.reconstructions) for r in ran}
-    return Audit(report, _evidence(report, inputs, pixels, controls), pixels)
+    shown = [_trajectory(result, apart, unsplit, inputs, members) for result in ran]
+    trajectories = [found for found in shown if found is not None]
+    return Audit(report, _evidence(report, inputs, pixels, controls), trajectories, pixels)
 
 
 def _model(inputs: Inputs) -> Model:
@@ -190,7 +198,9 @@ def _fact(outcome: Outcome) -> AttackFact:
     return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)
 
 
-def _attack_report(outcome: Outcome, apart: dict[str, Calibration]) -> AttackReport:
+def _attack_report(
+    outcome: Outcome, apart: dict[str, Calibration], unsplit: dict[str, Calibration]
+) -> AttackReport:
     attack, fact = outcome.attack, _fact(outcome)
     told = AttackReport(
         id=attack.id, title=attack.title, source=attack.source, status=fact.status, reason=fact.reason
@@ -208,7 +218,44 @@ def _attack_report(outcome: Outcome, apart: dict[str, Calibration]) -> AttackRep
         recovered=belief.recovered_count,
         confirmed=belief.confirmed_count,
         history=list(solution.history),
+        splitting=_splitting(solution, belief, unsplit.get(attack.id)),
     )
+
+
+def _splitting(solution: Solution, after: Calibration, before: Calibration | None) -> Splitting | None:
+    done = solution.splitting
+    if done is None or before is None:
+        return None
+    return Splitting(
+        rounds=int(done.rounds.sum()),
+        splits=int(done.splits.sum()),
+        relative_loss_before=float(done.losses.min()),
+        relative_loss_after=solution.relative_loss,
+        recovered_before=before.recovered_count,
+        recovered_after=after.recovered_count,
+        confirmed_before=before.confirmed_count,
+        confirmed_after=after.confirmed_count,
+        gradient=done.gradient,
+        eigenvalue=done.eigenvalue,
+        ssim_before=before.matching.members.ssim.tolist(),
+        ssim_after=after.matching.members.ssim.tolist(),
+    )
+
+
+def _trajectory(
+    result: AttackResult,
+    apart: dict[str, Calibration],
+    unsplit: dict[str, Calibration],
+    inputs: Inputs,
+    members: NDArray[np.float32],
+) -> Trajectory | None:
+    """Of the member whose similarity rose most."""
+    before = unsplit.get(result.attack.id)
+    if before is None:
+        return None
+    gain = apart[result.attack.id].matching.members.ssim - before.matching.members.ssim
+    most = int(gain.argmax())
+    return trajectory(result, most, members[most], inputs.format)
 
 
 def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]) -> list[Sample]:

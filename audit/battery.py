@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.attacks import Attack, Observation
+from audit.candidates import Candidates
 from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem, Solution, Status
@@ -46,8 +47,12 @@ class AttackResult:
     """What the solver found, in reduced coordinates; losses relative to the whole target."""
     space: RowSpace
     """Row space the solution lives in."""
+    box: Box
+    """What reconstructions must satisfy."""
     reconstructions: NDArray[np.float32]
     """(M, d) in network units."""
+    before_splitting: NDArray[np.float32] | None
+    """(M', d) likewise, of the candidates before the first split; None without splitting."""
     null: NDArray[np.float32]
     """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
     made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""
@@ -89,6 +94,8 @@ def reconstruct(
     budget: Budget,
     seed: int,
     watch: Watcher = lambda attack, step, loss: None,
+    *,
+    splitting: bool = True,
 ) -> list[Outcome]:
     """Run every attack that applies.
 
@@ -106,6 +113,8 @@ def reconstruct(
         Of every attack's own generator.
     watch:
         Listener.
+    splitting:
+        Whether to split candidates.
 
     Returns
     -------
@@ -119,7 +128,7 @@ def reconstruct(
         if reason is None:
             # Attacks of one shape would begin with the same candidates, and find less together.
             generator = torch.Generator().manual_seed((seed + place * _STRIDE) % 2**63)
-            running.append(_Run(attack, observation, generator, watch))
+            running.append(_Run(attack, observation, generator, watch, splitting=splitting))
         else:
             outcomes[attack.id] = AttackSkipped(attack, reason)
     _share(running, budget)
@@ -160,9 +169,16 @@ class _Run:
     """One attack in progress, and what its slices found."""
 
     def __init__(
-        self, attack: Attack, observation: Observation, generator: torch.Generator, watch: Watcher
+        self,
+        attack: Attack,
+        observation: Observation,
+        generator: torch.Generator,
+        watch: Watcher,
+        *,
+        splitting: bool,
     ) -> None:
         self.attack, self.observation, self.generator, self.watch = attack, observation, generator, watch
+        self.splitting = splitting
         self.solutions: list[Solution] = []
         self.seconds = 0.0
         self.failed = ""
@@ -187,7 +203,7 @@ class _Run:
     @cached_property
     def solver(self) -> Restarts:
         """What solves it, slice by slice."""
-        return Restarts(classes=self.attack.classes(self.observation))
+        return Restarts(self.attack.classes(self.observation), self.splitting)
 
     def prepare(self) -> None:
         """Do what comes before the first slice: large layers take a while to reduce."""
@@ -253,8 +269,14 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        blind = self.observation.network.sign_blind
-        reconstructions = _array(images(solution.candidates, space, box, both_signs=blind))
+
+        def lifted(candidates: Candidates) -> NDArray[np.float32]:
+            return _array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
+
+        reconstructions, splitting = lifted(solution.candidates), solution.splitting
+        if splitting is not None:
+            whole = [self._of_whole(loss) for loss in splitting.losses.tolist()]
+            splitting = replace(splitting, losses=torch.tensor(whole))
         shape = (reconstructions.shape[0] // 2, box.low.shape[0])
         null = _array(readings(torch.randn(shape, generator=self.generator).to(box.low), box))
         notes = [self.attack.caveat(self.observation), solution.status.value, self.failed]
@@ -265,9 +287,12 @@ class _Run:
                 solution,
                 losses=torch.tensor([self._of_whole(loss) for loss in solution.losses.tolist()]),
                 history=tuple((step, self._of_whole(loss)) for step, loss in solution.history),
+                splitting=splitting,
             ),
             space=space,
+            box=box,
             reconstructions=reconstructions,
+            before_splitting=None if splitting is None else lifted(splitting.before),
             null=null,
             seconds=self.seconds,
             note="; ".join(filter(None, notes)),

@@ -105,6 +105,9 @@ def scan(
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="float32, or float64 at about twice the time.")
     ] = "float32",
+    no_splitting: Annotated[
+        bool, typer.Option("--no-splitting", help="Start with all candidates instead of splitting a few.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(metavar="N", callback=_seed, help="Of the attacks' random starts.")
     ] = 0,
@@ -144,6 +147,7 @@ def scan(
             threshold=threshold,
             device=device,
             precision=precision,
+            splitting=not no_splitting,
             seed=seed,
             data_root=data_root,
             command=shlex.join(["model-audit", *sys.argv[1:]]),

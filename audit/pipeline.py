@@ -78,7 +78,15 @@ def run(
         tell.stage(f"attacking {inputs.architecture.sizes}")
         model = (inputs.checkpoint, inputs.architecture)
         observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype)
-        outcomes = reconstruct(observation, BATTERY, request.attacks, budget, request.seed, watch)
+        outcomes = reconstruct(
+            observation,
+            BATTERY,
+            request.attacks,
+            budget,
+            request.seed,
+            watch,
+            splitting=request.splitting,
+        )
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
         finished = assemble(inputs, outcomes, request.threshold, provenance)

@@ -63,6 +63,8 @@ class Request:
     """auto, cpu or cuda."""
     precision: str = "float32"
     """float32 or float64."""
+    splitting: bool = True
+    """Whether attacks split candidates."""
     seed: int = 0
     """Of the attacks."""
     data_root: Path = Path("data")

@@ -64,7 +64,8 @@ def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in zip(formats, paths, strict=True):
-            _write(path, FORMATS[name].render(audit.report, audit.evidence).encode())
+            content = FORMATS[name].render(audit.report, audit.evidence, audit.trajectories)
+            _write(path, content.encode())
         _write(folder / CANDIDATES, _tensors(audit.reconstructions))
     except OSError as error:
         raise _unwritable(folder, error) from error

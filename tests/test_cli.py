@@ -193,6 +193,15 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
     assert all(f"  note: {note}" in ended.out.splitlines() for note in notes)
 
 
+@pytest.mark.parametrize("options", [[], ["--no-splitting"]], ids=["with", "without"])
+def test_splitting_can_be_left_out(model_audit: Run, tiny: Tiny, steps: None, options: list[str]) -> None:
+    ended = model_audit(*scan(tiny, "--attacks", "kkt-margin", *options))
+    content = json.loads(Path("out/report.json").read_text())
+    assert ended.code == 1
+    assert (content["attacks"][0]["splitting"] is None) == bool(options)
+    assert ("What splitting added" in Path("out/report.html").read_text()) != bool(options)
+
+
 def test_quiet_prints_the_verdict_and_the_path_only(model_audit: Run, tiny: Tiny, steps: None) -> None:
     ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.3"))
     verdict, path = ended.out.splitlines()
@@ -231,7 +240,9 @@ def test_help_in_a_terminal_of_any_width(
     ended = model_audit("scan", "--help")
     assert ended == model_audit("scan", "-h")
     assert ended.code == 0
-    for option in ("--data", "--controls", "--initial", "--input-shape", "--precision", "--no-progress"):
+    for option in (
+        "--data", "--controls", "--initial", "--input-shape", "--precision", "--no-splitting", "--no-progress",
+    ):  # fmt: skip
         assert option in ended.out
     assert "..." not in ended.out
     if columns >= 50:

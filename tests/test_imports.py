@@ -36,6 +36,7 @@ STREET = (
     "findings",
     "policy",
     "report",
+    "trajectory",
     "request",
     "assembly",
     "run_folder",

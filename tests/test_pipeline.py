@@ -75,6 +75,48 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
     assert report.diagnostics.rank.kept == MEMBERS - 1  # images minus their mean span one direction less
 
 
+def test_what_splitting_did_is_reported(tiny: Tiny) -> None:
+    audit = run(request(tiny))
+    report = audit.report
+    margin, loss, delta = report.attacks
+    assert delta.splitting is None
+    for attack in (margin, loss):
+        found = attack.splitting
+        assert found is not None
+        assert found.rounds > 0
+        assert found.splits > 0
+        assert found.relative_loss_before is not None
+        assert found.relative_loss_after == attack.relative_loss
+        assert attack.relative_loss is not None
+        assert attack.relative_loss < found.relative_loss_before
+        assert (found.recovered_after, found.confirmed_after) == (attack.recovered, attack.confirmed)
+        assert 0 <= found.confirmed_before <= found.recovered_before <= MEMBERS
+        assert len(found.ssim_before) == len(found.ssim_after) == MEMBERS
+        assert sum(similarity >= 0.4 for similarity in found.ssim_after) == attack.recovered
+        assert sum(similarity >= 0.4 for similarity in found.ssim_before) == found.recovered_before
+        assert found.gradient is not None
+        assert found.gradient > 0
+        assert found.eigenvalue is not None
+    assert {course.attack for course in audit.trajectories} == {"kkt-margin", "kkt-loss"}
+    for course, attack in zip(audit.trajectories, (margin, loss), strict=True):
+        assert attack.splitting is not None
+        gains = np.subtract(attack.splitting.ssim_after, attack.splitting.ssim_before)
+        assert course.sample == int(gains.argmax())
+        member = np.load(tiny.members)["images"][course.sample][..., None] / 255
+        assert ssim(course.member, member) == pytest.approx(1.0)
+
+
+def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny) -> None:
+    audit = run(replace(request(tiny), splitting=False))
+    assert audit.report.verdict == "FAIL"
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 3
+    assert audit.trajectories == []
+    jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
+    assert not np.array_equal(
+        audit.reconstructions["kkt-margin"][0], run(request(tiny)).reconstructions["kkt-margin"][0]
+    )
+
+
 def test_samples_point_at_their_candidates(tiny: Tiny) -> None:
     audit = run(request(tiny))
     members = np.load(tiny.members)["images"][..., None] / 255
@@ -329,7 +371,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
 
 def test_the_listener_is_closed_when_the_audit_breaks(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = Heard()
-    monkeypatch.setattr("audit.pipeline.reconstruct", lambda *_: [][0])
+    monkeypatch.setattr("audit.pipeline.reconstruct", lambda *_, **__: [][0])
     with pytest.raises(IndexError):
         run(request(tiny), listener=heard)
     assert not heard.inside

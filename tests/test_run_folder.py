@@ -10,7 +10,7 @@ from audit import run_folder
 from audit.assembly import Audit
 from audit.errors import OutputError
 from audit.report.model import Report
-from tests.report.factory import make_evidence, make_report
+from tests.report.factory import make_evidence, make_report, make_trajectories
 
 IMAGES = np.random.default_rng(0).standard_normal((5, 1, 3, 4)).astype(np.float32)
 
@@ -18,7 +18,8 @@ IMAGES = np.random.default_rng(0).standard_normal((5, 1, 3, 4)).astype(np.float3
 @pytest.fixture
 def audit() -> Audit:
     report = make_report(controls=60)
-    return Audit(report, make_evidence(report), {"kkt-margin": IMAGES.transpose(0, 2, 3, 1)})
+    images = {"kkt-margin": IMAGES.transpose(0, 2, 3, 1)}
+    return Audit(report, make_evidence(report), make_trajectories(report), images)
 
 
 def full(path: Path, content: bytes) -> int:
@@ -32,7 +33,9 @@ def test_everything_is_written(audit: Audit, tmp_path: Path) -> None:
     assert paths == [folder / "report.json", folder / "report.html", folder / "report.md"]
     assert sorted(folder.iterdir()) == sorted([*paths, folder / "candidates.safetensors"])
     assert Report.model_validate_json(paths[0].read_bytes()) == audit.report
-    assert paths[1].read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    page = paths[1].read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Candidate for face-0 before" in page
     assert paths[2].read_text(encoding="utf-8").startswith("# ")
 
 

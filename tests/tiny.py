@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from audit.demo import train
-from audit.solve.base import Problem, Solution, Watcher
+from audit.solve.base import Problem, Solution, Solver, Watcher
 from audit.solve.budget import Budget, Clock
 from audit.solve.descent import Descent
+from audit.solve.splitting import SampleSplitting
 
 SIDE, MEMBERS, CONTROLS, HIDDEN = 12, 4, 100, 100
 
@@ -43,6 +44,7 @@ class Steps:
     """Stands in for `Restarts`: one batch of a fixed number of steps, so that results do not depend on speed."""
 
     classes: int
+    splitting: bool
     steps: int
     watch: "Watch"
 
@@ -50,7 +52,8 @@ class Steps:
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
         descent = Descent(count=4 * max(self.classes, 2), restarts=2, steps=self.steps)
-        solution = descent.minimise(problem, budget, generator, watch)
+        solver: Solver = SampleSplitting(descent) if self.splitting else descent
+        solution = solver.minimise(problem, budget, generator, watch)
         self.watch.ahead += budget.left
         return solution
 
@@ -68,7 +71,9 @@ class Watch:
 def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
     """Let attacks take as many steps with every slice of their time, however long or short it is."""
     watch = Watch()
-    monkeypatch.setattr("audit.battery.Restarts", lambda classes: Steps(classes, steps, watch))
+    monkeypatch.setattr(
+        "audit.battery.Restarts", lambda classes, splitting: Steps(classes, splitting, steps, watch)
+    )
     monkeypatch.setattr("audit.pipeline.Budget", watch.budget)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a report: a reconstruction beside the member it matches and the control closest to it."""
+"""The pictures of a report: reconstructions beside the members they match, and how some came about."""
 
 from __future__ import annotations
 
@@ -28,6 +28,26 @@ class Evidence:
     """(h, w, c), the control most like the reconstruction; None without controls."""
     control_id: str | None
     """Name of that control."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """How splitting led to the match of a member: the one whose similarity rose most in an attack.
+
+    All images have the same shape (h, w, c), floats in [0, 1], rescaled for display already.
+    """
+
+    attack: str
+    """Id of the attack."""
+    sample: int
+    """Index into `Report.samples`."""
+    stages: list[list[NDArray[np.floating]]]
+    """The candidate before its first split; then its two children after each round in which the line that leads
+    to the match was split. The last stage may be a single image: the candidate at the end of the attack."""
+    ssim: list[list[float]]
+    """Similarity of every image in `stages` with the member."""
+    member: NDArray[np.floating]
+    """(h, w, c), the training image."""
 
 
 def gallery(samples: Sequence[Sample], limit: int = GALLERY) -> list[int]:

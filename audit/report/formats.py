@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audit.report import html, json, markdown
-from audit.report.evidence import Evidence
+from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import Report
 
 
@@ -16,7 +16,7 @@ class Format:
 
     filename: str
     """Its name in the run folder."""
-    render: Callable[[Report, Sequence[Evidence]], str]
+    render: Callable[[Report, Sequence[Evidence], Sequence[Trajectory]], str]
     """Pure: the same report and images give the same text."""
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from audit.findings import Finding, Kind
 from audit.report import text
-from audit.report.evidence import Evidence, gallery, shown
-from audit.report.model import Report
+from audit.report.evidence import Evidence, Trajectory, gallery, shown
+from audit.report.model import AttackReport, Report
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SILHOUETTES = 6
@@ -27,7 +27,7 @@ _ROWS = 500
 """Rows of the table of samples; the rest is in report.json."""
 
 
-def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
+def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write a report as one HTML page.
 
     Parameters
@@ -37,6 +37,8 @@ def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
     evidence:
         Pictures for the gallery, in any order; those beyond the gallery are left out. Empty when images are
         withheld: a redacted report then shows silhouettes.
+    trajectories:
+        How splitting led to matches; those of attacks that kept no split are left out.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -54,6 +56,8 @@ def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
         "standing": partial(text.standing, report),
+        "splitting": text.splitting,
+        "splitting_cells": partial(text.splitting_cells, report),
         "png": _png,
     }
     pictures = [(report.samples[item.sample], item) for item in shown(report, evidence)]
@@ -67,6 +71,9 @@ def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
         rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.ssim))[:_ROWS],
         findings=_by_kind(report.findings),
         plots=list(_plots(report)),
+        split=[attack for attack in report.attacks if attack.splitting],
+        before=text.BEFORE_SPLITTING,
+        courses=list(_courses(report, trajectories)),
         chance=text.chance(report),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
@@ -114,6 +121,24 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
             f"the attacker's own estimate of how many independent images the layer holds."
         )
         yield Markup(plots.spectrum(rank)), caption
+
+
+def _courses(
+    report: Report, trajectories: Sequence[Trajectory]
+) -> Iterator[tuple[AttackReport, Markup, list[Trajectory]]]:
+    """Scatter and trajectories of every attack that kept a round of splitting."""
+    from audit.report import plots  # see _plots
+
+    for attack in report.attacks:
+        part = attack.splitting
+        if part is not None and part.rounds:
+            scatter = plots.splitting_scatter(
+                part.ssim_before,
+                part.ssim_after,
+                report.summary.threshold,
+                f"SSIM of every member before and after splitting, {attack.id}",
+            )
+            yield attack, Markup(scatter), [item for item in trajectories if item.attack == attack.id]
 
 
 def _png(image: NDArray[np.floating]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from audit.report.evidence import Evidence
+from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import Report
 
 
-def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
+def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Serialise a report; images are never part of it. Read back with `Report.model_validate_json`."""
     return report.model_dump_json(indent=2) + "\n"
 

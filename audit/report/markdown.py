@@ -10,14 +10,14 @@ from pathlib import Path
 import jinja2
 
 from audit.report import text
-from audit.report.evidence import Evidence, gallery
+from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import Report
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TOP = 10
 
 
-def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
+def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write a report as GitHub-flavoured Markdown; images are never part of it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -36,6 +36,8 @@ def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
         "standing": partial(text.standing, report),
+        "splitting": text.splitting,
+        "splitting_cells": partial(text.splitting_cells, report),
         "fence": _fence,
     }
     return environment.get_template("report.md.j2").render(
@@ -44,6 +46,8 @@ def render(report: Report, evidence: Sequence[Evidence] = ()) -> str:
         chance=text.chance(report),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
+        split=[attack for attack in report.attacks if attack.splitting],
+        before=text.BEFORE_SPLITTING,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from audit.findings import AttackStatus, Finding, Requirements
 from audit.policy import LimitResult, Verdict
@@ -22,6 +22,9 @@ def _finite(value: Any) -> Any:
 
 def _finite_points(points: Any) -> Any:
     return [point for point in points if math.isfinite(point[1])]
+
+
+Measured = Annotated[float | None, BeforeValidator(_finite)]
 
 
 class _Part(BaseModel):
@@ -111,6 +114,50 @@ class Diagnostics(_Part):
     identifiability: dict[str, float] | None = None
 
 
+class Splitting(_Part):
+    """What came of the candidates that an attack split in two.
+
+    Before: the same restarts just before their first split, early in their schedule. That is no attack without
+    splitting, which would have gone on from there as well.
+    """
+
+    rounds: Count
+    """Rounds kept, over all restarts: those after which the objective was lower."""
+    splits: Count
+    """Candidates split in them, over all restarts."""
+    relative_loss_before: Measured
+    """Of the best restart; None when it diverged."""
+    relative_loss_after: Measured
+    """Of the best restart; None when it diverged."""
+    recovered_before: Count
+    """Members recovered by this attack's candidates before."""
+    recovered_after: Count
+    """Members recovered by this attack's candidates at the end."""
+    confirmed_before: Count
+    """Members confirmed from this attack's candidates before; 0 without controls."""
+    confirmed_after: Count
+    """Members confirmed from this attack's candidates at the end; 0 without controls."""
+    gradient: Measured = None
+    """Where the best restart stopped: largest absolute derivative of the relative loss by an input, in the units
+    of the problem. With `eigenvalue` the certificate of approximate second-order stationarity."""
+    eigenvalue: Measured = None
+    """Where the best restart stopped: lowest eigenvalue of its splitting matrices. Below zero, a split along its
+    eigenvector would still lower the objective."""
+    ssim_before: list[float] = []
+    """One per member, in the order of `Report.samples`: SSIM of its match in this attack's candidates before."""
+    ssim_after: list[float] = []
+    """The same at the end."""
+
+    @model_validator(mode="after")
+    def _one_pair_per_member(self) -> Self:
+        if len(self.ssim_before) != len(self.ssim_after):
+            raise ValueError(
+                f"ssim_before has {len(self.ssim_before)} values and ssim_after {len(self.ssim_after)}: "
+                f"every member needs one of each"
+            )
+        return self
+
+
 class AttackReport(_Part):
     """One attack of the battery: what happened, or why nothing did."""
 
@@ -124,14 +171,15 @@ class AttackReport(_Part):
     restarts: Count = 0
     steps: Count = 0
     candidates: Count = 0
-    relative_loss: Annotated[float | None, BeforeValidator(_finite)] = None
+    relative_loss: Measured = None
     """Squared residual over squared norm of the whole target, of the best restart: 1 explains nothing. None also
     when it diverged."""
     recovered: Count = 0
     confirmed: Count = 0
     history: Annotated[list[tuple[int, float]], BeforeValidator(_finite_points)] = []
     """(step, relative loss) of the best restart, thinned for plotting; points that diverged are left out."""
-    splitting: dict[str, float] | None = None
+    splitting: Splitting | None = None
+    """None when the attack did not run, or ran without splitting."""
 
 
 class Sample(_Part):

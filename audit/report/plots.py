@@ -134,6 +134,48 @@ def spectrum(rank: Rank) -> str:
         return _svg(figure, f"Singular values of the first layer, {rank.kept} above the edge")
 
 
+def splitting_scatter(
+    before: Sequence[float],
+    after: Sequence[float],
+    threshold: float,
+    title: str = "SSIM of every member before and after splitting",
+) -> str:
+    """SSIM of every member before splitting (across) and after it (up); empty without members.
+
+    Parameters
+    ----------
+    before, after:
+        One per member, in the same order.
+    threshold:
+        SSIM from which a member counts as recovered, drawn in both directions.
+    title:
+        Read aloud instead of the plot; two plots in one page need different ones.
+    """
+    if not before:
+        return ""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 4.0), layout="constrained")
+        axes = figure.subplots()
+        # Dots that close hide each other, and 10,000 of them would take a megabyte.
+        dots = np.unique(np.round(np.column_stack([before, after]), 2), axis=0)
+        low, high = min(0.0, threshold, float(dots.min())) - 0.03, max(1.0, threshold) + 0.03
+        axes.plot([low, high], [low, high], color=_FAINT, linewidth=1.0)
+        axes.axvline(threshold, color=_INK, linewidth=1.0, linestyle="--")
+        axes.axhline(threshold, color=_INK, linewidth=1.0, linestyle="--")
+        axes.annotate(
+            f"threshold {threshold:g}", (1.0, threshold), xycoords=("axes fraction", "data"),
+            xytext=(0, -3), textcoords="offset points", ha="right", va="top",
+        )  # fmt: skip
+        axes.plot(
+            *dots.T, color=_MEMBER, marker=".", markersize=7 if len(dots) < 100 else 5, linestyle="none"
+        )
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
+        axes.set_xlabel("SSIM before")
+        axes.set_ylabel("SSIM after")
+        return _svg(figure, title)
+
+
 def _svg(figure: Figure, title: str) -> str:
     buffer = io.StringIO()
     unset: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -12,6 +12,7 @@ VOCABULARY: dict[str, str] = {
     "member": "an image the network was trained on, or is said to have been.",
     "control": "an image of the same kind that the network never saw. What controls reach, chance reaches.",
     "reconstruction": "an image computed from the network's weights, without looking at any data.",
+    "candidate": "a reconstruction in the making. An attack improves many of them at once.",
     "SSIM": "structural similarity of two images: 1 for equal images, near 0 for unrelated ones.",
     "NCC": "normalised cross-correlation: 1 for images that are equal up to brightness and contrast, near 0 "
     "for unrelated ones.",
@@ -25,6 +26,13 @@ VOCABULARY: dict[str, str] = {
     "nothing, or else the measure is at fault.",
     "relative loss": "the share of an attack's equation that its reconstructions leave unexplained: 0 is solved, "
     "1 is nothing. At the truth: the share that the training images themselves leave.",
+    "splitting": "an attack first lets few candidates settle, then replaces some of them by two each, moved apart "
+    "along the direction of lowest curvature, and goes on. A round of this is kept only if what the attack "
+    "minimises fell.",
+    "gradient, eigenvalue": "the certificate of where the best restart of an attack with splitting stopped: the "
+    "steepest slope left, and the lowest curvature that a split would open. With a gradient near 0 and an "
+    "eigenvalue not below 0, neither a small step nor a small split would lead further down. A lower point "
+    "elsewhere is not ruled out.",
     "inconclusive": "the audit cannot tell. It is not a pass.",
 }
 """Every word a reviewer needs, explained in a line."""
@@ -113,6 +121,52 @@ def standing(report: Report, attack: AttackReport) -> str:
             f"as far as it describes these weights, but has other solutions too."
         )
     return f"As far down as the training images themselves ({percent(left)} open)."
+
+
+BEFORE_SPLITTING = (
+    "Before: the same restarts just before their first split, early in their schedule; an attack without splitting "
+    "would have gone on from there as well, so this shows what came of the candidates that were split, not what "
+    "splitting gained."
+)
+"""What the figures before splitting are, and are not."""
+
+
+def splitting(attack: AttackReport) -> str:
+    """Say what became of the members' matches, or that no round of splitting was kept."""
+    part = attack.splitting
+    if part is None:
+        return ""
+    if part.rounds == 0:
+        return (
+            "No round of splitting was kept, as none lowered what the attack minimises, or none was begun: "
+            "nothing here comes from a split."
+        )
+    if not part.ssim_before:
+        return ""
+    pairs = list(zip(part.ssim_before, part.ssim_after, strict=True))
+    rose, fell = (
+        sum(after > before for before, after in pairs),
+        sum(after < before for before, after in pairs),
+    )
+    return (
+        f"From before to after, SSIM rose for {rose} of {plural(len(pairs), 'member')} and fell for {fell}."
+    )
+
+
+def splitting_cells(report: Report, attack: AttackReport) -> list[str]:
+    """Cells of an attack with splitting: rounds, splits, loss, recovered, confirmed, gradient, eigenvalue."""
+    part = attack.splitting
+    if part is None:
+        return []
+    change = ["—"] * 3
+    if part.rounds:
+        change = [
+            f"{significant(part.relative_loss_before)} → {significant(part.relative_loss_after)}",
+            f"{part.recovered_before} → {part.recovered_after}",
+            f"{part.confirmed_before} → {part.confirmed_after}" if report.summary.controls else "—",
+        ]
+    certificate = [significant(part.gradient), significant(part.eigenvalue)]
+    return [str(part.rounds), str(part.splits), *change, *certificate]
 
 
 def unsaid(report: Report) -> list[str]:

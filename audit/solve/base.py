@@ -56,6 +56,25 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False)
+class Splitting:
+    """What splitting candidates did to a solution, restart by restart."""
+
+    before: Candidates
+    """(R, m, ...): every candidate of the solution as it was before the first split."""
+    losses: Tensor
+    """(R,) relative loss of these, at the smoothing of the solution."""
+    rounds: Tensor
+    """(R,) rounds that were kept."""
+    splits: Tensor
+    """(R,) candidates that were split in them."""
+    gradient: float
+    """Largest partial derivative of the best restart's relative loss, for a step of a typical image's norm."""
+    eigenvalue: float
+    """Lowest eigenvalue of its splitting matrices, for the same step. With `gradient` it says how nearly the
+    solution is stationary, to second order."""
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What a solver found."""
 
@@ -69,6 +88,8 @@ class Solution:
     """Steps taken, over all restarts."""
     history: tuple[tuple[int, float], ...]
     """(step, relative loss) of the best restart, thinned."""
+    splitting: Splitting | None = None
+    """What splitting did, where it was used."""
 
     @property
     def restarts(self) -> int:

@@ -55,14 +55,16 @@ class Descent:
     """First and last smoothing."""
     box_weight: float = 1.0
     """Weight of the box penalty beside the relative loss."""
+    start: Candidates | None = None
+    """Where to begin, (R, m, ...); None for a random start near zero."""
 
     def minimise(
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
         """Run the schedule, or as much of it as the budget allows."""
-        objective = calibrated(problem, generator)
-        unit = weight_unit(problem, objective, self.count, generator)
-        start = self._start(problem, objective, unit, generator)
+        objective = calibrated(problem)
+        unit = weight_unit(problem, objective, self.count)
+        start = self.start or self._start(problem, objective, unit, generator)
         inputs = start.inputs.clone().requires_grad_()
         weights = start.weights.clone().requires_grad_()
         candidates = replace(start, inputs=inputs, weights=weights)
@@ -97,14 +99,14 @@ class Descent:
             inputs.grad = slopes + self.box_weight * box.gradient(inputs.detach())
             adam.step()
             if taken % max(1, self.steps // _POINTS_IN_HISTORY) == 0:
-                history.append((taken + 1, float(_infinite_if_nan(losses.detach()).min())))
+                history.append((taken + 1, float(infinite_if_nan(losses.detach()).min())))
                 watch(*history[-1])
             taken += 1
         candidates = candidates.detach()
         if objective.non_negative:  # the penalty allows a little less than 0, and the loss must not profit
             candidates = replace(candidates, weights=candidates.weights.clamp_min(0))
         with torch.no_grad():
-            losses = _infinite_if_nan(objective.relative_loss(candidates, self._smoothing(share))).cpu()
+            losses = infinite_if_nan(objective.relative_loss(candidates, self._smoothing(share))).cpu()
         if not torch.isfinite(losses).any():
             status = Status.DIVERGED
         return Solution(candidates, losses, status, taken * self.restarts, tuple(history))
@@ -150,16 +152,16 @@ def _portions(size: int, portion: int, generator: torch.Generator) -> Iterator[T
             yield from torch.randperm(size, generator=generator).chunk(size // portion)
 
 
-def calibrated(problem: Problem, generator: torch.Generator) -> Objective:
-    """Set the units of every anchor's pre-activations from typical images."""
-    inputs = _references(problem, generator)
+def calibrated(problem: Problem) -> Objective:
+    """Set the units of every anchor's pre-activations from typical images, always the same ones."""
+    inputs = _references(problem)
     anchors = tuple(anchor.calibrated(inputs) for anchor in problem.objective.anchors)
     return replace(problem.objective, anchors=anchors)
 
 
-def weight_unit(problem: Problem, objective: Objective, count: int, generator: torch.Generator) -> float:
+def weight_unit(problem: Problem, objective: Objective, count: int) -> float:
     """Lambda at which `count` orthogonal gradients of typical images add up to the target's norm."""
-    inputs = _references(problem, generator).unsqueeze(-2)
+    inputs = _references(problem).unsqueeze(-2)
     labels = problem.labels(_REFERENCES)
     columns = len(objective.anchors) * _head_outputs(problem, objective)
     candidates = Candidates(
@@ -174,8 +176,9 @@ def weight_unit(problem: Problem, objective: Objective, count: int, generator: t
     return objective.target_norm / (typical * math.sqrt(count)) if typical > 0 else 1.0
 
 
-def _references(problem: Problem, generator: torch.Generator) -> Tensor:
+def _references(problem: Problem) -> Tensor:
     like = problem.objective.target[0]
+    generator = torch.Generator().manual_seed(0)
     return problem.input_unit * torch.randn(_REFERENCES, problem.rank, generator=generator).to(like)
 
 
@@ -188,7 +191,8 @@ def _head_outputs(problem: Problem, objective: Objective) -> int:
         return objective.head(outputs, problem.labels(1)).shape[-1]
 
 
-def _infinite_if_nan(losses: Tensor) -> Tensor:
+def infinite_if_nan(losses: Tensor) -> Tensor:
+    """Make a loss that is no number the worst there is."""
     return losses.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 

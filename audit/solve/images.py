@@ -16,6 +16,8 @@ from audit.candidates import Candidates, merge_near_duplicates
 from audit.reduction import RowSpace
 from audit.solve.constraints import Box
 
+_VANISHED = 1e-6
+"""Lambda, relative to the largest, at which a candidate no longer counts."""
 FITTED, CLIPPED = 0.003, 0.1
 """Share of an image's energy outside the box in the two readings."""
 
@@ -40,8 +42,18 @@ def images(candidates: Candidates, space: RowSpace, box: Box, *, both_signs: boo
         (2 M, d) in network units, M <= R m after merging near-duplicates (twice that with both signs): M fitted
         ones, then M clipped ones.
     """
-    lifted = space.lift(merge_near_duplicates(candidates.pooled()).inputs)
+    lifted = space.lift(merge_near_duplicates(_alive(candidates.pooled())).inputs)
     return readings(torch.cat([lifted, -lifted]) if both_signs else lifted, box)
+
+
+def _alive(candidates: Candidates) -> Candidates:
+    """Leave out candidates whose lambda vanished: the equation does not see them, and they stay where they were."""
+    weight = candidates.weights.abs().sum(-1)
+    alive = weight > _VANISHED * weight.max()
+    labels = None if candidates.labels is None else candidates.labels[alive]
+    return (
+        Candidates(candidates.inputs[alive], candidates.weights[alive], labels) if alive.any() else candidates
+    )
 
 
 def readings(lifted: Tensor, box: Box) -> Tensor:

@@ -1,4 +1,4 @@
-"""Restarts: batches of descents until the budget ends, pooled.
+"""Restarts: batches of descents, with sample splitting or without, until the budget ends, pooled.
 
 Restarts agree on the easy samples and differ on the hard ones, so the pool of several holds more than the best
 of them. Their number and length follow from the budget and from how long a step takes; the number of candidates
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from audit.candidates import Candidates
-from audit.solve.base import Problem, Solution, Status, Watcher
+from audit.solve.base import Problem, Solution, Solver, Splitting, Status, Watcher
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
+from audit.solve.splitting import SampleSplitting
 
 _PER_RANK = 2
 """Candidates per direction of the first layer."""
@@ -26,6 +27,8 @@ _SHORTEST, _LONGEST = 1000, 6000
 _MOST_ROUNDS = 8
 _WORTH_STARTING = 0.4
 """Share of a round's time that must be left for another to begin."""
+_WORTH_SPLITTING = 200
+"""Steps a schedule must have for a split, which takes as long as some forty, to pay."""
 _PROBE_STEPS = 6
 _MOST_POOLED = 20_000
 """Candidates that are kept, from the restarts of lowest loss: merging and matching them takes memory and time."""
@@ -37,6 +40,8 @@ class Restarts:
 
     classes: int
     """Number of class numbers that candidates share equally."""
+    splitting: bool = True
+    """Whether to begin with half the candidates and split them."""
     _costs: dict[int, float] = field(default_factory=dict, init=False)
     """Seconds a step takes, by the number of restarts in a batch, as far as measured."""
 
@@ -45,6 +50,7 @@ class Restarts:
     ) -> Solution:
         """Fill the budget with rounds; the last one is compressed into what is left."""
         plan = self._plan(problem, budget)
+        solver = self._solver(plan, problem, budget)
         solutions: list[Solution] = []
         taken = 0
         for _ in range(_MOST_ROUNDS):
@@ -53,7 +59,7 @@ class Restarts:
             def watch_round(step: int, loss: float, before: int = taken) -> None:
                 watch(before + step, min([loss, *(s.relative_loss for s in solutions)]))
 
-            solutions.append(plan.minimise(problem, budget, generator, watch_round))
+            solutions.append(solver.minimise(problem, budget, generator, watch_round))
             taken += solutions[-1].steps // plan.restarts
             if budget.left <= _WORTH_STARTING * (budget.spent - began):
                 break
@@ -61,14 +67,19 @@ class Restarts:
 
     def _plan(self, problem: Problem, budget: Budget) -> Descent:
         shares = max(self.classes, 1)
-        least = max(_PER_RANK * problem.rank, 2 * shares)
-        plan = Descent(count=-(-least // shares) * shares, restarts=_BATCH)
+        # In both halves of the candidates, so that splitting changes their number in no restart.
+        half = max(_PER_RANK * problem.rank / 2, shares)
+        plan = Descent(count=2 * math.ceil(half / shares) * shares, restarts=_BATCH)
         while True:
             cost = self._cost(plan, problem, budget)
             affordable, fits = int(budget.left / cost), cost < math.inf
             if affordable >= _SHORTEST or plan.restarts == 1 or (fits and budget.left <= 0):
                 return replace(plan, steps=min(max(affordable, _SHORTEST), _LONGEST))
             plan = replace(plan, restarts=plan.restarts // 2)
+
+    def _solver(self, plan: Descent, problem: Problem, budget: Budget) -> Solver:
+        affordable = budget.left / self._cost(plan, problem, budget)
+        return SampleSplitting(plan) if self.splitting and affordable >= _WORTH_SPLITTING else plan
 
     def _cost(self, plan: Descent, problem: Problem, budget: Budget) -> float:
         """Seconds of a step, from a few; infinite for more restarts than memory holds."""
@@ -109,7 +120,29 @@ def pooled(solutions: list[Solution]) -> Solution:
         status=best.status if last is Status.DIVERGED else last,
         steps=sum(solution.steps for solution in solutions),
         history=best.history,
+        splitting=_pooled_splitting(solutions, best, keep),
     )
+
+
+def _pooled_splitting(solutions: list[Solution], best: Solution, keep: torch.Tensor) -> Splitting | None:
+    """Of all restarts; those that ran without count as restarts in which nothing was split."""
+    if all(solution.splitting is None for solution in solutions):
+        return None
+    parts = [solution.splitting or _unsplit(solution) for solution in solutions]
+    leading = best.splitting or _unsplit(best)
+    return Splitting(
+        before=_join([part.before for part in parts], keep),
+        losses=torch.cat([part.losses for part in parts])[keep],
+        rounds=torch.cat([part.rounds for part in parts])[keep],
+        splits=torch.cat([part.splits for part in parts])[keep],
+        gradient=leading.gradient,
+        eigenvalue=leading.eigenvalue,
+    )
+
+
+def _unsplit(solution: Solution) -> Splitting:
+    none = torch.zeros(len(solution.losses), dtype=torch.long)
+    return Splitting(solution.candidates, solution.losses, none, none, math.nan, math.nan)
 
 
 def _join(parts: list[Candidates], keep: torch.Tensor) -> Candidates:

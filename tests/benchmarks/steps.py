@@ -68,7 +68,7 @@ def _seconds_of_descent(plan: Descent, problem: Problem) -> float:
 
 def _seconds_of_double_backward(plan: Descent, problem: Problem) -> float:
     generator = torch.Generator().manual_seed(0)
-    objective = calibrated(problem, generator)
+    objective = calibrated(problem)
     start = replace(plan, steps=0).minimise(
         problem, Budget(float("inf"), time.monotonic), generator, lambda step, loss: None
     )

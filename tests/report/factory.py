@@ -6,7 +6,7 @@ import numpy as np
 
 from audit.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.policy import judge, load_policy
-from audit.report.evidence import Evidence, gallery
+from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
     AttackReport,
     Control,
@@ -19,6 +19,7 @@ from audit.report.model import (
     Report,
     Sample,
     Source,
+    Splitting,
     Summary,
     Tool,
 )
@@ -56,6 +57,20 @@ def make_report(
             recovered=sum(sample.recovered for sample in samples),
             confirmed=confirmed,
             history=[(0, 0.98), (500, 0.2), (1000, 0.04), (2000, 0.00312)],
+            splitting=Splitting(
+                rounds=3,
+                splits=17,
+                relative_loss_before=0.0421,
+                relative_loss_after=0.00312,
+                recovered_before=1,
+                recovered_after=sum(sample.recovered for sample in samples),
+                confirmed_before=0,
+                confirmed_after=confirmed,
+                gradient=2.14e-05,
+                eigenvalue=-0.0031,
+                ssim_before=[0.25, 0.66, 0.31, 0.38, 0.19, 0.0],
+                ssim_after=[sample.ssim for sample in samples],
+            ),
         ),
         AttackReport(
             id="weight-delta",
@@ -157,6 +172,29 @@ def make_evidence(report: Report) -> list[Evidence]:
             control_id="control-7" if report.summary.controls else None,
         )
         for index in gallery(report.samples)
+    ]
+
+
+def without_rounds(report: Report) -> Report:
+    """The same report, but no round of splitting was kept."""
+    first, *others = report.attacks
+    assert first.splitting is not None
+    none = first.splitting.model_copy(update={"rounds": 0, "splits": 0})
+    return report.model_copy(update={"attacks": [first.model_copy(update={"splitting": none}), *others]})
+
+
+def make_trajectories(report: Report) -> list[Trajectory]:
+    """Tiny pictures of how the match of the first member came about: two splits, then the end."""
+    ramp = np.linspace(0.0, 1.0, 16).reshape(4, 4, 1)
+    flat = np.full((4, 4, 1), 0.5)
+    return [
+        Trajectory(
+            attack=report.attacks[0].id,
+            sample=0,
+            stages=[[flat], [flat, (ramp + flat) / 2], [ramp**2, ramp**3], [ramp]],
+            ssim=[[0.25], [0.22, 0.47], [0.81, 0.63], [0.92]],
+            member=ramp,
+        )
     ]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from audit.report.formats import FORMATS
-from tests.report.factory import make_evidence, make_report
+from tests.report.factory import make_evidence, make_report, make_trajectories
 
 
 def test_the_formats_of_the_interface() -> None:
@@ -15,6 +15,6 @@ def test_the_formats_of_the_interface() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_writes_the_verdict(name: str) -> None:
     report = make_report()
-    text = FORMATS[name].render(report, make_evidence(report))
+    text = FORMATS[name].render(report, make_evidence(report), make_trajectories(report))
     assert report.verdict in text
     assert text.endswith("\n")

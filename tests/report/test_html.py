@@ -7,14 +7,19 @@ import pytest
 from audit.report.evidence import Evidence
 from audit.report.html import render
 from audit.report.model import Report
-from tests.report.factory import make_evidence, make_report
+from audit.report.text import BEFORE_SPLITTING
+from tests.report.factory import make_evidence, make_report, make_trajectories, without_rounds
 from tests.report.golden import assert_golden, without_pictures
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 def page(report: Report) -> str:
-    return render(report, make_evidence(report))
+    return render(report, make_evidence(report), make_trajectories(report))
+
+
+def splitting(text: str) -> str:
+    return text.partition("<h2>What splitting added</h2>")[2].partition("<h2>")[0]
 
 
 def test_golden() -> None:
@@ -138,8 +143,47 @@ def test_colour_pictures() -> None:
 def test_a_redacted_report_shows_no_pixel() -> None:
     text = page(make_report(redacted=True))
     assert "data:image" not in text.replace("img-src data:", "")
-    assert text.count('class="silhouette"') == 15
+    assert text.count('class="silhouette"') == 15 + 7
+    assert splitting(text).count('withheld"') == 7
     assert "Images were withheld" in text
+
+
+def test_splitting_shows_its_table_the_scatter_and_how_a_match_came_about() -> None:
+    report = make_report()
+    section = splitting(page(report))
+    assert BEFORE_SPLITTING in section
+    assert "0.042 → 0.0031" in section
+    assert "<title>SSIM of every member before and after splitting, kkt-margin</title>" in section
+    assert re.findall(r"<li><b>(.*?)</b>", section) == [
+        "training image", "before", "after split 1", "after split 2", "at the end",
+    ]  # fmt: skip
+    captions = re.findall(r"<figcaption>SSIM ([\d.]+)", section)
+    assert captions == ["0.25", "0.22", "0.47", "0.81", "0.63", "0.92"]
+    assert section.count("data:image/png") == 7
+
+
+def test_without_a_kept_round_there_is_nothing_to_plot() -> None:
+    section = splitting(page(without_rounds(make_report())))
+    assert "No round of splitting was kept" in section
+    assert "<svg" not in section
+    assert "<img" not in section
+
+
+def test_attacks_without_splitting_do_not_mention_it() -> None:
+    report = make_report()
+    assert splitting(page(report.model_copy(update={"attacks": report.attacks[1:]}))) == ""
+
+
+def test_plots_of_two_attacks_that_split_share_no_ids() -> None:
+    report = make_report()
+    first = report.attacks[0]
+    both = [first, first.model_copy(update={"id": "<b>other"})]
+    text = page(report.model_copy(update={"attacks": both}))
+    assert "splitting, &lt;b&gt;other</title>" in text
+    assert "<b>other" not in text
+    outline = Outline()
+    outline.feed(text)
+    assert len(outline.ids) == len(set(outline.ids))
 
 
 def test_an_incomplete_audit_carries_a_banner() -> None:

@@ -48,6 +48,10 @@ def test_fields_of_the_interface() -> None:
         "splitting",
     } <= content["attacks"][0].keys()  # fmt: skip
     assert {
+        "rounds", "splits", "relative_loss_before", "relative_loss_after", "recovered_before", "recovered_after",
+    } <= content["attacks"][0]["splitting"].keys()  # fmt: skip
+    assert content["attacks"][1]["splitting"] is None
+    assert {
         "id", "label", "ssim", "ncc", "p_value", "recovered", "confirmed", "attack", "candidate", "exposure",
         "ceiling",
     } <= content["samples"][0].keys()  # fmt: skip

@@ -1,6 +1,7 @@
 import re
 
 from audit.report.markdown import escape, render
+from audit.report.text import BEFORE_SPLITTING
 from tests.report.factory import make_evidence, make_report
 from tests.report.golden import assert_golden
 
@@ -31,6 +32,16 @@ def test_names_stand_for_themselves_in_tables() -> None:
         if line.startswith("|")
     }
     assert widths == {6}
+
+
+def test_splitting_is_a_table_and_the_sentence_on_what_before_means() -> None:
+    report = make_report()
+    part = render(report).partition("## What splitting added")[2].partition("## ")[0]
+    assert BEFORE_SPLITTING in part
+    rows = [line for line in part.splitlines() if line.startswith("|")]
+    assert [row.count("|") for row in rows] == [10, 10, 10]
+    without = report.model_copy(update={"attacks": report.attacks[1:]})
+    assert "splitting" not in render(without)
 
 
 def test_a_command_cannot_end_its_code_block() -> None:

@@ -1,6 +1,7 @@
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from audit.report import plots
@@ -57,12 +58,38 @@ def test_spectrum_shows_the_edge_and_leaves_out_the_far_tail() -> None:
     assert "2 above the edge" in svg
 
 
+def dots(svg: str) -> list[tuple[float, float]]:
+    """Places of the members, in units of the picture: x to the right, y down."""
+    found = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*fill: var\(--member\)', svg)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def test_scatter_has_before_across_and_after_upwards() -> None:
+    svg = plots.splitting_scatter([0.1, 0.3], [0.9, 0.2], 0.4)
+    (left, high), (right, low) = dots(svg)
+    assert 0 < right - left < low - high
+    assert {"SSIM before", "SSIM after", "threshold 0.4"} <= set(texts(svg))
+
+
+@pytest.mark.parametrize("members", [1, 10_000])
+def test_scatter_of_few_and_of_many_members(members: int) -> None:
+    values = np.random.default_rng(0).uniform(-0.1, 1.0, (2, members))
+    svg = plots.splitting_scatter(values[0].tolist(), values[1].tolist(), 0.4)
+    assert min(members, 5_000) <= len(dots(svg)) <= members
+    assert len(svg) < 1_000_000
+
+
+def test_no_scatter_without_members() -> None:
+    assert plots.splitting_scatter([], [], 0.4) == ""
+
+
 @pytest.mark.parametrize(
     "svg",
     [
         histogram(),
         plots.loss_curves(make_report().attacks),
         plots.spectrum(Rank(singular_values=[1.0], edge=2.0, kept=0)),
+        plots.splitting_scatter([0.1, 0.2], [0.3, 0.1], 0.4, "<a> & b"),
     ],
 )
 def test_every_plot_fits_into_any_page(svg: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from audit.report import text
 from audit.report.model import Diagnostics
-from tests.report.factory import make_report
+from tests.report.factory import make_report, without_rounds
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,25 @@ def test_the_precision_of_the_count() -> None:
     assert "nothing can be confirmed" in text.unsaid(make_report(controls=0))[-1]
     assert "unconfirmed" not in text.unsaid(make_report(controls=200))[-1]
     assert text.unsaid(make_report(confirmed=6))[-1].startswith("Every member was confirmed")
+
+
+def test_splitting_says_whose_match_became_more_alike() -> None:
+    kept, skipped = make_report().attacks
+    assert text.splitting(kept) == "From before to after, SSIM rose for 4 of 6 members and fell for 1."
+    assert text.splitting(skipped) == ""
+
+
+def test_cells_of_splitting_go_from_before_to_after() -> None:
+    report = make_report()
+    cells = ["3", "17", "0.042 → 0.0031", "1 → 4", "0 → 3", "2.1e-05", "-0.0031"]
+    assert text.splitting_cells(report, report.attacks[0]) == cells
+    uncalibrated = make_report(controls=0)
+    assert text.splitting_cells(uncalibrated, uncalibrated.attacks[0])[3:5] == ["1 → 1", "—"]
+    assert text.splitting_cells(report, report.attacks[1]) == []
+
+
+def test_no_round_kept_is_said_in_words_and_claims_no_change() -> None:
+    report = make_report()
+    attack = without_rounds(report).attacks[0]
+    assert text.splitting(attack).startswith("No round of splitting was kept")
+    assert text.splitting_cells(report, attack)[:5] == ["0", "0", "—", "—", "—"]

@@ -474,7 +474,7 @@ def test_units_of_pre_activations_come_from_typical_images():
     given = planted_problem()
     strange = replace(given.problem.objective.anchors[0], units=(50.0,))
     problem = with_objective(given.problem, anchors=(strange,))
-    (anchor,) = calibrated(problem, generator()).anchors
+    (anchor,) = calibrated(problem).anchors
     rows = problem.input_unit * torch.randn(4000, given.space.rank, generator=generator(5))
     assert anchor.units == pytest.approx(anchor.calibrated(rows).units, rel=0.3)
     assert problem.input_unit * math.sqrt(given.space.rank) == pytest.approx(problem.box.typical_norm)
@@ -485,8 +485,8 @@ def test_units_of_pre_activations_come_from_typical_images():
 @pytest.mark.parametrize("count", [4, 36])
 def test_lambda_is_in_units_that_reach_the_target(count):
     given = planted_problem(hidden=200)
-    objective = calibrated(given.problem, generator())
-    unit = weight_unit(given.problem, objective, count, generator(1))
+    objective = calibrated(given.problem)
+    unit = weight_unit(given.problem, objective, count)
     rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
     labels = KktMargin().labels(observation(objective.anchors[0]), 500)[:, None]
     single = Candidates(rows, torch.full((500, 1, 1), unit), labels)

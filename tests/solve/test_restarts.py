@@ -8,10 +8,11 @@ import torch
 
 from audit.candidates import Candidates
 from audit.solve import restarts
-from audit.solve.base import Solution, Status
+from audit.solve.base import Solution, Splitting, Status
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
 from audit.solve.restarts import Restarts, pooled
+from audit.solve.splitting import SampleSplitting
 from tests.planted import Clock, costing, generator, planted_problem
 
 
@@ -24,10 +25,12 @@ def on_a_clock(given, cost=1.0):
     return clock, replace(given.problem, objective=costing(given.problem.objective, clock, cost))
 
 
-def solve(given, seconds, cost=1.0, classes=2, seed=0, watch=silent, interrupted=lambda: False):
+def solve(
+    given, seconds, cost=1.0, classes=2, seed=0, watch=silent, interrupted=lambda: False, splitting=True
+):
     clock, problem = on_a_clock(given, cost)
-    budget = Budget(seconds, clock, interrupted)
-    return Restarts(classes).minimise(problem, budget, generator(seed), watch), clock.now
+    solver, budget = Restarts(classes, splitting), Budget(seconds, clock, interrupted)
+    return solver.minimise(problem, budget, generator(seed), watch), clock.now
 
 
 # How many candidates
@@ -35,15 +38,18 @@ def solve(given, seconds, cost=1.0, classes=2, seed=0, watch=silent, interrupted
 
 @pytest.mark.parametrize(
     ("outputs", "samples", "classes", "expected"),
-    [(1, 5, 2, 10), (1, 3, 2, 6), (3, 5, 3, 12), (4, 6, 4, 12), (10, 4, 10, 20)],
+    [(1, 5, 2, 12), (1, 4, 2, 8), (1, 3, 2, 8), (3, 5, 3, 12), (4, 6, 4, 16), (10, 4, 10, 20)],
 )
-def test_two_candidates_per_direction_and_a_multiple_of_the_classes(outputs, samples, classes, expected):
+@pytest.mark.parametrize("splitting", [True, False])
+def test_half_the_candidates_are_one_per_direction_and_a_multiple_of_the_classes(
+    outputs, samples, classes, expected, splitting
+):
     given = planted_problem(outputs, samples=samples)
     assert given.space.rank == samples
-    found, _ = solve(given, seconds=50.0, classes=classes)
+    found, _ = solve(given, seconds=50.0, classes=classes, splitting=splitting)
     assert len(found.candidates) == expected
-    shares = torch.bincount(found.candidates.labels)
-    assert shares.tolist() == [expected // classes] * classes
+    for half in found.candidates.labels.chunk(2):
+        assert torch.bincount(half).tolist() == [expected // 2 // classes] * classes
 
 
 def test_a_head_without_labels_needs_no_classes():
@@ -54,6 +60,36 @@ def test_a_head_without_labels_needs_no_classes():
     found = Restarts(0).minimise(problem, Budget(50.0, clock), generator(), silent)
     assert found.candidates.labels is None
     assert len(found.candidates) == 2 * given.space.rank
+
+
+# Splitting
+
+
+@pytest.mark.parametrize(("share", "splitting"), [(0.7, True), (2.2, False), (2.2, True)])
+def test_candidates_are_split_where_asked_for_and_where_there_is_time(share, splitting):
+    found, _ = solve(planted_problem(), share * restarts._WORTH_SPLITTING, splitting=splitting)
+    assert found.steps > 0
+    assert (found.splitting is not None) == (splitting and share > 1.0)
+    if found.splitting is not None:
+        before = found.splitting.before
+        assert before.inputs.shape == found.candidates.inputs.shape
+        assert found.splitting.rounds.shape == found.splitting.splits.shape == found.losses.shape
+        assert found.splitting.splits.sum() > 0
+
+
+def test_splitting_changes_neither_how_many_restarts_there_are_nor_how_long_they_take(monkeypatch):
+    plans = []
+
+    def minimise(solver, problem, *rest):
+        plans.append(solver.solver if isinstance(solver, SampleSplitting) else solver)
+        return whole(plans[-1], problem, *rest)
+
+    whole = Descent.minimise
+    monkeypatch.setattr(SampleSplitting, "minimise", minimise)
+    monkeypatch.setattr(restarts, "_WORTH_SPLITTING", 10)
+    (split, _), (plain, _) = (solve(planted_problem(), 90.0, splitting=given) for given in (True, False))
+    assert plans
+    assert torch.equal(split.candidates.inputs, plain.candidates.inputs)
 
 
 # The budget
@@ -79,7 +115,7 @@ def test_a_budget_too_short_for_a_probe_returns_usable_candidates(seconds):
     assert found.status is Status.BUDGET
     assert spent < seconds + 40
     assert torch.isfinite(found.candidates.inputs).all()
-    assert len(found.candidates) == 10
+    assert len(found.candidates) == 12
 
 
 def test_it_stops_when_the_user_breaks_off():
@@ -129,7 +165,7 @@ def descents(monkeypatch, *slices, cost=0.001, most=8, error=MemoryError, breaks
         return Solution(Candidates(values, values, None), values[:, 0, 0], Status.BUDGET, steps, ())
 
     monkeypatch.setattr(Descent, "minimise", minimise)
-    solver, problem = Restarts(0), planted_problem().problem
+    solver, problem = Restarts(0, splitting=False), planted_problem().problem
     for seconds in slices:
         asked.append([])
         solver.minimise(problem, Budget(seconds, clock), generator(), silent)
@@ -278,6 +314,66 @@ def test_the_pool_has_room_for_so_many_candidates_of_lowest_loss(most, kept, mon
     assert torch.equal(found.candidates.inputs[:, 0, 0], found.losses)
     assert torch.equal(found.candidates.weights[:, 0, 0], found.losses)
     assert found.steps == 20
+
+
+def splitting_of(losses, splits, gradient=0.1):
+    """What `solution` has to say of splits, told apart by the losses before."""
+    count = len(losses)
+    values = torch.tensor(losses)
+    inputs = values[:, None, None].expand(count, 2, 3)
+    before = Candidates(inputs, inputs[..., :1], torch.tensor((0, 1)))
+    rounds = (torch.tensor(splits) > 0).long()
+    return Splitting(before, values, rounds, torch.tensor(splits), gradient, -2 * gradient)
+
+
+def test_without_splitting_the_pool_has_none():
+    assert pooled([solution([0.5, 0.4]), solution([0.2])]).splitting is None
+
+
+def test_what_was_split_is_pooled_like_the_restarts():
+    one = replace(solution([0.5, math.inf]), splitting=splitting_of([0.9, 0.8], [2, 0]))
+    best = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1], gradient=0.3))
+    found = pooled([one, best]).splitting
+    assert found.losses.tolist() == pytest.approx([0.9, 0.7, 0.95])
+    assert torch.equal(found.before.inputs[:, 0, 0], found.losses)
+    assert torch.equal(found.before.weights[:, 0, 0], found.losses)
+    assert found.before.labels.tolist() == [0, 1]
+    assert found.splits.tolist() == [2, 3, 1]
+    assert found.rounds.tolist() == [1, 1, 1]
+    assert (found.gradient, found.eigenvalue) == (0.3, -0.6)
+
+
+def test_a_pool_of_pools_is_the_pool_of_all():
+    parts = [
+        replace(solution([loss]), splitting=splitting_of([loss + 0.1], [count], loss))
+        for loss, count in ((0.5, 1), (0.4, 2), (0.3, 0))
+    ]
+    found, same = pooled(parts).splitting, pooled([pooled(parts[:2]), parts[2]]).splitting
+    assert torch.equal(found.losses, same.losses)
+    assert torch.equal(found.splits, same.splits)
+    assert torch.equal(found.before.inputs, same.before.inputs)
+    assert (found.gradient, found.eigenvalue) == (same.gradient, same.eigenvalue)
+
+
+@pytest.mark.parametrize("plain", [0.4, 0.1])
+def test_restarts_without_splitting_count_as_not_split(plain):
+    split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
+    found = pooled([solution([plain]), split]).splitting
+    assert found.losses.tolist() == pytest.approx([plain, 0.7, 0.95])
+    assert torch.equal(found.before.inputs[:, 0, 0], found.losses)
+    assert found.rounds.tolist() == [0, 1, 1]
+    assert found.splits.tolist() == [0, 3, 1]
+    # The certificate is that of the best restart, and is not known of one that was never split.
+    assert math.isnan(found.gradient) == math.isnan(found.eigenvalue) == (plain < 0.2)
+
+
+def test_what_was_split_is_dropped_with_its_restart(monkeypatch):
+    monkeypatch.setattr(restarts, "_MOST_POOLED", 2)
+    split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
+    found = pooled([solution([0.4]), split])
+    assert found.losses.tolist() == pytest.approx([0.2])
+    assert found.splitting.losses.tolist() == pytest.approx([0.7])
+    assert found.splitting.splits.tolist() == [3]
 
 
 def test_a_last_round_that_diverged_does_not_speak_for_the_others():

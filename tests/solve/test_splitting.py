@@ -1,0 +1,598 @@
+"""Sample splitting: what children leave as it was, what splits gain, and that no restart ends worse for them."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.attacks import BATTERY
+from audit.attacks.kkt_loss import KktLoss
+from audit.attacks.kkt_margin import KktMargin
+from audit.attacks.weight_delta import WeightDelta
+from audit.candidates import Candidates
+from audit.objective import every_output
+from audit.reduction import reduce
+from audit.solve.base import Problem, Solution, Status
+from audit.solve.budget import Budget
+from audit.solve.constraints import Box
+from audit.solve.curvature import splitting_product
+from audit.solve.descent import Descent, calibrated
+from audit.solve.splitting import SampleSplitting, Ways, _split, ways_down
+from tests.planted import (
+    Clock,
+    costing,
+    generator,
+    observation,
+    planted_problem,
+    random_candidates,
+    small_network,
+    split,
+)
+
+PLAN = Descent(count=4, restarts=3, steps=40)
+STAGES = ((0.5, 2.0),)
+"""Shares and smoothing of these tests, whatever the defaults."""
+TWICE = ((0.25, 1.5), (0.25, 4.0))
+LAST = PLAN.smoothing[1]
+SIGNED = [KktLoss(), WeightDelta()]
+every_attack = pytest.mark.parametrize("attack", BATTERY, ids=[attack.id for attack in BATTERY])
+
+
+def silent(step, loss):
+    pass
+
+
+def solve(problem, plan=PLAN, seed=0, budget=None, watch=silent, stages=STAGES, **more) -> Solution:
+    solver = SampleSplitting(plan, stages, **more)
+    return solver.minimise(problem, budget or Budget(100.0, Clock()), generator(seed), watch)
+
+
+def splits_of(found):
+    return found.splitting.splits.tolist()
+
+
+def relative_loss(problem, candidates, smoothing=LAST):
+    with torch.no_grad():
+        return calibrated(problem).relative_loss(candidates, smoothing)
+
+
+def with_objective(problem, **changes):
+    return replace(problem, objective=replace(problem.objective, **changes))
+
+
+def poisoned(problem, factor):
+    """The second of three restarts is multiplied by `factor`."""
+    poison = torch.tensor([1.0, factor, 1.0])[:, None, None]
+
+    def head(outputs, labels):
+        values = problem.objective.head(outputs, labels)
+        return values * poison if values.shape[0] == 3 else values
+
+    return with_objective(problem, head=head)
+
+
+# Choosers
+
+
+def constant(directions, first, second):
+    """All candidates alike: (shift, share) of both children."""
+    one = torch.ones_like(directions[..., 0])
+    shifts, shares = (torch.stack([a * one, b * one]) for a, b in zip(first, second, strict=True))
+    return Ways(directions, shifts, shares)
+
+
+def whole(objective, candidates, smoothing, generator):
+    """Splits nothing."""
+    return constant(torch.ones_like(candidates.inputs), (0.0, 0.5), (0.0, 0.5))
+
+
+def twins(value, restart=slice(None)):
+    """Splits everything; directions of some restarts are what they should not be."""
+
+    def choose(objective, candidates, smoothing, generator):
+        directions = ways_down(objective, candidates, smoothing, generator).directions.clone()
+        directions[restart] = value
+        return constant(directions, (1.0, 0.5), (-1.0, 0.5))
+
+    return choose
+
+
+def explosive(objective, candidates, smoothing, generator):
+    """Shares add up to 1, and are enormous."""
+    directions = ways_down(objective, candidates, smoothing, generator).directions
+    return constant(directions, (1.0, 1e8), (1.0, 1 - 1e8))
+
+
+def recording(seen, choose=ways_down):
+    """Remembers what it was asked."""
+
+    def record(objective, candidates, smoothing, generator):
+        ways = choose(objective, candidates, smoothing, generator)
+        seen.append((candidates, smoothing, ways))
+        return ways
+
+    return record
+
+
+# Children
+
+
+def unsettled(attack, outputs=1, seed=0, vanished=True):
+    """An equation in float64, and two restarts of candidates that do not solve it; one has no lambda."""
+    seen = observation(small_network(outputs, 2, "first", activation="tanh", seed=seed))
+    candidates = random_candidates(attack, seen, 6, (2,), seed + 1)
+    if vanished:
+        candidates.weights[1, 3] = 0.0
+    return attack.objective(seen), candidates
+
+
+def ways_of(objective, candidates, seed=0):
+    return ways_down(objective, candidates, 6.0, generator(seed))
+
+
+@every_attack
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
+    objective, candidates = unsettled(attack, outputs, seed)
+    ways = ways_of(objective, candidates)
+    assert 0 < ways.splits.sum() < candidates.inputs.shape[:2].numel()
+    torch.testing.assert_close(ways.shares.sum(0), torch.ones_like(ways.shares[0]))
+    assert not (ways.shares * ways.shifts).sum(0).any()
+    torch.testing.assert_close(ways.directions.norm(dim=-1), torch.ones_like(ways.shares[0]))
+
+    children = ways.children(candidates, torch.tensor([0.3, 2.0], dtype=torch.float64))
+    first, second = (
+        Candidates(inputs, weights, candidates.labels)
+        for inputs, weights in zip(children.inputs.chunk(2, 1), children.weights.chunk(2, 1), strict=True)
+    )
+    torch.testing.assert_close(first.weights + second.weights, candidates.weights)
+    for column in range(candidates.weights.shape[-1]):
+        moments = [one.weights[..., column, None] * one.inputs for one in (first, second, candidates)]
+        torch.testing.assert_close(moments[0] + moments[1], moments[2])
+    moves = ways.shifts[0] != 0
+    for child in (first, second):
+        away = (child.inputs - candidates.inputs).norm(dim=-1)
+        assert ((away > 0) == moves).all()
+        assert (away[1] <= 2.0 + 1e-9).all()
+        assert (away[0] <= 0.3 + 1e-9).all()
+    if candidates.labels is None:
+        assert children.labels is None
+    else:
+        assert children.labels.tolist() == 2 * candidates.labels.tolist()
+
+
+@every_attack
+@pytest.mark.parametrize("seed", range(3))
+def test_every_split_is_a_way_down_to_second_order(attack, seed):
+    """The squared residual changes by e^2 / 2 times u' S u times what shares and shifts make of it."""
+    objective, candidates = unsettled(attack, seed=seed)
+    ways = ways_of(objective, candidates)
+    product = splitting_product(objective, candidates, 6.0)
+    bend = (ways.directions * product(ways.directions)).sum(-1)
+    change = bend * (ways.shares * ways.shifts.square()).sum(0)
+    assert (change[ways.shifts[0] != 0] < 0).all()
+    before = objective.residual(candidates, 6.0).square().sum(-1)
+    after = objective.residual(ways.children(candidates, torch.full((2,), 1e-3).double()), 6.0)
+    assert (after.square().sum(-1) < before).all()
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_negative_lambda_there_are_no_unlike_children(outputs, seed):
+    ways = ways_of(*unsettled(KktMargin(), outputs, seed))
+    assert (ways.shares == 0.5).all()
+
+
+def bent(sign, attack):
+    """In one dimension with squares as activation: curvature of one sign for all candidates of positive lambda."""
+    seen = observation(small_network(1, 2, inputs=1, hidden=1, activation="polynomial:2"))
+    objective = attack.objective(seen)
+    candidates = replace(random_candidates(attack, seen, 4, (2,)), labels=None)
+    candidates = replace(candidates, weights=1e-6 * candidates.weights.abs())
+    objective = replace(objective, head=every_output)
+    (first, last) = (tensor.abs() for tensor in objective.target)
+    (anchor,) = objective.anchors[:1]
+    positive = anchor.with_tensors([tensor.abs() for tensor in anchor.tensors])
+    anchors = tuple(positive for _ in objective.anchors)
+    return replace(objective, target=(sign * first, sign * last), anchors=anchors), candidates
+
+
+@every_attack
+def test_what_has_no_way_down_stays_whole(attack):
+    for sign in (1.0, -1.0):
+        objective, candidates = bent(sign, attack)
+        product = splitting_product(objective, candidates, 6.0)
+        bend = product(torch.ones_like(candidates.inputs))
+        assert (bend * sign < 0).all()
+        stays = sign < 0 and objective.non_negative
+        assert ways_of(objective, candidates).splits.tolist() == ([0, 0] if stays else [4, 4])
+
+
+@pytest.mark.parametrize("attack", SIGNED, ids=[attack.id for attack in SIGNED])
+def test_against_the_curvature_children_have_unlike_signs(attack):
+    objective, candidates = bent(-1.0, attack)
+    ways = ways_of(objective, candidates)
+    assert (ways.shares.amin(0) < 0).all()
+    assert (ways.shares.amax(0) > 1).all()
+
+
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=["kkt-margin", "kkt-loss"])
+def test_without_a_residual_nothing_is_split(attack):
+    objective, candidates = unsettled(attack)
+    first = replace(candidates, inputs=candidates.inputs[:1], weights=candidates.weights[:1])
+    nothing = replace(objective, target=tuple(torch.zeros_like(tensor) for tensor in objective.target))
+    with torch.no_grad():
+        solved = -nothing.residual(first, 6.0)[0]  # to the last bit
+    exact = replace(objective, target=split(solved, objective.target))
+    assert ways_of(objective, first).splits > 0
+    assert ways_of(exact, first).splits == 0
+
+
+def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits():
+    objective, candidates = unsettled(KktLoss())
+    expected = ways_of(objective, candidates)
+    candidates.inputs[0, 2, 0] = torch.nan
+    ways = ways_of(objective, candidates)
+    assert ways.splits[0] == 0
+    assert ways.splits[1] == expected.splits[1] > 0
+    torch.testing.assert_close(ways.directions[1], expected.directions[1])
+
+
+# What it gains
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(seed):
+    problem = planted_problem(1, 12, 60, 2, attack=KktLoss(), dtype=torch.float64).problem
+    objective = calibrated(problem)
+    plan = Descent(count=1, restarts=3, steps=60, smoothing=(1.0, 3.0))
+    parents = plan.minimise(problem, Budget(100.0, Clock()), generator(seed), silent).candidates
+    ways = ways_down(objective, parents, 3.0, generator(seed))
+    assert (ways.splits == 1).all()
+    children = _split(objective, parents, ways, 3.0, problem.box.typical_norm)
+    before, after = (relative_loss(problem, found, 3.0) for found in (parents, children))
+    assert (after < before).all()
+    assert (children.inputs[:, 0] - children.inputs[:, 1]).norm(dim=-1).min() > 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_it_solves_what_as_many_candidates_cannot_without_a_split(seed):
+    given = planted_problem(1, 12, 60, samples=4)
+    plan = Descent(count=4, restarts=2, steps=200)
+    few = replace(plan, count=2).minimise(given.problem, Budget(100.0, Clock()), generator(seed), silent)
+    found, same = (
+        SampleSplitting(plan, choose=choose).minimise(
+            given.problem, Budget(100.0, Clock()), generator(seed), silent
+        )
+        for choose in (ways_down, whole)
+    )
+    assert found.splitting.rounds.tolist() == [1, 1]
+    assert found.losses.max() < 1e-2
+    assert given.recovered(found.candidates).min() > 0.95
+    assert splits_of(same) == [0, 0]
+    for other in (few, same):
+        assert other.losses.min() > 0.1
+        assert given.recovered(other.candidates).min() < 0.8
+    assert (found.losses < found.splitting.losses).all()
+
+
+@every_attack
+def test_every_attack_solves_its_equation(attack):
+    given = planted_problem(1, 12, 60, 4, attack=attack, seed=1)
+    plan = Descent(count=8, restarts=2, steps=250)
+    found = SampleSplitting(plan).minimise(given.problem, Budget(100.0, Clock()), generator(1), silent)
+    assert found.status is Status.FINISHED
+    assert found.relative_loss < 1e-2
+    assert given.recovered(found.candidates).min() > 0.95
+    assert found.splitting.splits.sum() > 0
+    if given.problem.objective.non_negative:
+        assert (found.candidates.weights >= 0).all()
+
+
+# What it leaves alone
+
+
+def test_halves_stay_in_one_place_to_the_end():
+    found = solve(planted_problem(dtype=torch.float64).problem, choose=whole)
+    one, other = (part.chunk(2, 1) for part in (found.candidates.inputs, found.candidates.weights))
+    torch.testing.assert_close(*one, rtol=0, atol=1e-9)
+    torch.testing.assert_close(*other, rtol=0, atol=1e-9)
+    assert (one[0] - found.splitting.before.inputs[:, :2]).abs().max() > 1e-3
+    assert splits_of(found) == [0, 0, 0]
+
+
+def test_what_stays_whole_is_not_torn_apart_by_what_is_split():
+    def first_only(*arguments):
+        ways = ways_down(*arguments)
+        kept = torch.zeros_like(ways.shifts[0]).index_fill(1, torch.tensor([0]), 1.0)
+        return replace(ways, shifts=ways.shifts * kept)
+
+    found = solve(planted_problem(dtype=torch.float64).problem, choose=first_only)
+    one, other = found.candidates.inputs.chunk(2, 1)
+    apart = (one - other).norm(dim=-1)
+    assert (apart[:, 1] < 1e-9).all()
+    assert (apart[:, 0] > 0.01).all()
+
+
+def test_before_is_every_candidate_as_it_was_when_it_was_split():
+    seen, problem = [], planted_problem().problem
+    found = solve(problem, choose=recording(seen))
+    ((parents, smoothing, ways),) = seen
+    before = found.splitting.before
+    assert smoothing == STAGES[0][1]
+    assert before.inputs.shape == found.candidates.inputs.shape == (3, 4, 5)
+    assert before.weights.shape == found.candidates.weights.shape
+    assert before.labels.tolist() == found.candidates.labels.tolist() == [0, 1, 0, 1]
+    for half in before.inputs.chunk(2, 1):
+        assert torch.equal(half, parents.inputs)
+    torch.testing.assert_close(found.splitting.losses, relative_loss(problem, parents))
+    torch.testing.assert_close(found.splitting.losses, relative_loss(problem, before))
+    assert found.splitting.splits.tolist() == (found.splitting.rounds * ways.splits).tolist()
+
+
+def test_two_rounds_of_splits_are_counted_and_lead_back_to_the_first_parents():
+    seen, problem = [], planted_problem().problem
+    found = solve(problem, stages=TWICE, choose=recording(seen))
+    parents = [candidates.inputs for candidates, _, _ in seen]
+    assert [part.shape[1] for part in parents] == [1, 2]
+    assert [smoothing for _, smoothing, _ in seen] == [end for _, end in TWICE]
+    assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
+    assert torch.equal(found.splitting.before.inputs, parents[0].expand(-1, 4, -1))
+    assert (found.splitting.rounds <= 2).all()
+    assert (found.splitting.splits <= 3).all()
+    assert (found.losses <= found.splitting.losses).all()
+
+
+# Never worse
+
+
+DAMAGE = {"NaN": twins(math.nan), "infinite": twins(math.inf), "far away": twins(1e30), "lambda": explosive}
+
+
+@pytest.mark.parametrize("choose", DAMAGE.values(), ids=DAMAGE.keys())
+def test_splits_that_do_damage_are_taken_back(choose):
+    seen, problem = [], planted_problem().problem
+    found = solve(problem, choose=recording(seen, choose))
+    parents = seen[0][0]
+    assert found.splitting.rounds.tolist() == splits_of(found) == [0, 0, 0]
+    for half in found.candidates.inputs.chunk(2, 1):
+        assert torch.equal(half, parents.inputs)
+    assert torch.equal(found.candidates.weights, found.splitting.before.weights)
+    torch.testing.assert_close(found.losses, relative_loss(problem, parents))
+    assert torch.equal(found.losses, found.splitting.losses)
+    assert math.isfinite(found.splitting.gradient)
+    assert math.isfinite(found.splitting.eigenvalue)
+
+
+def test_damage_that_was_taken_back_is_no_divergence():
+    found = solve(planted_problem().problem, choose=twins(math.nan))
+    assert torch.isfinite(found.losses).all()
+    assert found.status is Status.FINISHED
+
+
+def test_damage_to_one_restart_does_not_reach_the_others():
+    problem = planted_problem().problem
+    clean, found = (solve(problem, choose=twins(math.nan, rows)) for rows in (slice(0), slice(1, 2)))
+    assert found.status is Status.FINISHED
+    assert found.splitting.rounds.tolist() == [1, 0, 1]
+    assert splits_of(found) == [2, 0, 2]
+    assert torch.equal(found.candidates.inputs[1], found.splitting.before.inputs[1])
+    for index in (0, 2):
+        torch.testing.assert_close(found.candidates.inputs[index], clean.candidates.inputs[index])
+        assert found.losses[index] < found.splitting.losses[index]
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, 1e30])
+def test_a_restart_that_diverges_before_the_split_does_not_spoil_the_others(factor):
+    problem = planted_problem().problem
+    clean, found = solve(problem), solve(poisoned(problem, factor))
+    assert found.status is Status.FINISHED
+    assert torch.isfinite(found.losses).tolist() == [True, False, True]
+    assert torch.isfinite(found.splitting.losses).tolist() == [True, False, True]
+    assert found.splitting.rounds.tolist() == [1, 0, 1]
+    assert splits_of(found)[1] == 0
+    torch.testing.assert_close(found.losses[[0, 2]], clean.losses[[0, 2]], rtol=1e-3, atol=1e-5)
+    assert math.isfinite(found.splitting.gradient)
+    assert math.isfinite(found.splitting.eigenvalue)
+
+
+@pytest.mark.parametrize("stages", [STAGES, TWICE], ids=["one round", "two rounds"])
+def test_where_every_restart_diverges_so_does_the_whole(stages):
+    problem = planted_problem().problem
+    first, last = problem.objective.target
+    found = solve(with_objective(problem, target=(first, math.nan * last)), stages=stages)
+    assert found.status is Status.DIVERGED
+    assert found.losses.tolist() == [math.inf] * 3
+    assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
+    assert found.splitting.rounds.tolist() == splits_of(found) == [0, 0, 0]
+    assert math.isnan(found.splitting.eigenvalue)
+
+
+def test_a_target_of_zeros_diverges():
+    problem = planted_problem().problem
+    zeros = tuple(torch.zeros_like(tensor) for tensor in problem.objective.target)
+    assert solve(with_objective(problem, target=zeros)).status is Status.DIVERGED
+
+
+# Odd problems
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("outputs", "inputs", "samples", "count", "restarts", "comes"),
+    [
+        (1, 1, 1, 2, 1, 2),
+        (1, 1, 3, 4, 2, 4),
+        (1, 6, 2, 1, 1, 2),
+        (1, 6, 2, 2, 3, 2),
+        (3, 6, 3, 3, 2, 4),
+        (3, 6, 3, 6, 1, 6),
+    ],
+)
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=["labels", "no labels"])
+def test_few_dimensions_candidates_and_restarts(
+    attack, outputs, inputs, samples, count, restarts, comes, dtype
+):
+    given = planted_problem(outputs, inputs, 12, samples, attack=attack, dtype=dtype)
+    found = solve(given.problem, Descent(count=count, restarts=restarts, steps=12))
+    rank = given.space.rank
+    assert found.candidates.inputs.shape == (restarts, comes, rank)
+    assert found.losses.dtype is found.candidates.inputs.dtype is dtype
+    assert torch.isfinite(found.losses).all()
+    assert (found.losses <= found.splitting.losses).all()
+    assert (found.candidates.labels is None) == (attack.id == "kkt-loss")
+    assert found.splitting.splits.shape == found.splitting.rounds.shape == (restarts,)
+    assert math.isfinite(found.splitting.gradient)
+    assert math.isfinite(found.splitting.eigenvalue)
+
+
+def test_a_network_without_hidden_layers_has_nothing_to_split():
+    seen = observation(small_network(3, 1))
+    objective, space = reduce(KktLoss().objective(seen))
+    problem = Problem(objective, Box(space.basis, seen.low, seen.high), lambda count: None)
+    found = solve(problem)
+    assert found.status is Status.FINISHED
+    assert splits_of(found) == [0, 0, 0]
+    assert torch.isfinite(found.losses).all()
+    assert found.splitting.eigenvalue == 0.0
+
+
+# The budget
+
+
+def timed(seconds, cost=1.0, steps=40, watch=silent, interrupted=lambda: False, stages=STAGES):
+    given, clock = planted_problem(), Clock()
+    problem = replace(given.problem, objective=costing(given.problem.objective, clock, cost))
+    budget = Budget(seconds, clock, interrupted)
+    return solve(problem, replace(PLAN, steps=steps), budget=budget, watch=watch, stages=stages), clock.now
+
+
+def assert_usable(found, stages=STAGES):
+    assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
+    assert found.candidates.weights.shape == found.splitting.before.weights.shape == (3, 4, 1)
+    assert found.candidates.labels.shape == (4,)
+    assert torch.isfinite(found.candidates.inputs).all()
+    assert torch.isfinite(found.losses).all()
+    assert torch.isfinite(found.splitting.losses).all()
+    assert (found.splitting.rounds <= len(stages)).all()
+    steps = [step for step, _ in found.history]
+    assert steps == sorted(set(steps))
+    assert not steps or steps[-1] <= found.steps // 3
+
+
+@pytest.mark.parametrize("stages", [STAGES, TWICE], ids=["one round", "two rounds"])
+@pytest.mark.parametrize("seconds", [0.0, 2.0, 20.0, 45.0, 60.0])
+def test_a_budget_that_ends_early_gives_as_many_candidates(seconds, stages):
+    found, spent = timed(seconds, steps=1000, stages=stages)
+    assert found.status is Status.BUDGET
+    assert_usable(found, stages)
+    assert found.steps <= 3 * seconds
+    assert spent <= seconds + 40
+    if seconds < 3.0:
+        assert found.splitting.rounds.tolist() == splits_of(found) == [0, 0, 0]
+        assert torch.equal(found.candidates.inputs, found.splitting.before.inputs)
+
+
+def test_every_stage_gets_its_share_of_a_short_budget():
+    found, _ = timed(100.0, steps=1000)
+    heard = [step for step, _ in found.history]
+    assert found.status is Status.BUDGET
+    assert 70 <= found.steps / 3 <= 100
+    assert found.splitting.rounds.tolist() == [1, 1, 1]
+    assert 30 < max(heard) <= 100
+
+
+@pytest.mark.parametrize("calls", [*range(0, 12, 3), 13, *range(14, 25, 3)])
+def test_it_can_be_interrupted_at_any_moment(calls):
+    """The clock is asked once a step, and a few times more."""
+    asked = []
+
+    def interrupted():
+        asked.append(1)
+        return len(asked) > calls
+
+    found, _ = timed(1e6, steps=20, interrupted=interrupted)
+    assert len(asked) > calls
+    assert_usable(found)
+    assert found.status is Status.INTERRUPTED
+    assert found.steps <= 3 * 20
+
+
+def test_where_the_first_stage_was_the_last_losses_before_and_after_are_equal():
+    found, _ = timed(4.0, steps=1000)
+    assert splits_of(found) == [0, 0, 0]
+    torch.testing.assert_close(found.losses, found.splitting.losses)
+
+
+# What is told
+
+
+@pytest.mark.parametrize(("stages", "steps"), [(STAGES, 40), (TWICE, 80), (STAGES, 7)])
+def test_steps_add_up_and_are_told_in_order(stages, steps):
+    heard, plan = [], replace(PLAN, steps=steps)
+    found = solve(planted_problem().problem, plan, watch=lambda *event: heard.append(event), stages=stages)
+    taken = [step for step, _ in heard]
+    assert list(found.history) == heard
+    assert taken == sorted(set(taken))
+    assert taken[-1] <= found.steps // 3
+    assert abs(found.steps // 3 - steps) <= len(stages)
+    assert found.steps == 3 * (found.steps // 3)
+    share = stages[0][0] * steps
+    assert min(taken) <= share < max(taken)
+
+
+def test_the_same_seed_gives_the_same_candidates():
+    problem = planted_problem().problem
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    one, same, other = (solve(problem, seed=seed) for seed in (5, 5, 6))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(one.candidates.inputs, same.candidates.inputs)
+    assert torch.equal(one.candidates.weights, same.candidates.weights)
+    assert one.history == same.history
+    assert (one.splitting.gradient, one.splitting.eigenvalue) == (
+        same.splitting.gradient,
+        same.splitting.eigenvalue,
+    )
+    assert not torch.allclose(one.candidates.inputs, other.candidates.inputs)
+
+
+@every_attack
+def test_the_certificate_is_gradient_and_lowest_eigenvalue_of_the_best_restart(attack):
+    problem = planted_problem(1, 6, 12, 3, attack=attack, dtype=torch.float64).problem
+    found = solve(problem, replace(PLAN, smoothing=(1.0, 5.0)))
+    objective, best = calibrated(problem), int(found.losses.argmin())
+    inputs, weights = found.candidates.inputs[best], found.candidates.weights[best]
+
+    def residual(rows):
+        return objective.residual(Candidates(rows, weights, found.candidates.labels), 5.0)
+
+    unit = problem.box.typical_norm
+    (slopes,) = torch.autograd.functional.jacobian(
+        lambda rows: residual(rows).square().sum() / objective.target_norm**2, (inputs,)
+    )
+    left = residual(inputs).detach()
+    lowest = []
+    for index in range(len(inputs)):
+
+        def moved(row, index=index):
+            rows = torch.cat([inputs[:index], row[None], inputs[index + 1 :]])
+            return 2 * left @ residual(rows)
+
+        lowest.append(torch.linalg.eigvalsh(torch.autograd.functional.hessian(moved, inputs[index]))[0])
+    expected = float(min(lowest)) * unit**2 / objective.target_norm**2
+    assert found.splitting.gradient == pytest.approx(float(slopes.abs().max()) * unit, rel=1e-9)
+    assert found.splitting.eigenvalue == pytest.approx(expected, rel=1e-6)
+    assert expected < 0.0 < found.splitting.gradient
+
+
+@pytest.mark.parametrize("factor", [1 / 64, 64.0])
+def test_the_certificate_does_not_depend_on_the_size_of_the_target(factor):
+    problem = planted_problem(dtype=torch.float64).problem
+    larger = with_objective(problem, target=tuple(factor * tensor for tensor in problem.objective.target))
+    one, other = (solve(given).splitting for given in (problem, larger))
+    assert other.gradient == pytest.approx(one.gradient, rel=1e-3)
+    assert other.eigenvalue == pytest.approx(one.eigenvalue, rel=1e-3)
+    assert other.splits.tolist() == one.splits.tolist()
