@@ -199,7 +199,7 @@ def test_splitting_can_be_left_out(model_audit: Run, tiny: Tiny, steps: None, op
     content = json.loads(Path("out/report.json").read_text())
     assert ended.code == 1
     assert (content["attacks"][0]["splitting"] is None) == bool(options)
-    assert ("What splitting added" in Path("out/report.html").read_text()) != bool(options)
+    assert ("Sample splitting" in Path("out/report.html").read_text()) != bool(options)
 
 
 def test_quiet_prints_the_verdict_and_the_path_only(model_audit: Run, tiny: Tiny, steps: None) -> None:

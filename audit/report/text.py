@@ -124,9 +124,9 @@ def standing(report: Report, attack: AttackReport) -> str:
 
 
 BEFORE_SPLITTING = (
-    "Before: the same restarts just before their first split, early in their schedule; an attack without splitting "
-    "would have gone on from there as well, so this shows what came of the candidates that were split, not what "
-    "splitting gained."
+    "Before: the same restarts just before their first split, early in their schedule. After: at its end. Not all "
+    "of the difference is due to splitting, for without it an attack would have gone on from there as well; "
+    "--no-splitting shows how far."
 )
 """What the figures before splitting are, and are not."""
 

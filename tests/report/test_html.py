@@ -19,7 +19,7 @@ def page(report: Report) -> str:
 
 
 def splitting(text: str) -> str:
-    return text.partition("<h2>What splitting added</h2>")[2].partition("<h2>")[0]
+    return text.partition("<h2>Sample splitting</h2>")[2].partition("<h2>")[0]
 
 
 def test_golden() -> None:

@@ -36,7 +36,7 @@ def test_names_stand_for_themselves_in_tables() -> None:
 
 def test_splitting_is_a_table_and_the_sentence_on_what_before_means() -> None:
     report = make_report()
-    part = render(report).partition("## What splitting added")[2].partition("## ")[0]
+    part = render(report).partition("## Sample splitting")[2].partition("## ")[0]
     assert BEFORE_SPLITTING in part
     rows = [line for line in part.splitlines() if line.startswith("|")]
     assert [row.count("|") for row in rows] == [10, 10, 10]
