@@ -274,7 +274,7 @@ class _Run:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
-            return _array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
+            return to_array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
 
         reconstructions, splitting = lifted(solution.candidates), solution.splitting
         before = reached = None
@@ -286,7 +286,7 @@ class _Run:
             whole = [self._of_whole(loss) for loss in splitting.losses.tolist()]
             splitting = replace(splitting, losses=torch.tensor(whole))
         shape = (reconstructions.shape[0] // 2, box.low.shape[0])
-        null = _array(readings(torch.randn(shape, generator=self.generator).to(box.low), box))
+        null = to_array(readings(torch.randn(shape, generator=self.generator).to(box.low), box))
         notes = [self.attack.caveat(self.observation), solution.status.value, self.failed]
         return AttackResult(
             attack=self.attack,
@@ -308,5 +308,6 @@ class _Run:
         )
 
 
-def _array(values: torch.Tensor) -> NDArray[np.float32]:
+def to_array(values: torch.Tensor) -> NDArray[np.float32]:
+    """Leave torch, from any device and in any precision."""
     return np.asarray(values.float().cpu().numpy(), dtype=np.float32)

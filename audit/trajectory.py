@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audit.battery import AttackResult
+from audit.battery import AttackResult, to_array
 from audit.inputs import InputFormat
 from audit.report.evidence import Trajectory
 from audit.similarity import ncc, rescale, ssim
@@ -39,20 +39,23 @@ def trajectory(
         return None
     truth = fmt.to_pixels(member[None])[0]
     after, before = (found.inputs[kept.to(found.inputs.device)] for found in (candidates, splitting.before))
-    alike = np.concatenate([ncc(member[None], _array(result.space.lift(rows)))[0] for rows in after])
-    # What stayed whole is two halves in one place, and has no course to show.
-    parted = (after - after.roll(len(candidates) // 2, dims=1)).norm(dim=-1) > 1e-3 * after.norm(dim=-1)
-    alike = np.where(parted.flatten().cpu().numpy(), alike, 0.0)
+    alike = np.concatenate([ncc(member[None], to_array(result.space.lift(rows)))[0] for rows in after])
     # Mirror images count where the network cannot tell them apart, as they do among the reconstructions.
-    blind = result.objective.anchors[0].sign_blind
-    restart, place = divmod(int((np.abs(alike) if blind else alike).argmax()), len(candidates))
+    score = np.abs(alike) if result.objective.anchors[0].sign_blind else alike
+    # What stayed whole is two halves in one place, and has no course to show.
+    apart = (after - after.roll(len(candidates) // 2, dims=1)).norm(dim=-1) > 1e-3 * after.norm(dim=-1)
+    score = np.where(apart.flatten().cpu().numpy(), score, -np.inf)
+    best = int(score.argmax())
+    if not np.isfinite(score[best]):
+        return None
+    restart, place = divmod(best, len(candidates))
     twin = (place + len(candidates) // 2) % len(candidates)
-    sign = -1.0 if blind and alike[restart * len(candidates) + place] < 0 else 1.0
+    sign = 1.0 if score[best] == alike[best] else -1.0
 
     def look(inputs: torch.Tensor) -> tuple[float, NDArray[np.floating]]:
         """Of both readings the more similar."""
         read = readings(sign * result.space.lift(inputs)[None], result.box)
-        pixels = fmt.to_pixels(_array(read))
+        pixels = fmt.to_pixels(to_array(read))
         return max(((ssim(image, truth), rescale(image)) for image in pixels), key=lambda pair: pair[0])
 
     stages = [
@@ -66,7 +69,3 @@ def trajectory(
         ssim=[[similarity for similarity, _ in stage] for stage in stages],
         member=rescale(truth),
     )
-
-
-def _array(values: torch.Tensor) -> NDArray[np.float32]:
-    return np.asarray(values.float().cpu().numpy(), dtype=np.float32)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audit.candidates import Candidates
+from audit.candidates import Candidates, concatenate
 from audit.objective import Objective
 from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
 from audit.solve.budget import Budget
@@ -52,11 +52,15 @@ class Ways:
     def children(self, candidates: Candidates, distance: Tensor) -> Candidates:
         """(R, 2m, ...): first one child of every candidate, then the other; distance (R,)."""
         steps = self.shifts.unsqueeze(-1) * (distance[:, None, None] * self.directions)
-        labels = candidates.labels
-        return Candidates(
-            torch.cat([candidates.inputs + step for step in steps], dim=-2),
-            torch.cat([share.unsqueeze(-1) * candidates.weights for share in self.shares], dim=-2),
-            None if labels is None else torch.cat([labels, labels], dim=-1),
+        return concatenate(
+            [
+                replace(
+                    candidates,
+                    inputs=candidates.inputs + step,
+                    weights=share.unsqueeze(-1) * candidates.weights,
+                )
+                for step, share in zip(steps, self.shares, strict=True)
+            ]
         )
 
 
@@ -184,12 +188,8 @@ def _ended(objective: Objective, settled: Solution, budget: Budget, smoothing: f
 
 def _halved(candidates: Candidates) -> Candidates:
     """Every candidate as two in one place: the same sum over candidates."""
-    labels = candidates.labels
-    return Candidates(
-        torch.cat([candidates.inputs, candidates.inputs], dim=-2),
-        torch.cat([candidates.weights, candidates.weights], dim=-2) / 2,
-        None if labels is None else torch.cat([labels, labels], dim=-1),
-    )
+    half = replace(candidates, weights=candidates.weights / 2)
+    return concatenate([half, half])
 
 
 def _losses(objective: Objective, candidates: Candidates, smoothing: float) -> Tensor:
