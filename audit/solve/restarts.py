@@ -120,6 +120,7 @@ def pooled(solutions: list[Solution]) -> Solution:
         status=best.status if last is Status.DIVERGED else last,
         steps=sum(solution.steps for solution in solutions),
         history=best.history,
+        note=solutions[-1].note,
         splitting=_pooled_splitting(solutions, best, keep),
     )
 
