@@ -4,7 +4,7 @@ The target's first block is D X with b rows X and slopes D (h, b) that are zero 
 unit; the block of the bias is D 1. With D X = U R, U orthonormal (h, b) and R (b, r) from a singular value
 decomposition, D = U Q for some Q (b, b), and column i of Q is orthogonal to all rows of U whose unit sample i does
 not reach. So: draw b - 1 units, take the direction orthogonal to their rows of U, and keep it if it is orthogonal
-to many others. One sample reaches none of the drawn units with probability 2^-(b-1), about. Of the directions found,
+to many others. A sample reaches none of the drawn units with probability 2^-(b-1), about. Of the directions found
 the b independent ones with the most zeros are Q up to scale (they are the heaviest basis of a matroid, so nothing
 but the heaviest basis so far need be remembered), the bias fixes the scale, and X = Q^-1 R.
 """
