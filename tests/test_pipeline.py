@@ -57,8 +57,12 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
     assert [sample.label for sample in report.samples] == [0, 1, 0, 1]
     assert report.provenance.complete
     assert report.provenance.notes == []
-    margin, loss, delta = report.attacks
-    assert [attack.id for attack in report.attacks] == ["kkt-margin", "kkt-loss", "weight-delta"]
+    margin, loss, delta, *gradients = report.attacks
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    assert [attack.id for attack in report.attacks] == names
+    for attack in gradients:
+        assert attack.status == "skipped"
+        assert attack.reason.endswith("pass --gradient")
     for attack in (margin, loss):
         assert attack.status == "ran"
         assert attack.steps == 120 * attack.restarts > 0
@@ -309,7 +313,7 @@ def test_one_step_of_training_is_seen_by_the_attack_on_the_change(tiny: Tiny) ->
     save_file({name: value.detach() for name, value in before.items()}, start)
     save_file(after, tiny.checkpoint)
     audit = run(replace(request(tiny), initial=start, attacks=("weight-delta", "kkt-loss")))
-    margin, loss, delta = audit.report.attacks
+    margin, loss, delta, *_ = audit.report.attacks
     assert (margin.status, loss.status, delta.status) == ("skipped", "ran", "ran")
     assert margin.reason == "not among the attacks asked for"
     truth = audit.report.diagnostics.stationarity
