@@ -11,6 +11,7 @@ import torch
 
 from audit import battery
 from audit.attacks import BATTERY, Observation
+from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
 from audit.candidates import Candidates
@@ -19,7 +20,7 @@ from audit.solve import restarts
 from audit.solve.base import Solution, Status
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
-from tests.planted import Clock, costing, kkt_point, observation, small_network
+from tests.planted import Clock, batch_gradient, costing, kkt_point, observation, small_network
 
 SECONDS = 90.0
 
@@ -617,6 +618,32 @@ def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch):
     assert found.solution.relative_loss < 1e-2
     assert found.solution.restarts > 1
     assert (best > 0.9).all()  # a mixture of two has 0.65
+
+
+# Exact attacks
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
+    clock, rng = Clock(), torch.Generator().manual_seed(0)
+    net = small_network(3, 2, "all", 20, 60, dtype=torch.float32)
+    rows = torch.rand(2, 20, generator=rng)
+    gradient, _ = batch_gradient(net, rows)
+    if not solved:
+        shuffled = [tensor[torch.randperm(len(tensor), generator=rng)] for tensor in gradient.tensors]
+        gradient = gradient.with_tensors(shuffled)
+    seen = dataclasses.replace(observation(net, bound=1.5), gradient=gradient)
+    attacks, slices = scripted(monkeypatch, clock, GOOD)
+    exact, other = run([GradientExact(), *attacks], clock, seen)
+    assert isinstance(other, AttackResult)
+    assert sum(seconds for _, seconds in slices) == pytest.approx(SECONDS)
+    assert isinstance(exact, AttackResult if solved else AttackFailed)
+    if solved:
+        assert np.abs(exact.reconstructions[:, None] - rows.numpy()).max(2).min(0).max() < 1e-5
+        assert exact.null.shape == exact.reconstructions.shape == (2, 20)
+        assert "rank 2 taken as the size of the batch; 4096 draws; residual" in exact.note
+    else:
+        assert "which do not solve it" in exact.reason
 
 
 # Members are out of reach
