@@ -36,7 +36,6 @@ from audit.report.model import (
 )
 from audit.request import Inputs
 from audit.similarity import nearest, rescale
-from audit.solve.base import Solution
 from audit.trajectory import trajectory
 
 
@@ -81,7 +80,11 @@ def assemble(
 
     whole = belief([result.reconstructions for result in ran])
     apart = {r.attack.id: whole if len(ran) == 1 else belief([r.reconstructions]) for r in ran}
-    unsplit = {r.attack.id: belief([r.before_splitting]) for r in ran if r.before_splitting is not None}
+    unsplit = {
+        r.attack.id: belief([r.before_splitting])
+        for r in ran
+        if r.before_splitting is not None and provenance.complete
+    }
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
     samples = _samples(inputs.members, whole, ran)
     facts = Facts(
@@ -218,12 +221,12 @@ def _attack_report(
         recovered=belief.recovered_count,
         confirmed=belief.confirmed_count,
         history=list(solution.history),
-        splitting=_splitting(solution, belief, unsplit.get(attack.id)),
+        splitting=_splitting(outcome, belief, unsplit.get(attack.id)),
     )
 
 
-def _splitting(solution: Solution, after: Calibration, before: Calibration | None) -> Splitting | None:
-    done = solution.splitting
+def _splitting(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
+    solution, done, reached = result.solution, result.solution.splitting, result.certificate
     if done is None or before is None:
         return None
     return Splitting(
@@ -235,8 +238,8 @@ def _splitting(solution: Solution, after: Calibration, before: Calibration | Non
         recovered_after=after.recovered_count,
         confirmed_before=before.confirmed_count,
         confirmed_after=after.confirmed_count,
-        gradient=done.gradient,
-        eigenvalue=done.eigenvalue,
+        gradient=None if reached is None else reached.gradient,
+        eigenvalue=None if reached is None else reached.eigenvalue,
         ssim_before=before.matching.members.ssim.tolist(),
         ssim_after=after.matching.members.ssim.tolist(),
     )
@@ -249,13 +252,15 @@ def _trajectory(
     inputs: Inputs,
     members: NDArray[np.float32],
 ) -> Trajectory | None:
-    """Of the member whose similarity rose most."""
+    """Of the member whose similarity rose most, if any did."""
     before = unsplit.get(result.attack.id)
     if before is None:
         return None
     gain = apart[result.attack.id].matching.members.ssim - before.matching.members.ssim
     most = int(gain.argmax())
-    return trajectory(result, most, members[most], inputs.format)
+    with suppress(MemoryError, RuntimeError):  # the rest is reported without it
+        return trajectory(result, most, members[most], inputs.format) if gain[most] > 0 else None
+    return None
 
 
 def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]) -> list[Sample]:

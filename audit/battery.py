@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem, Solution, Solver, Status
 from audit.solve.budget import Budget
+from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
 from audit.solve.images import FITTED, images, readings
 from audit.solve.restarts import Restarts, pooled
@@ -56,6 +57,8 @@ class AttackResult:
     """(M, d) in network units."""
     before_splitting: NDArray[np.float32] | None
     """(M', d) likewise, of the candidates before the first split; None without splitting."""
+    certificate: Certificate | None
+    """Where the best restart stopped; None without splitting, or where it could not be measured."""
     null: NDArray[np.float32]
     """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
     made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""
@@ -291,7 +294,12 @@ class _Run:
             return _array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
 
         reconstructions, splitting = lifted(solution.candidates), solution.splitting
+        before = reached = None
         if splitting is not None:
+            with suppress(MemoryError, RuntimeError):  # what was found is returned without it
+                before = lifted(splitting.before)
+                best = int(solution.losses.argmin())
+                reached = certificate(self.problem, solution.candidates.restart(best), self.generator)
             whole = [self._of_whole(loss) for loss in splitting.losses.tolist()]
             splitting = replace(splitting, losses=torch.tensor(whole))
         shape = (reconstructions.shape[0] // (1 if exact else 2), box.low.shape[0])
@@ -310,7 +318,8 @@ class _Run:
             space=space,
             box=box,
             reconstructions=reconstructions,
-            before_splitting=None if splitting is None else lifted(splitting.before),
+            before_splitting=before,
+            certificate=reached,
             null=null,
             seconds=self.seconds,
             note="; ".join(filter(None, notes)),

@@ -31,6 +31,11 @@ class Candidates:
         """Cut the candidates off the graph that made them."""
         return replace(self, inputs=self.inputs.detach(), weights=self.weights.detach())
 
+    def restart(self, index: int) -> Candidates:
+        """One of R restarts, as a batch of one."""
+        labels = self.labels if self.labels is None or self.labels.dim() == 1 else self.labels[index, None]
+        return Candidates(self.inputs[index, None], self.weights[index, None], labels)
+
     def pooled(self) -> Candidates:
         """Flatten R restarts of m candidates into one list of R * m."""
         labels = None if self.labels is None else self.labels.expand(self.inputs.shape[:-1]).reshape(-1)

@@ -32,15 +32,17 @@ def trajectory(
     Returns
     -------
     Trajectory | None
-        None where no split was kept.
+        None where nothing was split.
     """
     candidates, splitting = result.solution.candidates, result.solution.splitting
     if splitting is None or not (kept := splitting.rounds > 0).any():
         return None
     truth = fmt.to_pixels(member[None])[0]
     after, before = (found.inputs[kept.to(found.inputs.device)] for found in (candidates, splitting.before))
-    lifted = result.space.lift(after).flatten(0, -2)
-    alike = ncc(member[None], lifted.float().cpu().numpy())[0]
+    alike = np.concatenate([ncc(member[None], _array(result.space.lift(rows)))[0] for rows in after])
+    # What stayed whole is two halves in one place, and has no course to show.
+    parted = (after - after.roll(len(candidates) // 2, dims=1)).norm(dim=-1) > 1e-3 * after.norm(dim=-1)
+    alike = np.where(parted.flatten().cpu().numpy(), alike, 0.0)
     # Mirror images count where the network cannot tell them apart, as they do among the reconstructions.
     blind = result.objective.anchors[0].sign_blind
     restart, place = divmod(int((np.abs(alike) if blind else alike).argmax()), len(candidates))
@@ -50,7 +52,7 @@ def trajectory(
     def look(inputs: torch.Tensor) -> tuple[float, NDArray[np.floating]]:
         """Of both readings the more similar."""
         read = readings(sign * result.space.lift(inputs)[None], result.box)
-        pixels = fmt.to_pixels(read.float().cpu().numpy())
+        pixels = fmt.to_pixels(_array(read))
         return max(((ssim(image, truth), rescale(image)) for image in pixels), key=lambda pair: pair[0])
 
     stages = [
@@ -64,3 +66,7 @@ def trajectory(
         ssim=[[similarity for similarity, _ in stage] for stage in stages],
         member=rescale(truth),
     )
+
+
+def _array(values: torch.Tensor) -> NDArray[np.float32]:
+    return np.asarray(values.float().cpu().numpy(), dtype=np.float32)

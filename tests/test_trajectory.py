@@ -48,8 +48,6 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, activation="tanh", splitting=Tr
         2 * losses,
         torch.tensor(rounds),
         3 * torch.tensor(rounds),
-        0.0,
-        0.0,
     )
     low, high = (torch.from_numpy(bound) for bound in FORMAT.box())
     network = small_network(1, 2, "none", SIZE, 5, dtype=torch.float32, activation=activation)
@@ -64,6 +62,7 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, activation="tanh", splitting=Tr
         box=Box(basis, low, high),
         reconstructions=images,
         before_splitting=images if splitting else None,
+        certificate=None,
         null=images,
         seconds=0.0,
         note="",

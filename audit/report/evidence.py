@@ -42,8 +42,8 @@ class Trajectory:
     sample: int
     """Index into `Report.samples`."""
     stages: list[list[NDArray[np.floating]]]
-    """The candidate before its first split; then its two children after each round in which the line that leads
-    to the match was split. The last stage may be a single image: the candidate at the end of the attack."""
+    """First the candidate before its split, then its two children at the end: the one closest to the member, and
+    its twin."""
     ssim: list[list[float]]
     """Similarity of every image in `stages` with the member."""
     member: NDArray[np.floating]

@@ -138,11 +138,11 @@ class Splitting(_Part):
     confirmed_after: Count
     """Members confirmed from this attack's candidates at the end; 0 without controls."""
     gradient: Measured = None
-    """Where the best restart stopped: largest absolute derivative of the relative loss by an input, in the units
-    of the problem. With `eigenvalue` the certificate of approximate second-order stationarity."""
+    """Where the best restart stopped: its steepest slope. With `eigenvalue` the certificate of approximate
+    second-order stationarity, in changes of the relative loss for a step as long as a typical image. None where it
+    was not measured."""
     eigenvalue: Measured = None
-    """Where the best restart stopped: lowest eigenvalue of its splitting matrices. Below zero, a split along its
-    eigenvector would still lower the objective."""
+    """Likewise: lowest curvature that a split would open. Below zero, a split would still lead down."""
     ssim_before: list[float] = []
     """One per member, in the order of `Report.samples`: SSIM of its match in this attack's candidates before."""
     ssim_after: list[float] = []

@@ -12,7 +12,7 @@ VOCABULARY: dict[str, str] = {
     "member": "an image the network was trained on, or is said to have been.",
     "control": "an image of the same kind that the network never saw. What controls reach, chance reaches.",
     "reconstruction": "an image computed from the network's weights, without looking at any data.",
-    "candidate": "a reconstruction in the making. An attack improves many of them at once.",
+    "candidate": "one of the many images that an attack improves together until they explain the weights.",
     "SSIM": "structural similarity of two images: 1 for equal images, near 0 for unrelated ones.",
     "NCC": "normalised cross-correlation: 1 for images that are equal up to brightness and contrast, near 0 "
     "for unrelated ones.",
@@ -26,12 +26,12 @@ VOCABULARY: dict[str, str] = {
     "nothing, or else the measure is at fault.",
     "relative loss": "the share of an attack's equation that its reconstructions leave unexplained: 0 is solved, "
     "1 is nothing. At the truth: the share that the training images themselves leave.",
-    "splitting": "an attack first lets few candidates settle, then replaces some of them by two each, moved apart "
-    "along the direction of lowest curvature, and goes on. A round of this is kept only if what the attack "
-    "minimises fell.",
-    "gradient, eigenvalue": "the certificate of where the best restart of an attack with splitting stopped: the "
-    "steepest slope left, and the lowest curvature that a split would open. With a gradient near 0 and an "
-    "eigenvalue not below 0, neither a small step nor a small split would lead further down. A lower point "
+    "splitting": "an attack first lets few candidates settle, then replaces each by two where the curvature of "
+    "what it minimises says that two lead further down, and goes on. A round of this is taken back where the "
+    "attack ends no lower than before.",
+    "gradient, eigenvalue": "where the best restart of an attack with splitting stopped: the steepest slope left, "
+    "and the lowest curvature that a split would open, as changes of the relative loss. With a gradient near 0 and "
+    "an eigenvalue not below 0, neither a small step nor a small split would lead further down. A lower point "
     "elsewhere is not ruled out.",
     "inconclusive": "the audit cannot tell. It is not a pass.",
 }

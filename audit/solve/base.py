@@ -69,11 +69,6 @@ class Splitting:
     """(R,) rounds that were kept."""
     splits: Tensor
     """(R,) candidates that were split in them."""
-    gradient: float
-    """Largest partial derivative of the best restart's relative loss, for a step of a typical image's norm."""
-    eigenvalue: float
-    """Lowest eigenvalue of its splitting matrices, for the same step. With `gradient` it says how nearly the
-    solution is stationary, to second order."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ class Descent:
         """Run the schedule, or as much of it as the budget allows."""
         objective = calibrated(problem)
         unit = weight_unit(problem, objective, self.count)
-        start = self.start or self._start(problem, objective, unit, generator)
+        start = self._start(problem, objective, unit, generator) if self.start is None else self.start
         inputs = start.inputs.clone().requires_grad_()
         weights = start.weights.clone().requires_grad_()
         candidates = replace(start, inputs=inputs, weights=weights)

@@ -16,8 +16,6 @@ from audit.candidates import Candidates, merge_near_duplicates
 from audit.reduction import RowSpace
 from audit.solve.constraints import Box
 
-_VANISHED = 1e-6
-"""Lambda, relative to the largest, at which a candidate no longer counts."""
 FITTED, CLIPPED = 0.003, 0.1
 """Share of an image's energy outside the box in the two readings."""
 
@@ -48,12 +46,11 @@ def images(candidates: Candidates, space: RowSpace, box: Box, *, both_signs: boo
 
 def _alive(candidates: Candidates) -> Candidates:
     """Leave out candidates whose lambda vanished: the equation does not see them, and they stay where they were."""
-    weight = candidates.weights.abs().sum(-1)
-    alive = weight > _VANISHED * weight.max()
+    alive = (candidates.weights != 0).any(-1)
     labels = None if candidates.labels is None else candidates.labels[alive]
-    return (
-        Candidates(candidates.inputs[alive], candidates.weights[alive], labels) if alive.any() else candidates
-    )
+    if not alive.any():
+        return candidates
+    return Candidates(candidates.inputs[alive], candidates.weights[alive], labels)
 
 
 def readings(lifted: Tensor, box: Box) -> Tensor:

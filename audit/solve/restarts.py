@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from audit.candidates import Candidates
-from audit.solve.base import Problem, Solution, Solver, Splitting, Status, Watcher
+from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
 from audit.solve.splitting import SampleSplitting
 
 _PER_RANK = 2
-"""Candidates per direction of the first layer."""
+"""Candidates per direction of the first layer, at the end."""
 _BATCH = 8
 """Restarts in one batch, if their shortest schedule fits."""
 _SHORTEST, _LONGEST = 1000, 6000
@@ -28,7 +28,7 @@ _MOST_ROUNDS = 8
 _WORTH_STARTING = 0.4
 """Share of a round's time that must be left for another to begin."""
 _WORTH_SPLITTING = 200
-"""Steps a schedule must have for a split, which takes as long as some forty, to pay."""
+"""Steps that the first schedule must have room for: a split takes as long as 20 to 60 of them."""
 _PROBE_STEPS = 6
 _MOST_POOLED = 20_000
 """Candidates that are kept, from the restarts of lowest loss: merging and matching them takes memory and time."""
@@ -41,16 +41,22 @@ class Restarts:
     classes: int
     """Number of class numbers that candidates share equally."""
     splitting: bool = True
-    """Whether to begin with half the candidates and split them."""
+    """Whether to begin with half the candidates and split them. It does not where the first slice has no
+    time for it."""
     _costs: dict[int, float] = field(default_factory=dict, init=False)
     """Seconds a step takes, by the number of restarts in a batch, as far as measured."""
+    _splits: bool | None = field(default=None, init=False)
+    """Whether it splits, once that is decided."""
 
     def minimise(
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
         """Fill the budget with rounds; the last one is compressed into what is left."""
         plan = self._plan(problem, budget)
-        solver = self._solver(plan, problem, budget)
+        if self._splits is None:
+            affordable = budget.left / self._cost(plan, problem, budget)
+            self._splits = self.splitting and affordable >= _WORTH_SPLITTING
+        solver = SampleSplitting(plan) if self._splits else plan
         solutions: list[Solution] = []
         taken = 0
         for _ in range(_MOST_ROUNDS):
@@ -77,10 +83,6 @@ class Restarts:
                 return replace(plan, steps=min(max(affordable, _SHORTEST), _LONGEST))
             plan = replace(plan, restarts=plan.restarts // 2)
 
-    def _solver(self, plan: Descent, problem: Problem, budget: Budget) -> Solver:
-        affordable = budget.left / self._cost(plan, problem, budget)
-        return SampleSplitting(plan) if self.splitting and affordable >= _WORTH_SPLITTING else plan
-
     def _cost(self, plan: Descent, problem: Problem, budget: Budget) -> float:
         """Seconds of a step, from a few; infinite for more restarts than memory holds."""
 
@@ -104,7 +106,10 @@ class Restarts:
 
 
 def pooled(solutions: list[Solution]) -> Solution:
-    """Join the restarts of several solutions; restarts that diverged are dropped if any did not."""
+    """Join the restarts of several solutions, all with splitting or none.
+
+    Restarts that diverged are dropped if any did not.
+    """
     losses = torch.cat([solution.losses for solution in solutions])
     keep = torch.isfinite(losses)
     if not keep.any():
@@ -121,29 +126,19 @@ def pooled(solutions: list[Solution]) -> Solution:
         steps=sum(solution.steps for solution in solutions),
         history=best.history,
         note=solutions[-1].note,
-        splitting=_pooled_splitting(solutions, best, keep),
+        splitting=_pooled_splitting([s.splitting for s in solutions if s.splitting is not None], keep),
     )
 
 
-def _pooled_splitting(solutions: list[Solution], best: Solution, keep: torch.Tensor) -> Splitting | None:
-    """Of all restarts; those that ran without count as restarts in which nothing was split."""
-    if all(solution.splitting is None for solution in solutions):
+def _pooled_splitting(parts: list[Splitting], keep: torch.Tensor) -> Splitting | None:
+    if not parts:
         return None
-    parts = [solution.splitting or _unsplit(solution) for solution in solutions]
-    leading = best.splitting or _unsplit(best)
     return Splitting(
         before=_join([part.before for part in parts], keep),
         losses=torch.cat([part.losses for part in parts])[keep],
         rounds=torch.cat([part.rounds for part in parts])[keep],
         splits=torch.cat([part.splits for part in parts])[keep],
-        gradient=leading.gradient,
-        eigenvalue=leading.eigenvalue,
     )
-
-
-def _unsplit(solution: Solution) -> Splitting:
-    none = torch.zeros(len(solution.losses), dtype=torch.long)
-    return Splitting(solution.candidates, solution.losses, none, none, math.nan, math.nan)
 
 
 def _join(parts: list[Candidates], keep: torch.Tensor) -> Candidates:

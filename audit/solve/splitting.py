@@ -3,7 +3,8 @@
 A candidate that stands for several samples at once sits at a saddle which opens only when it is split (Shen et
 al. 2026, arXiv 2602.08723; METHODS section 3). The wrapped solver runs its schedule in stages, each with an
 optimiser of its own. At the end of each but the last, at a smoothing that leaves the network some curvature, every
-candidate with a way down is split along it, as far as a line search on the objective says.
+candidate whose lowest eigenvalue is negative is split along its eigenvector, as far as a line search on the
+objective says.
 
 Every restart has as many candidates as every other, whatever was split: one that stays whole is carried on as two
 halves in one place. They see the same gradient and stay together, and become one again when near-duplicates are
@@ -87,7 +88,8 @@ class SampleSplitting:
     solver: Descent
     """Whose candidates are split; it says how many there are in the last stage and how long all stages take."""
     stages: tuple[tuple[float, float], ...] = ((0.1, 1.6),)
-    """(share of the schedule, smoothing at its end) of every stage but the last."""
+    """(share of the schedule, smoothing at its end) of every stage but the last. A count that is no multiple of
+    the classes times 2 to the number of stages is rounded up, and classes have unequal shares."""
     choose: Chooser = ways_down
     """How to split."""
 
@@ -96,7 +98,8 @@ class SampleSplitting:
     ) -> Solution:
         """Run the stages, or as many of them as the budget allows, and keep the splits that paid.
 
-        A restart whose objective is no lower at the end of a stage goes back to where it was before the split.
+        A restart whose objective is no lower at the end of a stage goes back to where it was before the split. This
+        undoes damage; with smoothing rising between, it is no test of what the split itself gained.
         What comes back has 2^s candidates where the first of s + 1 stages had one, whatever was split.
         """
         objective, whole = calibrated(problem), budget.left
@@ -131,9 +134,8 @@ class SampleSplitting:
             rounds, splits = rounds + (done > 0), splits + done
         for _ in self.stages:
             before = _halved(before)
-        gradient, eigenvalue = _stationarity(problem, objective, solution, last, generator)
         losses = _losses(objective, before, last)
-        return replace(solution, splitting=Splitting(before, losses, rounds, splits, gradient, eigenvalue))
+        return replace(solution, splitting=Splitting(before, losses, rounds, splits))
 
 
 def _split(
@@ -193,19 +195,3 @@ def _halved(candidates: Candidates) -> Candidates:
 def _losses(objective: Objective, candidates: Candidates, smoothing: float) -> Tensor:
     with torch.no_grad():
         return infinite_if_nan(objective.relative_loss(candidates, smoothing)).cpu()
-
-
-def _stationarity(
-    problem: Problem, objective: Objective, solution: Solution, smoothing: float, generator: torch.Generator
-) -> tuple[float, float]:
-    """`Splitting.gradient` and `Splitting.eigenvalue`."""
-    best = slice(int(solution.losses.argmin()), int(solution.losses.argmin()) + 1)
-    found = solution.candidates
-    inputs = found.inputs[best].clone().requires_grad_()
-    candidates = Candidates(inputs, found.weights[best], found.labels)
-    length = problem.box.typical_norm
-    (slopes,) = torch.autograd.grad(objective.relative_loss(candidates, smoothing).sum(), inputs)
-    product = splitting_product(objective, candidates, smoothing)
-    low, _ = extreme_eigenpairs(product, inputs.detach(), generator)
-    curvature = low.values.min() / objective.target_norm**2  # as tensors: NaN where the target is zero
-    return length * float(slopes.abs().max()), length**2 * float(curvature)

@@ -249,7 +249,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m tests.benchmarks.run", description=__doc__.split("\n")[0]
     )
     every = ",".join(RECIPES)
-    parser.add_argument("--targets", type=_targets, default=every, help="comma list (default: %(default)s)")
+    parser.add_argument(
+        "--targets", type=target_names, default=every, help="comma list (default: %(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="for this tool (default: %(default)g)")
     parser.add_argument(
         "--published-seconds",
@@ -258,7 +260,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="for the published attack (default: %(default)g)",
     )
     parser.add_argument(
-        "--seeds", type=_seeds, default="0", help="of target and attacks, comma list (default: %(default)s)"
+        "--seeds",
+        type=seed_list,
+        default="0",
+        help="of target and attacks, comma list (default: %(default)s)",
     )
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="MNIST and CIFAR-10 files")
     parser.add_argument("--cache", type=Path, default=CACHE, help="trained targets (default: %(default)s)")
@@ -271,7 +276,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _targets(text: str) -> list[str]:
+def target_names(text: str) -> list[str]:
+    """Read a comma list of targets."""
     names = text.split(",")
     for name in names:
         if name not in RECIPES:
@@ -279,7 +285,8 @@ def _targets(text: str) -> list[str]:
     return names
 
 
-def _seeds(text: str) -> list[int]:
+def seed_list(text: str) -> list[int]:
+    """Read a comma list of seeds."""
     if not all(word.isdecimal() for word in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a comma list of whole numbers")
     return [int(word) for word in text.split(",")]

@@ -40,7 +40,7 @@ from audit.solve.descent import Descent
 from audit.solve.images import images
 from audit.solve.restarts import pooled
 from audit.solve.splitting import SampleSplitting, Ways
-from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, _seeds, _targets, machine, seen_by_us
+from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, machine, seed_list, seen_by_us, target_names
 from tests.benchmarks.splitting_table import INITIAL, NOTE, OURS, rows, summary
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
 
@@ -178,10 +178,12 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, write, print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     option, every = parser.add_argument, [attack.id for attack in BATTERY]
-    option("--targets", type=_targets, default=",".join(RECIPES), help="comma list (default: %(default)s)")
+    option(
+        "--targets", type=target_names, default=",".join(RECIPES), help="comma list (default: %(default)s)"
+    )
     option("--attacks", default=",".join(every), help="comma list (default: %(default)s)")
     option("--seconds", type=float, default=12.0, help="for every run (default: %(default)g)")
-    option("--seeds", type=_seeds, default="0,1,2,3,4", help="of the attacks (default: %(default)s)")
+    option("--seeds", type=seed_list, default="0,1,2,3,4", help="of the attacks (default: %(default)s)")
     option("--initial", action="store_true", help="compare initial numbers of candidates instead")
     option("--data-dir", type=Path, default=DATA_DIR, help="MNIST and CIFAR-10 files")
     option("--cache", type=Path, default=CACHE, help="trained targets (default: %(default)s)")

@@ -18,7 +18,7 @@ COMPARED = ("confirmed", "mean_ssim")
 """Those in which splitting is compared with every other arm."""
 NOTE = """Arms: confirmed, recovered, mean SSIM of the members' matches, relative loss of the best restart; mean ±
 standard deviation over seeds. Gain: splitting minus the other arm of the best mean, chosen afterwards; p of a
-paired t-test. A target is trained once, whatever the seed: its pairs are not independent."""
+paired t-test. A target is trained once, whatever the seed. Lines below: means over seeds first."""
 
 
 def values(entry: dict[str, Any], start: str, arm: str, figure: str) -> dict[int, float]:
@@ -71,17 +71,19 @@ def rows(results: list[dict[str, Any]], joint: str) -> list[list[str]]:
 
 
 def summary(results: list[dict[str, Any]]) -> list[str]:
-    """Splitting minus every other arm over all targets, attacks and seeds, a line each."""
+    """Splitting minus every other arm, a line each: means over seeds, compared over targets and attacks."""
     lines = []
     for start, arm in ((start, arm) for start in STARTS for arm in OTHERS):
         parts = []
         for figure in COMPARED:
-            found = [gain for entry in results for gain in gains(entry, start, arm, figure)]
+            found = [float(np.mean(each)) for entry in results if (each := gains(entry, start, arm, figure))]
             if len(found) > 1:
                 error, form = np.std(found, ddof=1) / math.sqrt(len(found)), FORMS[figure]
                 parts.append(
                     f"{figure} {np.mean(found):+{form}} (standard error {error:{form}}, p {p_value(found):.2g})"
                 )
         if parts:
-            lines.append(f"{OURS} - {arm}, from {start}, {len(found)} pairs: {', '.join(parts)}")
+            lines.append(
+                f"{OURS} - {arm}, from {start}, {len(found)} pairs of target and attack: {', '.join(parts)}"
+            )
     return lines

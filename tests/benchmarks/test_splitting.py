@@ -167,13 +167,13 @@ def test_the_table_stands_without_the_arm_that_matters_and_with_equal_figures():
     assert gain(same, "rank", "confirmed") == "+0.0 to none, p nan"
 
 
-def test_the_summary_pools_the_pairs_of_all_targets():
+def test_the_summary_takes_the_mean_over_seeds_of_every_target():
     first = entry({"more": {0: 10, 1: 10}, "splitting": {0: 11, 1: 13}})
     second = entry({"more": {0: 20, 1: 20}, "splitting": {0: 22, 1: 26}}, target="mnist")
-    found = [1, 3, 2, 6]
+    found = [2, 4]
     (line,) = summary([first, second])
-    error = np.std(found, ddof=1) / 2
-    assert line.startswith("splitting - more, from rank, 4 pairs: ")
+    error = np.std(found, ddof=1) / math.sqrt(2)
+    assert line.startswith("splitting - more, from rank, 2 pairs of target and attack: ")
     assert f"confirmed +3.0 (standard error {error:.1f}, p {p_value(found):.2g})" in line
     assert f"mean_ssim +0.030 (standard error {error / 100:.3f}, " in line
 
@@ -215,7 +215,7 @@ def test_attacks_that_apply_are_measured_and_written(options, name, case, tmp_pa
     assert one["command"].startswith("python -m tests.benchmarks.splitting --targets faces")
     assert one["settings"]["seconds"] == 12.0
     assert {"cores", "torch"} <= one["machine"].keys()
-    assert "splitting - none, from rank, 2 pairs" in capsys.readouterr().out.replace("\n", " ")
+    assert "Arms: confirmed" in capsys.readouterr().out
 
 
 def test_an_unknown_attack_is_refused(capsys):

@@ -184,15 +184,15 @@ def without_rounds(report: Report) -> Report:
 
 
 def make_trajectories(report: Report) -> list[Trajectory]:
-    """Tiny pictures of how the match of the first member came about: two splits, then the end."""
+    """Tiny pictures of a candidate close to the first member: before its split, then it and its twin."""
     ramp = np.linspace(0.0, 1.0, 16).reshape(4, 4, 1)
     flat = np.full((4, 4, 1), 0.5)
     return [
         Trajectory(
             attack=report.attacks[0].id,
             sample=0,
-            stages=[[flat], [flat, (ramp + flat) / 2], [ramp**2, ramp**3], [ramp]],
-            ssim=[[0.25], [0.22, 0.47], [0.81, 0.63], [0.92]],
+            stages=[[(ramp + flat) / 2], [ramp, flat]],
+            ssim=[[0.47], [0.92, 0.22]],
             member=ramp,
         )
     ]

@@ -316,14 +316,14 @@ def test_the_pool_has_room_for_so_many_candidates_of_lowest_loss(most, kept, mon
     assert found.steps == 20
 
 
-def splitting_of(losses, splits, gradient=0.1):
+def splitting_of(losses, splits):
     """What `solution` has to say of splits, told apart by the losses before."""
     count = len(losses)
     values = torch.tensor(losses)
     inputs = values[:, None, None].expand(count, 2, 3)
     before = Candidates(inputs, inputs[..., :1], torch.tensor((0, 1)))
     rounds = (torch.tensor(splits) > 0).long()
-    return Splitting(before, values, rounds, torch.tensor(splits), gradient, -2 * gradient)
+    return Splitting(before, values, rounds, torch.tensor(splits))
 
 
 def test_without_splitting_the_pool_has_none():
@@ -332,7 +332,7 @@ def test_without_splitting_the_pool_has_none():
 
 def test_what_was_split_is_pooled_like_the_restarts():
     one = replace(solution([0.5, math.inf]), splitting=splitting_of([0.9, 0.8], [2, 0]))
-    best = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1], gradient=0.3))
+    best = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
     found = pooled([one, best]).splitting
     assert found.losses.tolist() == pytest.approx([0.9, 0.7, 0.95])
     assert torch.equal(found.before.inputs[:, 0, 0], found.losses)
@@ -340,37 +340,23 @@ def test_what_was_split_is_pooled_like_the_restarts():
     assert found.before.labels.tolist() == [0, 1]
     assert found.splits.tolist() == [2, 3, 1]
     assert found.rounds.tolist() == [1, 1, 1]
-    assert (found.gradient, found.eigenvalue) == (0.3, -0.6)
 
 
 def test_a_pool_of_pools_is_the_pool_of_all():
     parts = [
-        replace(solution([loss]), splitting=splitting_of([loss + 0.1], [count], loss))
+        replace(solution([loss]), splitting=splitting_of([loss + 0.1], [count]))
         for loss, count in ((0.5, 1), (0.4, 2), (0.3, 0))
     ]
     found, same = pooled(parts).splitting, pooled([pooled(parts[:2]), parts[2]]).splitting
     assert torch.equal(found.losses, same.losses)
     assert torch.equal(found.splits, same.splits)
     assert torch.equal(found.before.inputs, same.before.inputs)
-    assert (found.gradient, found.eigenvalue) == (same.gradient, same.eigenvalue)
-
-
-@pytest.mark.parametrize("plain", [0.4, 0.1])
-def test_restarts_without_splitting_count_as_not_split(plain):
-    split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
-    found = pooled([solution([plain]), split]).splitting
-    assert found.losses.tolist() == pytest.approx([plain, 0.7, 0.95])
-    assert torch.equal(found.before.inputs[:, 0, 0], found.losses)
-    assert found.rounds.tolist() == [0, 1, 1]
-    assert found.splits.tolist() == [0, 3, 1]
-    # The certificate is that of the best restart, and is not known of one that was never split.
-    assert math.isnan(found.gradient) == math.isnan(found.eigenvalue) == (plain < 0.2)
 
 
 def test_what_was_split_is_dropped_with_its_restart(monkeypatch):
     monkeypatch.setattr(restarts, "_MOST_POOLED", 2)
     split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
-    found = pooled([solution([0.4]), split])
+    found = pooled([replace(solution([0.4]), splitting=splitting_of([0.8], [2])), split])
     assert found.losses.tolist() == pytest.approx([0.2])
     assert found.splitting.losses.tolist() == pytest.approx([0.7])
     assert found.splitting.splits.tolist() == [3]
