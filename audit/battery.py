@@ -16,16 +16,19 @@ from audit.attacks import Attack, Observation
 from audit.candidates import Candidates
 from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
-from audit.solve.base import Problem, Solution, Status
+from audit.solve.base import Problem, Solution, Solver, Status
 from audit.solve.budget import Budget
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
-from audit.solve.images import images, readings
+from audit.solve.images import FITTED, images, readings
 from audit.solve.restarts import Restarts, pooled
+from audit.solve.sparse import SparseFactors
 
 Watcher = Callable[[Attack, int, float], None]
 """Called now and then with (attack, steps so far, relative loss)."""
 
+_EXACT = 0.5
+"""Share of the budget for exact attacks, where others apply too; what they leave is for the others."""
 _FIRST = 0.25
 """Share of the budget for everybody's first slice, where several attacks apply."""
 _AS_GOOD_AS_SOLVED = 0.01
@@ -145,10 +148,16 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     In proportion as seats go to parties (D'Hondt): the next slice is for whoever has the largest fall per slice,
     counting the one to come; among equals, for whoever had fewest. Restarts begin anew in every slice, so the best
     loss of an attack that has long reached its floor would say nothing of what more restarts add to the pool.
+    Exact attacks come before all that: they are done, or have given up, in one slice.
     """
     for run in running:
         if budget.left > 0:
             run.prepare()
+    exact = [run for run in running if run.attack.exact]
+    running = [run for run in running if not run.attack.exact]
+    share = _EXACT * budget.left / max(len(exact), 1)
+    for run in exact:
+        run.advance(budget.part(share) if running else budget)
     if len(running) == 1:
         running[0].advance(budget)
         return
@@ -204,8 +213,11 @@ class _Run:
         return Problem(objective, box, lambda count: self.attack.labels(self.observation, count))
 
     @cached_property
-    def solver(self) -> Restarts:
+    def solver(self) -> Solver:
         """What solves it, slice by slice."""
+        if self.attack.exact:
+            space = self.reduced[1]
+            return SparseFactors(space.signals, space.noise)
         return Restarts(self.attack.classes(self.observation), self.splitting)
 
     def prepare(self) -> None:
@@ -236,6 +248,8 @@ class _Run:
         solution = self.solver.minimise(self.problem, budget, self.generator, watch)
         if solution.status is Status.DIVERGED:
             self.failed = solution.status.value
+        elif not len(solution.candidates):
+            self.failed = f"{solution.status.value}: {solution.note}"
         elif solution.steps:
             self.solutions.append(solution)
 
@@ -272,8 +286,11 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
+        exact = self.attack.exact
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
+            if exact:  # at their true scale already
+                return to_array(space.lift(candidates.pooled().inputs))
             return to_array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
 
         reconstructions, splitting = lifted(solution.candidates), solution.splitting
@@ -285,9 +302,10 @@ class _Run:
                 reached = certificate(self.problem, solution.candidates.restart(best), self.generator)
             whole = [self._of_whole(loss) for loss in splitting.losses.tolist()]
             splitting = replace(splitting, losses=torch.tensor(whole))
-        shape = (reconstructions.shape[0] // 2, box.low.shape[0])
-        null = to_array(readings(torch.randn(shape, generator=self.generator).to(box.low), box))
-        notes = [self.attack.caveat(self.observation), solution.status.value, self.failed]
+        shape = (reconstructions.shape[0] // (1 if exact else 2), box.low.shape[0])
+        noise = torch.randn(shape, generator=self.generator).to(box.low)
+        null = to_array(box.scale_to_fit(noise, FITTED) if exact else readings(noise, box))
+        notes = [self.attack.caveat(self.observation), solution.status.value, solution.note, self.failed]
         return AttackResult(
             attack=self.attack,
             objective=self.objective,

@@ -80,6 +80,16 @@ def scan(
         Path | None,
         typer.Option(metavar="CHECKPOINT", help="The weights before training, or the public base model."),
     ] = None,
+    gradient: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Gradient of one batch, under the checkpoint's tensor names."),
+    ] = None,
+    gradient_kind: Annotated[
+        str, typer.Option(metavar="NAME", help="gradient, or update: what a step added to the weights.")
+    ] = "gradient",
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="Of the step, for an update; default: left open.")
+    ] = None,
     policy: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="release, strict, research, or a file.")
     ] = "release",
@@ -137,6 +147,9 @@ def scan(
             data=data,
             controls=controls,
             initial=initial,
+            gradient=gradient,
+            gradient_kind=gradient_kind,
+            learning_rate=learning_rate,
             policy=policy,
             budget=parse_budget(budget),
             attacks=None if attacks is None else tuple(_words(attacks)),
@@ -209,6 +222,10 @@ def inspect(
         Path | None,
         typer.Option(metavar="CHECKPOINT", help="The weights before training, or the public base model."),
     ] = None,
+    gradient: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Gradient of one batch, under the checkpoint's tensor names."),
+    ] = None,
     activation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
     ] = None,
@@ -217,7 +234,7 @@ def inspect(
     with _errors_in_one_line():
         from audit.inspection import inspect
 
-        found = inspect(checkpoint, initial, activation)
+        found = inspect(checkpoint, initial, activation, gradient)
         lines = [found.network, *(f"note: {note}" for note in found.notes), ""]
         _print("\n".join(lines))
         _table([(item.attack.id, item.sentence) for item in found.attacks])

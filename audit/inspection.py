@@ -10,6 +10,7 @@ import torch
 from audit.architecture import Architecture
 from audit.attacks import BATTERY, Attack, Observation
 from audit.network import network
+from audit.observed import load_gradient
 from audit.request import load_initial, load_model
 
 
@@ -44,7 +45,9 @@ class Inspection:
     """One per attack of the battery."""
 
 
-def inspect(checkpoint: Path, initial: Path | None, activation: str | None) -> Inspection:
+def inspect(
+    checkpoint: Path, initial: Path | None, activation: str | None, gradient: Path | None = None
+) -> Inspection:
     """Look at a checkpoint.
 
     Raises
@@ -54,15 +57,21 @@ def inspect(checkpoint: Path, initial: Path | None, activation: str | None) -> I
     """
     tensors, architecture = load_model(checkpoint, activation)
     before = None if initial is None else load_initial(initial, tensors, architecture)
+    observed = None if gradient is None else load_gradient(gradient, tensors, architecture)
     bound = torch.ones(architecture.inputs)
     observation = Observation(
-        network(tensors, architecture), None if before is None else network(*before), -bound, bound
+        network(tensors, architecture),
+        None if before is None else network(*before),
+        -bound,
+        bound,
+        None if observed is None else network(observed.checkpoint, architecture),
     )
     attacks = tuple(
         Applicability(attack, attack.inapplicable(observation), attack.caveat(observation))
         for attack in BATTERY
     )
-    return Inspection(_words(architecture), architecture.notes, attacks)
+    notes = architecture.notes if observed is None else (*architecture.notes, *observed.notes)
+    return Inspection(_words(architecture), notes, attacks)
 
 
 def _words(architecture: Architecture) -> str:

@@ -35,11 +35,13 @@ def observe(
     fmt: InputFormat,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    gradient: Model | None = None,
 ) -> Observation:
     """Put together what the attacker sees."""
     low, high = (torch.from_numpy(bound).to(device, dtype) for bound in fmt.box())
     before = None if initial is None else network(*initial, device, dtype)
-    return Observation(network(*model, device, dtype), before, low, high)
+    slope = None if gradient is None else network(*gradient, device, dtype)
+    return Observation(network(*model, device, dtype), before, low, high, slope)
 
 
 def run(
@@ -77,7 +79,9 @@ def run(
 
         tell.stage(f"attacking {inputs.architecture.sizes}")
         model = (inputs.checkpoint, inputs.architecture)
-        observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype)
+        observation = observe(
+            model, inputs.initial, inputs.format, inputs.device, inputs.dtype, inputs.gradient
+        )
         outcomes = reconstruct(
             observation,
             BATTERY,

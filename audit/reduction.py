@@ -43,6 +43,18 @@ class RowSpace:
         """Return r, the number of directions kept."""
         return self.basis.shape[1]
 
+    @property
+    def signals(self) -> int:
+        """Number of singular values above the edge: an estimate of how many independent samples are held."""
+        return int((self.singular_values > self.edge).sum())
+
+    @property
+    def noise(self) -> float:
+        """Norm of what lies below the edge, over that of everything: rounding and other noise."""
+        below = self.singular_values[self.singular_values <= self.edge]
+        whole = float(self.singular_values.norm())
+        return float(below.norm()) / whole if whole else 0.0
+
     def lift(self, inputs: Tensor) -> Tensor:
         """From reduced coordinates (..., r) to network units (..., d)."""
         return inputs @ self.basis.T

@@ -22,6 +22,7 @@ from audit.dataset import (
 )
 from audit.errors import ArchitectureError, UsageError
 from audit.inputs import InputFormat, input_format, parse_shape
+from audit.observed import KINDS, load_gradient
 from audit.policy import Policy, load_policy
 from audit.similarity import ssim
 
@@ -49,6 +50,12 @@ class Request:
     """Ids; None for all that apply."""
     initial: Path | None = None
     """Weights before training, or the public base model; None if the attacker has none."""
+    gradient: Path | None = None
+    """Gradient or update of one batch, taken at the checkpoint; None if the attacker saw none."""
+    gradient_kind: str = "gradient"
+    """gradient, or update: what a step added to the weights."""
+    learning_rate: float | None = None
+    """Of the step, for an update; None leaves the scale of the gradient open."""
     activation: str | None = None
     """Name; None takes the checkpoint's metadata, else ReLU."""
     input_shape: str | None = None
@@ -83,6 +90,8 @@ class Inputs:
     """What they are."""
     initial: Model | None
     """Tensors from before training, of the same layers."""
+    gradient: Model | None
+    """An observed gradient, in the layers of the checkpoint."""
     format: InputFormat
     """How pixels become inputs."""
     members: ImageSet
@@ -112,6 +121,10 @@ def check(request: Request) -> Inputs:
     device = _device(request.device)
     checkpoint, architecture = load_model(request.checkpoint, request.activation)
     initial = None if request.initial is None else load_initial(request.initial, checkpoint, architecture)
+    gradient = None
+    if request.gradient is not None:
+        rate = request.learning_rate
+        gradient = load_gradient(request.gradient, checkpoint, architecture, request.gradient_kind, rate)
     members = load_images(request.data, data_root=request.data_root)
     controls_name = request.controls or default_controls(request.data)
     controls = None if controls_name is None else load_images(controls_name, data_root=request.data_root)
@@ -126,6 +139,8 @@ def check(request: Request) -> Inputs:
     if controls is not None:
         check_disjoint(members, controls)
     notes = [*architecture.notes, *_assumed(request, initial)]
+    if gradient is not None:
+        notes += gradient.notes
     if request.mean is None and request.std is None:
         notes.append(
             "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
@@ -136,7 +151,17 @@ def check(request: Request) -> Inputs:
         )
     dtype = getattr(torch, request.precision)
     return Inputs(
-        checkpoint, architecture, initial, fmt, members, controls, policy, device, dtype, tuple(notes)
+        checkpoint,
+        architecture,
+        initial,
+        None if gradient is None else (gradient.checkpoint, architecture),
+        fmt,
+        members,
+        controls,
+        policy,
+        device,
+        dtype,
+        tuple(notes),
     )
 
 
@@ -178,6 +203,7 @@ def _check_options(request: Request) -> None:
         )
     if request.precision not in PRECISIONS:
         raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")
+    _check_gradient_options(request)
     known = [attack.id for attack in BATTERY]
     for name in request.attacks or ():
         if name not in known:
@@ -187,8 +213,30 @@ def _check_options(request: Request) -> None:
             raise UsageError(
                 f"--attacks {attack.id} needs the weights from before training", "pass --initial"
             )
+        if (
+            request.attacks
+            and attack.id in request.attacks
+            and attack.needs_gradient
+            and not request.gradient
+        ):
+            raise UsageError(f"--attacks {attack.id} needs an observed gradient or update", "pass --gradient")
     if request.attacks is not None and not request.attacks:
         raise UsageError("--attacks names no attack", f"the battery has: {', '.join(known)}")
+
+
+def _check_gradient_options(request: Request) -> None:
+    kind, rate = request.gradient_kind, request.learning_rate
+    if kind not in KINDS:
+        raise UsageError(f"unknown gradient kind {kind!r}", f"use {' or '.join(KINDS)}")
+    if kind == "update" and request.gradient is None:
+        raise UsageError("--gradient-kind update without an update", "pass the update as --gradient")
+    if rate is not None and kind != "update":
+        raise UsageError(
+            "--learning-rate belongs to an update",
+            "pass --gradient with --gradient-kind update, or leave it out",
+        )
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise UsageError(f"--learning-rate is {rate:g}", "give a positive number, or leave it out")
 
 
 def _device(name: str) -> str:

@@ -60,14 +60,28 @@ def another(network: Network, seed=11) -> Network:
 
 
 def observation(network: Network, bound=2.0) -> Observation:
-    """Everything an attacker can see, weights from before training included."""
+    """Everything an attacker can see, weights from before training and a gradient included."""
     high = torch.full((network.inputs,), bound, dtype=network.weights[0].dtype)
-    return Observation(network, another(network), -high, high)
+    return Observation(network, another(network), -high, high, another(network, seed=12))
 
 
 def without_initial(seen: Observation) -> Observation:
     """What an attacker sees who does not know where training began."""
     return replace(seen, initial=None)
+
+
+def without_gradient(seen: Observation) -> Observation:
+    """What an attacker sees who watched no step of training."""
+    return replace(seen, gradient=None)
+
+
+def batch_gradient(network: Network, rows: Tensor) -> tuple[Network, Tensor]:
+    """Gradient of the cross-entropy over a batch (n, d) with labels 0, 1, ..., and its slopes (n, c)."""
+    tensors = [tensor.clone().requires_grad_() for tensor in network.tensors]
+    outputs = network.with_tensors(tensors).forward(rows)
+    loss = functional.cross_entropy(outputs, torch.arange(len(rows)) % network.outputs)
+    *gradients, slopes = torch.autograd.grad(loss, [*tensors, outputs])
+    return network.with_tensors(gradients), slopes
 
 
 def plain_softplus(pre, beta):

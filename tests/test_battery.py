@@ -11,6 +11,7 @@ import torch
 
 from audit import battery
 from audit.attacks import BATTERY, Observation
+from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
 from audit.candidates import Candidates
@@ -19,7 +20,7 @@ from audit.solve import restarts
 from audit.solve.base import Solution, Status
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
-from tests.planted import Clock, costing, kkt_point, observation, small_network
+from tests.planted import Clock, batch_gradient, costing, kkt_point, observation, small_network
 
 SECONDS = 90.0
 
@@ -133,13 +134,14 @@ def test_a_network_without_an_equation_does_not_break_the_audit(zeros):
     tensors = [torch.full_like(tensor, value) for tensor in seen.network.tensors]
     if not zeros:
         tensors[0] = seen.network.weights[0]  # the row space is there
-    broken = dataclasses.replace(seen, network=seen.network.with_tensors(tensors), initial=None)
+    network = seen.network.with_tensors(tensors)
+    broken = dataclasses.replace(seen, network=network, initial=None, gradient=None)
     budget = Budget(4.0, Clock(tick=0.001))
-    margin, loss, delta = reconstruct(broken, BATTERY, None, budget, 0, lambda *event: heard.append(event))
+    margin, loss, *others = reconstruct(broken, BATTERY, None, budget, 0, lambda *event: heard.append(event))
     for outcome in (margin, loss):
         assert isinstance(outcome, AttackFailed)
         assert outcome.reason == Status.DIVERGED.value
-    assert isinstance(delta, AttackSkipped)
+    assert all(isinstance(outcome, AttackSkipped) for outcome in others)
     assert {event[0].id for event in heard} == {"kkt-margin", "kkt-loss"}
     assert {event[2] for event in heard} == {1.0}
 
@@ -392,8 +394,9 @@ def noisy_observation():
 def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
     clock, heard, seen = Clock(), [], noisy_observation()
     monkeypatch.setattr(battery, "Restarts", lambda classes, splitting: Short(classes, clock))
-    outcomes = run(BATTERY, clock, seen, watch=lambda *event: heard.append(event))
-    for outcome, attack in zip(outcomes, BATTERY, strict=True):
+    attacks = [attack for attack in BATTERY if not attack.needs_gradient]  # that gradient is a random one
+    outcomes = run(attacks, clock, seen, watch=lambda *event: heard.append(event))
+    for outcome, attack in zip(outcomes, attacks, strict=True):
         assert isinstance(outcome, AttackResult)
         whole, solution = attack.objective(seen), outcome.solution
         for found, expected in zip(outcome.objective.target, whole.target, strict=True):
@@ -617,13 +620,41 @@ def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch):
     assert (best > 0.9).all()  # a mixture of two has 0.65
 
 
+# Exact attacks
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
+    clock, rng = Clock(), torch.Generator().manual_seed(0)
+    net = small_network(3, 2, "all", 20, 60, dtype=torch.float32)
+    rows = torch.rand(2, 20, generator=rng)
+    gradient, _ = batch_gradient(net, rows)
+    if not solved:
+        shuffled = [tensor[torch.randperm(len(tensor), generator=rng)] for tensor in gradient.tensors]
+        gradient = gradient.with_tensors(shuffled)
+    seen = dataclasses.replace(observation(net, bound=1.5), gradient=gradient)
+    attacks, slices = scripted(monkeypatch, clock, GOOD)
+    exact, other = run([GradientExact(), *attacks], clock, seen)
+    assert isinstance(other, AttackResult)
+    assert sum(seconds for _, seconds in slices) == pytest.approx(SECONDS)
+    assert isinstance(exact, AttackResult if solved else AttackFailed)
+    if solved:
+        assert np.abs(exact.reconstructions[:, None] - rows.numpy()).max(2).min(0).max() < 1e-5
+        assert exact.null.shape == exact.reconstructions.shape == (2, 20)
+        assert "rank 2 taken as the size of the batch; 4096 draws; residual" in exact.note
+    else:
+        assert "which do not solve it" in exact.reason
+
+
 # Members are out of reach
 
 
 def test_the_real_battery_runs():
     outcomes = reconstruct(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
-    assert [outcome.attack.id for outcome in outcomes] == ["kkt-margin", "kkt-loss", "weight-delta"]
-    for outcome in outcomes:
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    assert [outcome.attack.id for outcome in outcomes] == names
+    assert isinstance(outcomes[-1], AttackSkipped)  # no bias
+    for outcome in outcomes[:-1]:
         assert isinstance(outcome, AttackResult)
         assert len(outcome.reconstructions) == len(outcome.null) > 0
         assert len(outcome.objective.anchors) == 1 + (outcome.attack.id == "weight-delta")

@@ -184,6 +184,8 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
         "kkt-margin": "ran",
         "kkt-loss": "ran",
         "weight-delta": "ran",
+        "gradient": "skipped",
+        "gradient-exact": "skipped",
     }
     assert content["diagnostics"]["stationarity"].keys() == {"kkt-margin", "kkt-loss", "weight-delta"}
     assert set(load_file("out/candidates.safetensors")) == {"kkt-margin", "kkt-loss", "weight-delta"}
@@ -241,7 +243,8 @@ def test_help_in_a_terminal_of_any_width(
     assert ended == model_audit("scan", "-h")
     assert ended.code == 0
     for option in (
-        "--data", "--controls", "--initial", "--input-shape", "--precision", "--no-splitting", "--no-progress",
+        "--data", "--controls", "--initial", "--gradient", "--gradient-kind", "--learning-rate",
+        "--input-shape", "--precision", "--no-splitting", "--no-progress",
     ):  # fmt: skip
         assert option in ended.out
     assert "..." not in ended.out
@@ -278,7 +281,7 @@ def test_what_inspect_prints(
     words = " ".join(" ".join(table).split())
     assert words.startswith("kkt-margin applies, but tanh is not homogeneous")
     assert "kkt-loss applies, but its theory supposes weight decay" in words
-    assert words.endswith("weight-delta applies")
+    assert "weight-delta applies gradient does not apply: needs an observed gradient" in words
 
 
 def test_inspect_says_what_it_assumed(model_audit: Run, tmp_path: Path) -> None:
@@ -430,6 +433,34 @@ BAD_STARTS = [
     (nothing, "", [". is a folder", "pass a .safetensors file"]),
     (nothing, "../tiny/members.npz", ["members.npz"]),
 ]
+SEEN = "../tiny/gradient.safetensors"
+
+
+def gradient(without: str = "", **changes: torch.Tensor) -> Callable[[Tiny], None]:
+    """Writes a gradient, some of it changed."""
+
+    def write(tiny: Tiny) -> None:
+        kept = {name: value for name, value in untrained().items() if name != without}
+        changed = {name.replace("_", "."): value for name, value in changes.items()}
+        save_file(kept | changed, tiny.checkpoint.with_name("gradient.safetensors"))
+
+    return write
+
+
+BAD_GRADIENTS = [
+    (gradient(without="fc1.bias"), SEEN, [f"--gradient {SEEN} has no fc1.bias", "one finite tensor"]),
+    (gradient(fc3_weight=torch.ones(1, 1)), SEEN, [f"--gradient {SEEN} has fc3.weight", "has not"]),
+    (
+        gradient(fc1_weight=torch.ones(100, 99)),
+        SEEN,
+        [f"fc1.weight is 100x99 in {SEEN}", "100x144 in"],
+    ),
+    (gradient(fc1_bias=torch.ones(100, dtype=torch.int64)), SEEN, ["fc1.bias is stored as torch.int64"]),
+    (gradient(fc1_bias=torch.full((100,), torch.nan)), SEEN, ["fc1.bias has 100 NaN", "one finite tensor"]),
+    (nothing, SEEN, [f"--gradient: {SEEN} does not exist"]),
+    (nothing, "", ["--gradient: . is a folder"]),
+    (nothing, "../tiny/members.npz", ["--gradient: ../tiny/members.npz"]),
+]
 BAD_ACTIVATIONS = [
     ("rellu", ['--activation "rellu" is unknown', "nearest: relu"]),
     ("poly", ['--activation "poly" has no degree', "a whole number from 2 to 9"]),
@@ -453,6 +484,22 @@ BAD_ACTIVATIONS = [
         (no_checkpoint, [], ["model.safetensors does not exist", "check the path"]),
         (another_model, [], ["--input-shape 1,12,12 has 144 values, fc1.weight takes 784", "1,28,28"]),
         *((spoil, ["--initial", path], words) for spoil, path, words in BAD_STARTS),
+        *((spoil, ["--gradient", path], words) for spoil, path, words in BAD_GRADIENTS),
+        (nothing, ["--gradient-kind", "hessian"], ["unknown gradient kind 'hessian'", "gradient or update"]),
+        (nothing, ["--gradient-kind", "update"], ["without an update", "as --gradient"]),
+        (gradient(), ["--gradient", SEEN, "--learning-rate", "0.1"], ["belongs to an update"]),
+        *(
+            (
+                gradient(),
+                ["--gradient", SEEN, "--gradient-kind", "update", "--learning-rate", rate],
+                [f"--learning-rate is {rate}", "positive"],
+            )
+            for rate in ("0", "-1", "nan", "inf")
+        ),
+        *(
+            (nothing, ["--attacks", name], [f"--attacks {name} needs an observed gradient", "--gradient"])
+            for name in ("gradient", "gradient-exact")
+        ),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
         (nothing, ["--activation", ""], ["--activation is empty"]),
         (nothing, ["--precision", "half"], ["unknown precision 'half'", "use float32 or float64"]),
@@ -526,6 +573,7 @@ def test_bad_input_gets_one_line_and_nothing_is_written(
         (convolution, [], ["fc1.weight (8x1x3x3) is a convolution"]),
         (no_checkpoint, [], ["model.safetensors does not exist"]),
         *((spoil, ["--initial", path], words) for spoil, path, words in BAD_STARTS),
+        *((spoil, ["--gradient", path], words) for spoil, path, words in BAD_GRADIENTS),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
         (nothing, ["--data", "x"], ["No such option: --data", "(see model-audit inspect --help)"]),
     ],

@@ -24,6 +24,7 @@ STREET = (
     "candidates",
     "objective",
     "reduction",
+    "observed",
     "attacks",
     "solve",
     "battery",

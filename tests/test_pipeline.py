@@ -57,8 +57,12 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
     assert [sample.label for sample in report.samples] == [0, 1, 0, 1]
     assert report.provenance.complete
     assert report.provenance.notes == []
-    margin, loss, delta = report.attacks
-    assert [attack.id for attack in report.attacks] == ["kkt-margin", "kkt-loss", "weight-delta"]
+    margin, loss, delta, *gradients = report.attacks
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    assert [attack.id for attack in report.attacks] == names
+    for attack in gradients:
+        assert attack.status == "skipped"
+        assert attack.reason.endswith("pass --gradient")
     for attack in (margin, loss):
         assert attack.status == "ran"
         assert attack.steps == 120 * attack.restarts > 0
@@ -78,7 +82,7 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
 def test_what_splitting_did_is_reported(tiny: Tiny) -> None:
     audit = run(request(tiny))
     report = audit.report
-    margin, loss, delta = report.attacks
+    margin, loss, delta, *_ = report.attacks
     assert delta.splitting is None
     for attack in (margin, loss):
         found = attack.splitting
@@ -109,7 +113,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny) -> None:
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny) -> None:
     audit = run(replace(request(tiny), splitting=False))
     assert audit.report.verdict == "FAIL"
-    assert [attack.splitting for attack in audit.report.attacks] == [None] * 3
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 5
     assert audit.trajectories == []
     jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
     assert not np.array_equal(
@@ -309,7 +313,7 @@ def test_one_step_of_training_is_seen_by_the_attack_on_the_change(tiny: Tiny) ->
     save_file({name: value.detach() for name, value in before.items()}, start)
     save_file(after, tiny.checkpoint)
     audit = run(replace(request(tiny), initial=start, attacks=("weight-delta", "kkt-loss")))
-    margin, loss, delta = audit.report.attacks
+    margin, loss, delta, *_ = audit.report.attacks
     assert (margin.status, loss.status, delta.status) == ("skipped", "ran", "ran")
     assert margin.reason == "not among the attacks asked for"
     truth = audit.report.diagnostics.stationarity
@@ -387,14 +391,14 @@ def test_an_interrupt_is_reported_as_incomplete(
     assert not report.provenance.complete
     assert "incomplete-audit" in {finding.kind for finding in report.findings}
     assert report.verdict == "INCONCLUSIVE"
-    assert [attack.status for attack in report.attacks] == ["failed", "failed", "skipped"]
+    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 3]
 
 
 def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:
     heard = Heard()
     report = run(request(tiny), listener=heard, interrupted=lambda: bool(heard.budgets)).report
     assert not report.provenance.complete
-    margin, loss, _ = report.attacks
+    margin, loss, *_ = report.attacks
     assert (margin.status, margin.reason, loss.status) == ("ran", "the user broke off", "failed")
     assert report.diagnostics.stationarity is None  # whoever breaks off does not want to wait
     assert report.diagnostics.rank is not None

@@ -1,10 +1,12 @@
 """The battery: every attack that is built, in the order in which they run. An explicit list, no registry."""
 
 from audit.attacks.base import Attack, Observation
+from audit.attacks.gradient import Gradient
+from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
 
-BATTERY: tuple[Attack, ...] = (KktMargin(), KktLoss(), WeightDelta())
+BATTERY: tuple[Attack, ...] = (KktMargin(), KktLoss(), WeightDelta(), Gradient(), GradientExact())
 
 __all__ = ["BATTERY", "Attack", "Observation"]

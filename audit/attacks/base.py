@@ -25,6 +25,9 @@ class Observation:
     """(d,) the smallest input each pixel can give, in network units."""
     high: Tensor
     """(d,) the largest."""
+    gradient: Network | None = None
+    """A gradient of the loss over one batch, taken at the network, in its layout; None if none was seen. An update
+    stands for the gradient it went down."""
 
 
 class Attack(ABC):
@@ -40,6 +43,10 @@ class Attack(ABC):
     """What the attacker must hold, in words."""
     needs_initial: ClassVar[bool] = False
     """Whether that includes the weights from before training."""
+    needs_gradient: ClassVar[bool] = False
+    """Whether that includes an observed gradient."""
+    exact: ClassVar[bool] = False
+    """Whether the equation is solved in closed form, from the zeros of the first layer, and not by descent."""
 
     @abstractmethod
     def inapplicable(self, observation: Observation) -> str | None:

@@ -30,6 +30,8 @@ class Status(Enum):
     FINISHED = "the schedule was completed"
     BUDGET = "the budget ended"
     INTERRUPTED = "the user broke off"
+    SOLVED = "the equation was solved"
+    EXHAUSTED = "more draws were unlikely to help"
     DIVERGED = "the objective became infinite or NaN"
 
 
@@ -85,6 +87,8 @@ class Solution:
     """(step, relative loss) of the best restart, thinned."""
     splitting: Splitting | None = None
     """What splitting did, where it was used."""
+    note: str = ""
+    """What else a reader should know of how it went."""
 
     @property
     def restarts(self) -> int:

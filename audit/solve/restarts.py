@@ -125,6 +125,7 @@ def pooled(solutions: list[Solution]) -> Solution:
         status=best.status if last is Status.DIVERGED else last,
         steps=sum(solution.steps for solution in solutions),
         history=best.history,
+        note=solutions[-1].note,
         splitting=_pooled_splitting([s.splitting for s in solutions if s.splitting is not None], keep),
     )
 

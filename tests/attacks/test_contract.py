@@ -21,6 +21,7 @@ from tests.planted import (
     planted,
     random_candidates,
     split,
+    without_gradient,
     without_initial,
 )
 
@@ -232,7 +233,7 @@ def test_hidden_units_are_independent_if_and_only_if_the_objective_says_so(attac
 @every_network
 def test_the_start_of_training_is_needed_or_not_used(attack, net, seen):
     unknown = without_initial(seen)
-    if (reason := attack.inapplicable(unknown)) is not None:
+    if (reason := attack.inapplicable(unknown)) != attack.inapplicable(seen):
         assert "--initial" in reason
         assert "--initial" in attack.requires
         assert attack.needs_initial
@@ -244,8 +245,24 @@ def test_the_start_of_training_is_needed_or_not_used(attack, net, seen):
 
 
 @every_network
+def test_an_observed_gradient_is_needed_or_not_used(attack, net, seen):
+    unknown = without_gradient(seen)
+    if (reason := attack.inapplicable(unknown)) is not None:
+        assert "--gradient" in reason
+        assert "--gradient" in attack.requires
+        assert attack.needs_gradient
+        return
+    assert not attack.needs_gradient
+    candidates = random_candidates(attack, seen)
+    ours, theirs = (attack.objective(one).residual(candidates) for one in (seen, unknown))
+    assert torch.equal(ours, theirs)
+
+
+@every_activation
 def test_applies_to_every_network_of_which_everything_is_known(attack, net, seen):
-    assert attack.inapplicable(seen) is None
+    """But for what is exact, which asks for zeros and a scale."""
+    fits = not attack.exact or (net.activation == "relu" and net.biases[0] is not None)
+    assert (attack.inapplicable(seen) is None) == fits
 
 
 @every_network

@@ -1,0 +1,97 @@
+"""What was observed of training besides weights: a gradient, or an update, of one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from audit.architecture import Architecture
+from audit.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
+from audit.errors import CheckpointError
+from audit.reduction import row_space
+
+KINDS = ("gradient", "update")
+"""What a file may hold: the gradient, or what a step of gradient descent added to the weights."""
+
+_NOISE = 1e-5
+"""Part of the first layer's gradient that may be rounding in single precision."""
+_HALF = (torch.float16, torch.bfloat16)
+_REMEDY = "save one finite tensor for every weight of the checkpoint, under its name and in its shape"
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A gradient that fits a checkpoint."""
+
+    checkpoint: Checkpoint
+    """Its tensors, under the names of the checkpoint's."""
+    notes: tuple[str, ...]
+    """What a reader should know: where it is from, and how many samples it seems to hold."""
+
+
+def load_gradient(
+    path: Path,
+    checkpoint: Checkpoint,
+    architecture: Architecture,
+    kind: str = "gradient",
+    rate: float | None = None,
+) -> Observed:
+    """Read a gradient, or an update, which must have the tensors of a checkpoint.
+
+    Parameters
+    ----------
+    path:
+        Read as checkpoints are.
+    checkpoint:
+        Where the gradient was taken.
+    architecture:
+        Of the checkpoint.
+    kind:
+        One of KINDS.
+    rate:
+        Learning rate of the step that an update is of; None takes 1, for lambda is free.
+
+    Returns
+    -------
+    Observed
+        The gradient, or minus the update over the rate.
+
+    Raises
+    ------
+    CheckpointError
+        When it cannot be read, or a tensor is missing, unknown, of another shape or not finite.
+    """
+    try:
+        read = load_checkpoint(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"--gradient: {error.problem}", _REMEDY) from error
+    needed = {name for layer in architecture.layers for name in (layer.weight, layer.bias) if name}
+    for name in checkpoint.tensors:
+        if name in needed and name not in read.tensors:
+            raise CheckpointError(f"--gradient {path} has no {name}", _REMEDY)
+    for name, tensor in read.tensors.items():
+        if name not in checkpoint.tensors:
+            raise CheckpointError(f"--gradient {path} has {name}, which {checkpoint.path} has not", _REMEDY)
+        if tensor.shape != (expected := checkpoint.tensors[name].shape):
+            ours, theirs = ("x".join(map(str, shape)) for shape in (tensor.shape, expected))
+            problem = f"--gradient: {name} is {ours} in {path}, {theirs} in {checkpoint.path}"
+            raise CheckpointError(problem, _REMEDY)
+        if name in needed and tensor.dtype not in FLOAT_TYPES:
+            raise CheckpointError(f"--gradient {path}: {name} is stored as {tensor.dtype}", _REMEDY)
+    kept = {name: tensor for name, tensor in read.tensors.items() if name in needed}
+    half = any(tensor.dtype in _HALF for tensor in kept.values())
+    if half:
+        kept = {name: tensor.float() for name, tensor in kept.items()}
+    if kind == "update":
+        kept = {name: -tensor / (rate or 1.0) for name, tensor in kept.items()}
+    space = row_space(kept[architecture.layers[0].weight].float())
+    notes = [f"observed {kind}: {path}, sha256 {read.sha256}"]
+    if half:
+        notes.append(f"observed {kind}: stored in half precision, converted to single")
+    if kind == "update" and rate is None:
+        notes.append("learning rate of the update not stated: the scale of the gradient is left open")
+    found = f"the first layer of the observed {kind} has rank {space.signals}: an estimate of the size of the batch"
+    noise = f", above noise of {space.noise:.1g} of its norm" if space.noise > _NOISE else ""
+    return Observed(replace(read, tensors=kept), (*notes, found + noise))

@@ -1,0 +1,68 @@
+"""gradient: the gradient of a batch, which the batch explains exactly with the slopes of its loss as lambda."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.attacks.gradient import Gradient
+from audit.candidates import Candidates
+from tests.planted import (
+    PLAIN_ACTIVATIONS,
+    another,
+    batch_gradient,
+    generator,
+    observation,
+    small_network,
+    without_gradient,
+)
+
+ATTACK = Gradient()
+SAMPLES = 5
+
+
+def observed(net, gradient):
+    return replace(observation(net), gradient=gradient)
+
+
+@pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
+@pytest.mark.parametrize("scale", [1.0, -7.0])
+def test_the_batch_solves_it_whatever_the_scale(activation, scale):
+    net = small_network(3, 3, "all", activation=activation)
+    rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
+    gradient, slopes = batch_gradient(net, rows)
+    scaled = gradient.with_tensors([scale * tensor for tensor in gradient.tensors])
+    objective = ATTACK.objective(observed(net, scaled))
+    with torch.no_grad():
+        solved = objective.relative_loss(Candidates(rows, scale * slopes, None))
+        moved = objective.relative_loss(Candidates(1.1 * rows, scale * slopes, None))
+    assert objective.target_norm > 0.1
+    assert solved < 1e-24
+    assert moved > 1e-4
+
+
+def test_the_anchor_is_the_network_and_the_target_is_what_was_seen():
+    net = small_network(3, 2, "all")
+    seen = observed(net, another(net))
+    objective = ATTACK.objective(seen)
+    assert objective.target == seen.gradient.tensors
+    assert objective.anchors == (net,)
+    assert not objective.non_negative
+    assert (ATTACK.classes(seen), ATTACK.labels(seen, 7), ATTACK.caveat(seen)) == (0, None, None)
+
+
+def test_without_a_gradient_it_does_not_apply():
+    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [(None, "zero everywhere: it holds nothing"), (0, None), (1, "of the first layer is zero everywhere")],
+)
+def test_a_gradient_of_zeros_does_not_apply(index, reason):
+    net = small_network(3, 2, "all")
+    tensors = [torch.zeros_like(tensor) for tensor in net.tensors]
+    if index is not None:
+        tensors[index].view(-1)[-1] = 1e-9
+    found = ATTACK.inapplicable(observed(net, net.with_tensors(tensors)))
+    assert found is None if reason is None else reason in found
