@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 import audit
+from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.calibration import Calibration, calibrate
 from audit.dataset import ImageSet
 from audit.exposure import stationarity
-from audit.findings import AttackFact, Facts, ahead_of_controls, findings
+from audit.findings import AttackFact, Facts, ahead_of_controls, findings, listed
 from audit.policy import judge
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
@@ -29,6 +30,7 @@ from audit.report.model import (
     Rank,
     Report,
     Sample,
+    Seen,
     Source,
     Splitting,
     Summary,
@@ -87,6 +89,8 @@ def assemble(
     }
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
     samples = _samples(inputs.members, whole, ran)
+    used = {outcome.attack.id: _used(outcome.attack, inputs) for outcome in outcomes}
+    confirming = {sample.attack for sample in samples if sample.confirmed}
     facts = Facts(
         members=len(inputs.members),
         controls=len(controls),
@@ -97,6 +101,10 @@ def assemble(
         unresolved=len(ahead_of_controls(samples, len(controls))),
         null_confirmed=null_confirmed,
         attacks={outcome.attack.id: _fact(outcome) for outcome in outcomes},
+        used=listed(word for attack, words in used.items() if attack in confirming for word in words),
+        observed=()
+        if inputs.gradient is None
+        else tuple(outcome.attack.id for outcome in outcomes if outcome.attack.needs_gradient),
         complete=provenance.complete,
     )
     judgement = judge(policy, facts)
@@ -122,12 +130,13 @@ def assemble(
         data=Data(
             members=_source(inputs.members),
             controls=None if inputs.controls is None else _source(inputs.controls),
+            gradient=_seen(inputs),
         ),
         diagnostics=Diagnostics(
             stationarity=_stationarity(ran, members, inputs.members.labels) if provenance.complete else None,
-            rank=_rank(min(ran, key=lambda result: result.solution.relative_loss)) if ran else None,
+            rank=_rank(min(ran, key=lambda result: result.solution.relative_loss), inputs) if ran else None,
         ),
-        attacks=[_attack_report(outcome, apart, unsplit) for outcome in outcomes],
+        attacks=[_attack_report(outcome, used[outcome.attack.id], apart, unsplit) for outcome in outcomes],
         samples=samples,
         controls=_controls(inputs.controls, whole),
         policy=PolicyReport(
@@ -162,10 +171,33 @@ def _source(images: ImageSet) -> Source:
     return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
 
 
-def _rank(result: AttackResult) -> Rank:
-    space = result.space
+def _seen(inputs: Inputs) -> Seen | None:
+    found = inputs.gradient
+    if found is None:
+        return None
+    return Seen(
+        kind=found.kind,
+        source=printable(str(found.checkpoint.path)),
+        sha256=found.checkpoint.sha256,
+        learning_rate=found.rate,
+        rank=found.rank,
+    )
+
+
+def _used(attack: Attack, inputs: Inputs) -> list[str]:
+    if attack.needs_gradient:
+        return [f"an observed {inputs.gradient.kind if inputs.gradient else 'gradient'}"]
+    return ["the weights", "the initial weights"] if attack.needs_initial else ["the weights"]
+
+
+def _rank(result: AttackResult, inputs: Inputs) -> Rank:
+    space, of = result.space, "the first layer"
+    if result.attack.needs_gradient and inputs.gradient is not None:
+        of = f"the observed {inputs.gradient.kind} of the first layer"
+    elif result.attack.needs_initial:
+        of = "the change of the first layer"
     values = [float(value) for value in space.singular_values]
-    return Rank(singular_values=values, edge=space.edge, kept=space.rank)
+    return Rank(of=of, singular_values=values, edge=space.edge, kept=space.signals)
 
 
 def _stationarity(
@@ -202,17 +234,22 @@ def _fact(outcome: Outcome) -> AttackFact:
 
 
 def _attack_report(
-    outcome: Outcome, apart: dict[str, Calibration], unsplit: dict[str, Calibration]
+    outcome: Outcome, used: list[str], apart: dict[str, Calibration], unsplit: dict[str, Calibration]
 ) -> AttackReport:
     attack, fact = outcome.attack, _fact(outcome)
     told = AttackReport(
-        id=attack.id, title=attack.title, source=attack.source, status=fact.status, reason=fact.reason
+        id=attack.id,
+        title=attack.title,
+        source=attack.source,
+        status=fact.status,
+        reason=fact.reason,
+        used=used,
     )
     if not isinstance(outcome, AttackResult):
         return told
     solution, belief = outcome.solution, apart[attack.id]
     return AttackReport(
-        **told.model_dump(include={"id", "title", "source", "status", "reason"}),
+        **told.model_dump(include={"id", "title", "source", "status", "reason", "used"}),
         seconds=round(outcome.seconds, 2),
         restarts=solution.restarts,
         steps=solution.steps,

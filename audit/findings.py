@@ -9,7 +9,7 @@ a habit taken from zizmor.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -30,6 +30,7 @@ Kind = Literal[
     "required-attack-missing",
     "attack-failed",
     "no-attack-ran",
+    "observed-not-attacked",
     "positive-control-missing",
     "positive-control-failed",
     "incomplete-audit",
@@ -41,6 +42,7 @@ RULES: dict[Kind, tuple[Severity, Confidence, str]] = {
     "recovered-not-confirmed": ("medium", "low", "Matches that chance may explain"),
     "incomplete-audit": ("high", "high", "The audit is incomplete"),
     "no-attack-ran": ("high", "high", "No attack ran"),
+    "observed-not-attacked": ("high", "high", "No attack used what was observed"),
     "required-attack-missing": ("high", "high", "A required attack did not run"),
     "attack-failed": ("medium", "high", "An attack failed"),
     "uncalibrated-audit": ("high", "high", "The count is not calibrated"),
@@ -120,6 +122,10 @@ class Facts:
     """Members confirmed by the null attack; None when it did not run or there are no controls."""
     attacks: Mapping[str, AttackFact]
     """By attack id, every attack of the battery."""
+    used: str = "the weights"
+    """What confirmed members were reconstructed from, in words."""
+    observed: tuple[str, ...] = ()
+    """Ids of the attacks on an observed gradient or update; empty when none was given."""
     positive_control: bool | None = None
     """Whether the twin's data was recovered; None when no positive control was run."""
     complete: bool = True
@@ -223,6 +229,12 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def listed(words: Iterable[str]) -> str:
+    """Join different words as in `a, b and c`; the weights if there are none, for they are always used."""
+    *first, last = dict.fromkeys(words) or ["the weights"]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
     for sample in samples:
         if sample.confirmed:
@@ -253,6 +265,12 @@ def _doubts_about_attacks(facts: Facts, require: Requirements) -> Iterator[Findi
         )
     if not any(fact.status == "ran" for fact in facts.attacks.values()):
         yield _finding("no-attack-ran", "No attack ran, so nothing was tested.")
+    if facts.observed and not any(facts.attacks[attack].status == "ran" for attack in facts.observed):
+        first = facts.observed[0]
+        yield _finding(
+            "observed-not-attacked",
+            f"What was observed was not tested: {first} {_outcome(facts.attacks[first])}.",
+        )
     for attack in require.attacks:
         fact = facts.attacks.get(attack)
         if fact is None or fact.status != "ran":
@@ -291,7 +309,8 @@ def _doubts_about_controls(facts: Facts, require: Requirements) -> Iterator[Find
         yield _finding(
             "cannot-confirm",
             f"With {controls} the smallest possible p-value is {facts.smallest_p:.2g}, above the false "
-            f"discovery rate of {facts.fdr:g}: nothing could have been confirmed.",
+            f"discovery rate of {facts.fdr:g}: nothing could have been confirmed. That takes at least "
+            f"{math.ceil(1 / facts.fdr - 1e-9) - 1} controls.",
         )
     elif facts.unresolved and facts.unresolved_chance < facts.fdr:
         enough = math.ceil(facts.members / (facts.fdr * (facts.confirmed + facts.unresolved)) - 1e-9) - 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
 from audit.architecture import Architecture
 from audit.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
 from audit.errors import CheckpointError
-from audit.reduction import row_space
+from audit.reduction import RowSpace, row_space
 
-KINDS = ("gradient", "update")
+Kind = Literal["gradient", "update"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What a file may hold: the gradient, or what a step of gradient descent added to the weights."""
 
 _NOISE = 1e-5
@@ -27,15 +29,21 @@ class Observed:
 
     checkpoint: Checkpoint
     """Its tensors, under the names of the checkpoint's."""
+    kind: Kind
+    """What the file held."""
+    rate: float | None
+    """Learning rate of the step, if it was stated."""
+    rank: int
+    """Of the first layer, above its noise: an estimate of how many samples the batch held."""
     notes: tuple[str, ...]
-    """What a reader should know: where it is from, and how many samples it seems to hold."""
+    """What a reader should know: how many samples it seems to hold, and what was assumed or converted."""
 
 
 def load_gradient(
     path: Path,
     checkpoint: Checkpoint,
     architecture: Architecture,
-    kind: str = "gradient",
+    kind: Kind = "gradient",
     rate: float | None = None,
 ) -> Observed:
     """Read a gradient, or an update, which must have the tensors of a checkpoint.
@@ -87,11 +95,20 @@ def load_gradient(
     if kind == "update":
         kept = {name: -tensor / (rate or 1.0) for name, tensor in kept.items()}
     space = row_space(kept[architecture.layers[0].weight].float())
-    notes = [f"observed {kind}: {path}, sha256 {read.sha256}"]
+    notes = [f"observed {kind}: {_held(space)}"]
     if half:
-        notes.append(f"observed {kind}: stored in half precision, converted to single")
+        notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")
     if kind == "update" and rate is None:
-        notes.append("learning rate of the update not stated: the scale of the gradient is left open")
-    found = f"the first layer of the observed {kind} has rank {space.signals}: an estimate of the size of the batch"
-    noise = f", above noise of {space.noise:.1g} of its norm" if space.noise > _NOISE else ""
-    return Observed(replace(read, tensors=kept), (*notes, found + noise))
+        notes.append("observed update: learning rate not stated, so the scale of the gradient is left open")
+    return Observed(replace(read, tensors=kept), kind, rate, space.signals, tuple(notes))
+
+
+def _held(space: RowSpace) -> str:
+    """Estimate the size of the batch, in words."""
+    if not space.signals:
+        return "nothing in its first layer stands out of noise"
+    noise = f" above noise of {space.noise:.1g} of its norm" if space.noise > _NOISE else ""
+    whole = space.signals == len(space.singular_values)
+    batch = "the batch may have held more samples" if whole else f"the batch held about {space.signals}"
+    unit = "" if whole else " sample" if space.signals == 1 else " samples"
+    return f"its first layer has rank {space.signals}{noise}: {batch}{unit}"

@@ -79,9 +79,8 @@ def run(
 
         tell.stage(f"attacking {inputs.architecture.sizes}")
         model = (inputs.checkpoint, inputs.architecture)
-        observation = observe(
-            model, inputs.initial, inputs.format, inputs.device, inputs.dtype, inputs.gradient
-        )
+        seen = None if inputs.gradient is None else (inputs.gradient.checkpoint, inputs.architecture)
+        observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
         outcomes = reconstruct(
             observation,
             BATTERY,

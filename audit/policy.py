@@ -138,7 +138,7 @@ def _apply(limit: Limit, facts: Facts, doubtful: bool) -> LimitResult:
 def _violation(limit: LimitResult, facts: Facts) -> str:
     count, word = facts.recovered, f"recovered (SSIM >= {facts.threshold:g}, chance included)"
     if limit.metric in CALIBRATED:
-        count, word = facts.confirmed, "confirmed: reconstructed from the weights, beyond chance"
+        count, word = facts.confirmed, f"confirmed: reconstructed from {facts.used}, beyond chance"
     verb = "was" if count == 1 else "were"
     allowed = f"{limit.maximum:.3g}"
     if limit.metric.endswith("_fraction"):

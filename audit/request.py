@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -22,7 +23,7 @@ from audit.dataset import (
 )
 from audit.errors import ArchitectureError, UsageError
 from audit.inputs import InputFormat, input_format, parse_shape
-from audit.observed import KINDS, load_gradient
+from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import Policy, load_policy
 from audit.similarity import ssim
 
@@ -90,7 +91,7 @@ class Inputs:
     """What they are."""
     initial: Model | None
     """Tensors from before training, of the same layers."""
-    gradient: Model | None
+    gradient: Observed | None
     """An observed gradient, in the layers of the checkpoint."""
     format: InputFormat
     """How pixels become inputs."""
@@ -123,8 +124,8 @@ def check(request: Request) -> Inputs:
     initial = None if request.initial is None else load_initial(request.initial, checkpoint, architecture)
     gradient = None
     if request.gradient is not None:
-        rate = request.learning_rate
-        gradient = load_gradient(request.gradient, checkpoint, architecture, request.gradient_kind, rate)
+        kind, rate = cast("Kind", request.gradient_kind), request.learning_rate
+        gradient = load_gradient(request.gradient, checkpoint, architecture, kind, rate)
     members = load_images(request.data, data_root=request.data_root)
     controls_name = request.controls or default_controls(request.data)
     controls = None if controls_name is None else load_images(controls_name, data_root=request.data_root)
@@ -154,7 +155,7 @@ def check(request: Request) -> Inputs:
         checkpoint,
         architecture,
         initial,
-        None if gradient is None else (gradient.checkpoint, architecture),
+        gradient,
         fmt,
         members,
         controls,

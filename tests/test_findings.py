@@ -14,6 +14,7 @@ from audit.findings import (
     ahead_of_controls,
     doubts,
     findings,
+    listed,
     resolution,
 )
 from audit.policy import Policy
@@ -159,3 +160,24 @@ def test_requirements_are_part_of_a_policy() -> None:
 
 def test_every_kind_has_a_rule() -> None:
     assert set(RULES) == set(get_args(Kind))
+
+
+def test_an_observed_gradient_that_no_attack_used_is_a_doubt() -> None:
+    skipped, ran = AttackFact("skipped", "it holds nothing"), AttackFact("ran", "")
+    facts = replace(CLEAN, observed=("gradient", "gradient-exact"))
+    for status, kinds in ((skipped, ["observed-not-attacked"]), (ran, [])):
+        attacks = {**CLEAN.attacks, "gradient": skipped, "gradient-exact": status}
+        found = doubts(replace(facts, attacks=attacks), Requirements())
+        assert [finding.kind for finding in found] == kinds
+        for finding in found:
+            assert finding.detail == (
+                "What was observed was not tested: gradient was skipped: it holds nothing."
+            )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [([], "the weights"), (["a", "a"], "a"), (["a", "b", "a"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_listed(words: list[str], sentence: str) -> None:
+    assert listed(words) == sentence

@@ -1,5 +1,6 @@
 """An observed gradient: what is read, what an update becomes, and what is noted."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,21 @@ from audit.observed import Observed, load_gradient
 
 
 def load(
-    folder: Path, dtype: torch.dtype = torch.float32, **options: object
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    rank: int = 2,
+    noise: float = 0.0,
+    shape: tuple[int, int] = (9, 7),
+    **options: object,
 ) -> tuple[Observed, torch.Tensor]:
-    """A first layer of rank 2, and what was read."""
+    """A first layer of a certain rank, and what was read."""
     rng = torch.Generator().manual_seed(0)
-    first = (torch.randn(9, 2, generator=rng) @ torch.randn(2, 7, generator=rng)).to(dtype)
-    tensors = {"fc1.weight": first, "fc2.weight": torch.ones(1, 9, dtype=dtype)}
-    save_file({"fc1.weight": torch.ones(9, 7), "fc2.weight": torch.ones(1, 9)}, folder / "model.safetensors")
+    rows, columns = shape
+    first = torch.randn(rows, rank, generator=rng) @ torch.randn(rank, columns, generator=rng)
+    first = (first + noise * torch.randn(shape, generator=rng)).to(dtype)
+    tensors = {"fc1.weight": first, "fc2.weight": torch.ones(1, rows, dtype=dtype)}
+    model = {"fc1.weight": torch.ones(shape), "fc2.weight": torch.ones(1, rows)}
+    save_file(model, folder / "model.safetensors")
     save_file(tensors, folder / "seen.safetensors")
     checkpoint = load_checkpoint(folder / "model.safetensors")
     architecture = infer_architecture(checkpoint, "relu")
@@ -28,16 +37,15 @@ def load(
 def test_a_gradient_is_taken_as_it_is(tmp_path: Path) -> None:
     found, first = load(tmp_path)
     assert torch.equal(found.checkpoint.tensors["fc1.weight"], first)
-    source, rank = found.notes
-    assert source.startswith(f"observed gradient: {tmp_path}")
-    assert "sha256" in source
-    assert "has rank 2" in rank
+    assert (found.kind, found.rate, found.rank) == ("gradient", None, 2)
+    assert found.notes == ("observed gradient: its first layer has rank 2: the batch held about 2 samples",)
 
 
 @pytest.mark.parametrize(("rate", "factor"), [(None, -1.0), (0.1, -10.0)])
 def test_an_update_is_what_it_went_down(tmp_path: Path, rate: float | None, factor: float) -> None:
     found, first = load(tmp_path, kind="update", rate=rate)
     torch.testing.assert_close(found.checkpoint.tensors["fc1.weight"], factor * first)
+    assert (found.kind, found.rate) == ("update", rate)
     assert any("learning rate" in note for note in found.notes) == (rate is None)
 
 
@@ -47,3 +55,29 @@ def test_half_precision_is_converted(tmp_path: Path, dtype: torch.dtype) -> None
     assert found.checkpoint.tensors["fc1.weight"].dtype is torch.float32
     torch.testing.assert_close(found.checkpoint.tensors["fc1.weight"], first.float())
     assert any("half precision" in note for note in found.notes)
+
+
+def test_double_precision_is_kept(tmp_path: Path) -> None:
+    found, first = load(tmp_path, torch.float64)
+    assert torch.equal(found.checkpoint.tensors["fc1.weight"], first)
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("rank", "words"),
+    [
+        (0, "nothing in its first layer stands out of noise"),
+        (1, "its first layer has rank 1: the batch held about 1 sample"),
+        (7, "its first layer has rank 7: the batch may have held more samples"),
+    ],
+)
+def test_what_the_rank_says_of_the_batch(tmp_path: Path, rank: int, words: str) -> None:
+    found, _ = load(tmp_path, rank=rank)
+    assert found.rank == rank
+    assert found.notes == (f"observed gradient: {words}",)
+
+
+def test_noise_is_noted(tmp_path: Path) -> None:
+    found, _ = load(tmp_path, rank=3, noise=0.01, shape=(90, 80))
+    (note,) = found.notes
+    assert re.fullmatch(r".*rank 3 above noise of 0\.00\d of its norm: the batch held about 3 samples", note)

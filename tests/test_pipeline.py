@@ -1,6 +1,7 @@
 """The stages together, as a library: verdicts, what reports say of candidates, and that the truth is downstream."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from hashlib import sha256
@@ -323,6 +324,132 @@ def test_one_step_of_training_is_seen_by_the_attack_on_the_change(tiny: Tiny) ->
     assert delta.confirmed > 0
     assert delta.relative_loss is not None
     assert delta.relative_loss < 0.05
+
+
+# --- an observed gradient ---------------------------------------------------------------------------------
+
+
+def write_gradient(tiny: Tiny, **options: Any) -> Path:
+    """Writes the gradient of the members' squared error, times a factor, in the given precision."""
+    tensors = {name: value.clone().requires_grad_() for name, value in load_file(tiny.checkpoint).items()}
+    images = np.load(tiny.members)["images"] / 255
+    inputs = torch.from_numpy(images - np.load(tiny.mean)).float().flatten(1)
+    hidden = (inputs @ tensors["fc1.weight"].T + tensors["fc1.bias"]).relu()
+    outputs = hidden @ tensors["fc2.weight"].T
+    targets = 100 * torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1))
+    (outputs - targets).square().mean().backward()
+    slopes = {name: options.get("factor", 1.0) * value.grad for name, value in tensors.items()}
+    path = tiny.checkpoint.with_name("seen.safetensors")
+    save_file({name: value.to(options.get("dtype", torch.float32)) for name, value in slopes.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor", "rate"), [("gradient", 1.0, None), ("update", -0.1, None), ("update", -0.1, 0.1)]
+)
+def test_a_batch_comes_back_exactly(tiny: Tiny, kind: str, factor: float, rate: float | None) -> None:
+    tiny = untrained_tiny(tiny)
+    seen = write_gradient(tiny, factor=factor)
+    asked = replace(
+        request(tiny),
+        gradient=seen,
+        gradient_kind=kind,
+        learning_rate=rate,
+        attacks=("gradient-exact",),
+        policy="research",
+    )
+    audit = run(asked)
+    report = audit.report
+    jsonschema.validate(json.loads(render(report, audit.evidence)), schema())
+    assert report.summary.confirmed == MEMBERS
+    assert report.summary.null_confirmed == 0
+    assert {sample.attack for sample in report.samples} == {"gradient-exact"}
+    assert min(sample.ssim for sample in report.samples) > 0.999
+    exact = report.attacks[-1]
+    assert exact.used == [f"an observed {kind}"]
+    assert re.search(r"solved; rank 4 taken .*; \d+ draws; residual [\d.e-]+$", exact.reason)
+    assert report.diagnostics.rank is not None
+    assert (report.diagnostics.rank.of, report.diagnostics.rank.kept) == (
+        f"the observed {kind} of the first layer",
+        MEMBERS,
+    )
+    notes = [f"observed {kind}: its first layer has rank 4: the batch held about 4 samples"]
+    if kind == "update" and rate is None:
+        notes.append("observed update: learning rate not stated, so the scale of the gradient is left open")
+    assert report.provenance.notes == notes
+    assert report.data.gradient is not None
+    assert report.data.gradient.model_dump() == {
+        "kind": kind,
+        "source": str(seen),
+        "sha256": sha256(seen.read_bytes()).hexdigest(),
+        "learning_rate": rate,
+        "rank": MEMBERS,
+    }
+
+
+def untrained_tiny(tiny: Tiny) -> Tiny:
+    """A network of ten outputs that learnt nothing, so that whatever comes back is from the gradient.
+
+    Less their own mean, the members would be linearly dependent.
+    """
+    last = torch.randn(10, HIDDEN, generator=torch.Generator().manual_seed(2)) / HIDDEN**0.5
+    save_file(untrained() | {"fc2.weight": last}, tiny.checkpoint, metadata={"activation": "relu"})
+    np.save(tiny.mean, np.full((SIDE, SIDE), 0.3, dtype=np.float32))
+    return tiny
+
+
+def test_a_gradient_beside_the_weights(tiny: Tiny) -> None:
+    """The verdict names what the confirmed images came from, and that is not the weights."""
+    tiny = untrained_tiny(tiny)
+    ran = ["kkt-margin", "gradient-exact"]
+    report = run(replace(request(tiny), gradient=write_gradient(tiny), attacks=tuple(ran))).report
+    assert [attack.id for attack in report.attacks if attack.status == "ran"] == ran
+    assert report.verdict == "FAIL"
+    assert report.reasons == [
+        "4 of 4 training samples were confirmed: reconstructed from an observed gradient, beyond chance. "
+        "The policy allows 0."
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_gradient_of_any_precision_works(tiny: Tiny, dtype: torch.dtype) -> None:
+    tiny = untrained_tiny(tiny)
+    asked = replace(request(tiny), gradient=write_gradient(tiny, dtype=dtype), attacks=("gradient",))
+    report = run(asked).report
+    assert report.summary.confirmed > 0
+    half = [note for note in report.provenance.notes if "half precision" in note]
+    assert bool(half) == (dtype is not torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("members", "controls", "confirmed", "doubt"),
+    [(4, 50, 4, []), (1, 19, 1, []), (1, 10, 0, ["cannot-confirm"]), (4, 10, 0, ["cannot-confirm"])],
+)
+def test_a_handful_of_members_needs_few_controls(
+    tiny: Tiny, members: int, controls: int, confirmed: int, doubt: list[str]
+) -> None:
+    tiny = untrained_tiny(tiny)
+    np.savez(tiny.members, images=np.load(tiny.members)["images"][:members])
+    np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:controls])
+    seen = write_gradient(tiny)
+    report = run(replace(request(tiny), gradient=seen, attacks=("gradient-exact",), policy="research")).report
+    assert report.summary.recovered == members
+    assert report.summary.confirmed == confirmed
+    kinds = [finding.kind for finding in report.findings if "confirmed" not in finding.kind]
+    assert [kind for kind in kinds if kind != "recovered-not-confirmed"] == doubt
+
+
+@pytest.mark.parametrize("first_only", [True, False])
+def test_a_gradient_of_zeros_never_passes(tiny: Tiny, first_only: bool) -> None:
+    tiny = untrained_tiny(tiny)
+    seen = write_gradient(tiny)
+    zeros = ("fc1.weight",) if first_only else ("fc1.weight", "fc1.bias", "fc2.weight")
+    tensors = load_file(seen)
+    save_file(tensors | {name: torch.zeros_like(tensors[name]) for name in zeros}, seen)
+    report = run(replace(request(tiny), gradient=seen, attacks=("kkt-margin", "gradient"))).report
+    assert report.verdict == "INCONCLUSIVE"
+    assert "not tested: gradient was skipped:" in report.reasons[0]
+    assert "zero everywhere" in report.reasons[0]
 
 
 # --- what does not go as planned --------------------------------------------------------------------------

@@ -75,6 +75,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         before=text.BEFORE_SPLITTING,
         courses=list(_courses(report, trajectories)),
         chance=text.chance(report),
+        batch=text.batch(report),
+        confirmed_from=text.used(report, [sample for sample in report.samples if sample.confirmed]),
+        shown_from=text.used(report, [sample for sample, _ in pictures]),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
         vocabulary=text.VOCABULARY,
@@ -116,9 +119,9 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
     rank = report.diagnostics.rank
     if rank is not None and rank.singular_values:
         caption = (
-            f"Singular values of the first layer (of its change, for weight-delta). {rank.kept} stand out of "
-            f"what an initialisation leaves: "
-            f"the attacker's own estimate of how many independent images the layer holds."
+            f"Singular values of {rank.of}. {rank.kept} {'stands' if rank.kept == 1 else 'stand'} out of noise, "
+            f"such as an initialisation leaves: the attacker's own estimate of how many independent images it "
+            f"holds."
         )
         yield Markup(plots.spectrum(rank)), caption
 

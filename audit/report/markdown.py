@@ -44,6 +44,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
         chance=text.chance(report),
+        batch=text.batch(report),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
         split=[attack for attack in report.attacks if attack.splitting],

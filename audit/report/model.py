@@ -86,18 +86,37 @@ class Source(_Part):
     count: Count
 
 
+class Seen(_Part):
+    """An observed gradient, or update, of one batch."""
+
+    kind: Literal["gradient", "update"]
+    source: str
+    sha256: str
+    """Of the file."""
+    learning_rate: float | None
+    """Of the step, if it was stated."""
+    rank: Count
+    """Of the first layer, above its noise: the attacker's own estimate of how many samples the batch held."""
+
+
 class Data(_Part):
-    """Members and controls."""
+    """Members and controls, and what was observed besides the checkpoint."""
 
     members: Source
+    """Training images; with an observed gradient, those of its batch."""
     controls: Source | None
+    gradient: Seen | None = None
 
 
 class Rank(_Part):
-    """How many directions of the first layer stand out of what an initialisation leaves."""
+    """How many directions of the first layer stand out of noise, such as that of an initialisation."""
+
+    of: str = "the first layer"
+    """Whose singular values they are: of the first layer, of its change or of an observed gradient of it, whichever
+    the attack of lowest relative loss looked at."""
 
     singular_values: list[float]
-    """Of the first layer, or of its change, whichever the attack of lowest relative loss looked at."""
+    """Largest first."""
     edge: float
     """Singular values above it are kept."""
     kept: Count
@@ -167,6 +186,8 @@ class AttackReport(_Part):
     status: AttackStatus
     reason: str
     """Why it was skipped, failed or stopped; notes on how far its theory applies."""
+    used: list[str] = ["the weights"]
+    """What it reconstructs from, in words."""
     seconds: float = 0.0
     restarts: Count = 0
     steps: Count = 0

@@ -89,8 +89,8 @@ def similarity_histogram(
 
 
 def loss_curves(attacks: Sequence[AttackReport]) -> str:
-    """Relative loss over steps, one line for each attack that has a history; empty when none has."""
-    drawn = [attack for attack in attacks if any(loss > 0.0 for _, loss in attack.history)]
+    """Relative loss over steps, one line for each attack that has two points or more; empty when none has."""
+    drawn = [attack for attack in attacks if sum(loss > 0.0 for _, loss in attack.history) > 1]
     if not drawn:
         return ""
     with matplotlib.rc_context(_STYLE):
@@ -112,7 +112,7 @@ def loss_curves(attacks: Sequence[AttackReport]) -> str:
 
 
 def spectrum(rank: Rank) -> str:
-    """First-layer singular values with the edge above which they are kept; the far tail is left out."""
+    """Singular values with the edge above which they are kept; the far tail is left out."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
@@ -131,7 +131,7 @@ def spectrum(rank: Rank) -> str:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("singular value, largest first")
-        return _svg(figure, f"Singular values of the first layer, {rank.kept} above the edge")
+        return _svg(figure, f"Singular values of {rank.of}, {rank.kept} above the edge")
 
 
 def splitting_scatter(

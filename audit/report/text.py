@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from audit.findings import plural, resolution
-from audit.report.model import AttackReport, Report
+from collections.abc import Sequence
 
+from audit.findings import listed, plural, resolution
+from audit.report.model import AttackReport, Report, Sample
+
+_NO_GRADIENT = (
+    "A gradient of these images at this checkpoint would be described whole: other images, several steps, clipping "
+    "or noise are likely."
+)
 _LITTLE_TO_FIND = 0.5
 """Share of an equation that the training images leave open, from which it is no model of the training."""
 
 VOCABULARY: dict[str, str] = {
-    "member": "an image the network was trained on, or is said to have been.",
+    "member": "an image the network was trained on, or is said to have been. With an observed gradient or update: "
+    "an image of the batch that it is of.",
     "control": "an image of the same kind that the network never saw. What controls reach, chance reaches.",
-    "reconstruction": "an image computed from the network's weights, without looking at any data.",
-    "candidate": "one of the many images that an attack improves together until they explain the weights.",
+    "reconstruction": "an image computed from the network's weights, or from a gradient seen in training, without "
+    "looking at any data.",
+    "candidate": "one of the many images that an attack improves together until they explain what it was given.",
     "SSIM": "structural similarity of two images: 1 for equal images, near 0 for unrelated ones.",
     "NCC": "normalised cross-correlation: 1 for images that are equal up to brightness and contrast, near 0 "
     "for unrelated ones.",
@@ -97,19 +105,40 @@ def truth(report: Report, attack: AttackReport) -> float | None:
     return (report.diagnostics.stationarity or {}).get(attack.id)
 
 
+def used(report: Report, samples: Sequence[Sample]) -> str:
+    """Say what the matches of some samples were reconstructed from."""
+    owners = {sample.attack for sample in samples}
+    return listed(word for attack in report.attacks if attack.id in owners for word in attack.used)
+
+
+def batch(report: Report) -> str:
+    """Say what members are where a gradient was observed, and how many there seem to be; else nothing."""
+    seen = report.data.gradient
+    if seen is None:
+        return ""
+    return (
+        f"Besides the checkpoint, {'an' if seen.kind == 'update' else 'a'} {seen.kind} of one batch was observed. "
+        f"Members are the images of that batch: {report.summary.members} were given. The rank of the "
+        f"{seen.kind} in the first layer, an attacker's estimate of their number, is {seen.rank}."
+    )
+
+
 def standing(report: Report, attack: AttackReport) -> str:
     """Say whether an attack stopped short of the truth, or had little to find; empty for one that did not run."""
     left, reached = truth(report, attack), attack.relative_loss
     if reached is None:
         return ""
+    observed = "the weights" not in attack.used
+    what = "what was observed" if observed else "these weights"
     if left is None:
         return "What the training images themselves would leave open was not measured."
     if left > _LITTLE_TO_FIND:
         silence = "" if attack.confirmed else ", so its silence says little"
-        return (
+        said = (
             f"The training images themselves leave {percent(left)} of this equation open: it describes little of "
-            f"these weights{silence}."
+            f"{what}{silence}."
         )
+        return f"{said} {_NO_GRADIENT}" if observed else said
     if reached > max(1.2 * left, left + 0.01):
         return (
             f"The attack stopped with {percent(reached)} open, the training images would leave {percent(left)}: "
@@ -118,7 +147,7 @@ def standing(report: Report, attack: AttackReport) -> str:
     if reached < left / 2:
         return (
             f"Further down than the training images themselves ({percent(left)} open): the equation is solved "
-            f"as far as it describes these weights, but has other solutions too."
+            f"as far as it describes {what}, but has other solutions too."
         )
     return f"As far down as the training images themselves ({percent(left)} open)."
 
@@ -173,8 +202,8 @@ def unsaid(report: Report) -> list[str]:
     """Say what this audit cannot say, in sentences."""
     return [
         _other_attacks(report),
-        f"Somebody with more time, faster machines or more knowledge ({_unknown(report)}gradients seen in "
-        f"training, similar public images) may recover more. This audit had a budget of "
+        f"Somebody with more time, faster machines or more knowledge ({_unknown(report)}{_gradients(report)} "
+        f"seen in training, similar public images) may recover more. This audit had a budget of "
         f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}.",
         f"Nothing but the {plural(report.summary.members, 'image')} in {report.data.members.source} was "
         f"looked for. Training data that was not given was not audited.",
@@ -185,8 +214,12 @@ def unsaid(report: Report) -> list[str]:
 
 
 def _unknown(report: Report) -> str:
-    used = any(attack.id == "weight-delta" and attack.status == "ran" for attack in report.attacks)
-    return "" if used else "the initial weights, "
+    known = any("the initial weights" in attack.used and attack.status == "ran" for attack in report.attacks)
+    return "" if known else "the initial weights, "
+
+
+def _gradients(report: Report) -> str:
+    return "gradients" if report.data.gradient is None else "further gradients"
 
 
 def _other_attacks(report: Report) -> str:

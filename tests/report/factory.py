@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from audit.findings import AttackFact, Facts, ahead_of_controls, findings
@@ -18,6 +20,7 @@ from audit.report.model import (
     Rank,
     Report,
     Sample,
+    Seen,
     Source,
     Splitting,
     Summary,
@@ -157,6 +160,24 @@ def make_report(
             notes=["No activation was stated: ReLU was assumed."],
             similarity="SSIM of scikit-image, data_range = 1",
         ),
+    )
+
+
+def make_observed(kind: Literal["gradient", "update"]) -> Report:
+    """The same report with an observed gradient, from which all members but the first were matched."""
+    report = make_report()
+    attack = report.attacks[0].model_copy(
+        update={"id": "gradient", "used": [f"an observed {kind}"], "splitting": None}
+    )
+    first, *others = report.samples
+    matched = [sample.model_copy(update={"attack": attack.id}) for sample in others]
+    seen = Seen(kind=kind, source="seen.safetensors", sha256="12" * 32, learning_rate=0.1, rank=7)
+    return report.model_copy(
+        update={
+            "attacks": [*report.attacks, attack],
+            "samples": [first, *matched],
+            "data": report.data.model_copy(update={"gradient": seen}),
+        }
     )
 
 

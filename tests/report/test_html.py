@@ -8,7 +8,7 @@ from audit.report.evidence import Evidence
 from audit.report.html import render
 from audit.report.model import Report
 from audit.report.text import BEFORE_SPLITTING
-from tests.report.factory import make_evidence, make_report, make_trajectories, without_rounds
+from tests.report.factory import make_evidence, make_observed, make_report, make_trajectories, without_rounds
 from tests.report.golden import assert_golden, without_pictures
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -187,6 +187,16 @@ def test_plots_of_two_attacks_that_split_share_no_ids() -> None:
 def test_an_incomplete_audit_carries_a_banner() -> None:
     assert "Incomplete audit." in page(make_report(complete=False))
     assert "Incomplete audit." not in page(make_report())
+
+
+def test_an_observed_gradient_is_named_wherever_it_was_used() -> None:
+    text = page(make_observed("update"))
+    assert "reconstructed from this checkpoint, or from an observed update?" in text
+    assert "Confirmed: reconstructed from the weights and an observed update, beyond chance" in text
+    assert "Left: computed from the weights and an observed update, without" in text
+    assert "Members are the images of that batch: 6 were given." in text
+    assert '<th scope="row">Observed update</th><td>seen.safetensors, learning rate 0.1<br>' in text
+    assert "observed" not in page(make_report()).partition("Words used here")[0]
 
 
 def test_long_tables_are_cut_and_say_so() -> None:

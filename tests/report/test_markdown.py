@@ -2,7 +2,7 @@ import re
 
 from audit.report.markdown import escape, render
 from audit.report.text import BEFORE_SPLITTING
-from tests.report.factory import make_evidence, make_report
+from tests.report.factory import make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden
 
 HOSTILE = "a|b`c*d_e[f](g)<script>\nnext & #1"
@@ -63,3 +63,10 @@ def test_wording() -> None:
     for report in (make_report(), make_report(confirmed=0, controls=200), make_report(controls=0)):
         assert not re.search(r"\b(anonym\w*|complian\w*|safe|safely)\b", render(report), re.IGNORECASE)
     assert "evidence of resistance to the attacks run" in render(make_report(confirmed=0, controls=200))
+
+
+def test_an_observed_gradient_is_named() -> None:
+    text = render(make_observed("gradient"))
+    assert "Besides the checkpoint, a gradient of one batch was observed." in text
+    assert f"| Observed gradient | seen.safetensors, learning rate 0.1, sha256 {'12' * 32} |" in text
+    assert "bserved" not in render(make_report())

@@ -42,6 +42,8 @@ def test_loss_curves_name_the_attacks_that_have_one() -> None:
     assert "kkt-margin" in shown
     assert "weight-delta" not in shown
     assert plots.loss_curves(report.attacks[1:]) == ""
+    at_once = report.attacks[0].model_copy(update={"history": [(4096, 1e-8)]})
+    assert plots.loss_curves([at_once]) == ""
 
 
 def test_an_attack_name_is_not_read_as_mathematics() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from audit.report import text
 from audit.report.model import Diagnostics
-from tests.report.factory import make_report, without_rounds
+from tests.report.factory import make_observed, make_report, without_rounds
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,35 @@ def test_what_cannot_be_said_names_what_was_not_tried() -> None:
 
 def test_initial_weights_that_were_used_are_not_called_unknown() -> None:
     report = make_report()
-    attacks = [attack.model_copy(update={"status": "ran"}) for attack in report.attacks]
+    used = ["the weights", "the initial weights"]
+    attacks = [attack.model_copy(update={"status": "ran", "used": used}) for attack in report.attacks]
     said = text.unsaid(report.model_copy(update={"attacks": attacks}))
     assert "(gradients seen" in said[1]
+
+
+def test_what_was_observed_is_named() -> None:
+    report = make_report()
+    assert text.batch(report) == ""
+    assert text.used(report, report.samples) == "the weights"
+    assert text.used(report, []) == "the weights"
+    observed = make_observed("update")
+    assert text.batch(observed).startswith(
+        "Besides the checkpoint, an update of one batch was observed. Members ar"
+    )
+    assert "6 were given" in text.batch(observed)
+    assert text.batch(observed).endswith("is 7.")
+    assert text.used(observed, observed.samples) == "the weights and an observed update"
+    assert text.used(observed, observed.samples[1:]) == "an observed update"
+    assert "(the initial weights, further gradients seen" in text.unsaid(observed)[1]
+
+
+def test_an_observed_gradient_that_is_none_of_the_members_is_told() -> None:
+    report = make_observed("gradient")
+    attack = report.attacks[-1]
+    diagnostics = report.diagnostics.model_copy(update={"stationarity": {attack.id: 0.97}})
+    said = text.standing(report.model_copy(update={"diagnostics": diagnostics}), attack)
+    assert "it describes little of what was observed" in said
+    assert said.endswith("other images, several steps, clipping or noise are likely.")
 
 
 def test_the_precision_of_the_count() -> None:
