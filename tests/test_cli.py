@@ -25,7 +25,18 @@ from audit import cli
 from audit.attacks import BATTERY
 from audit.errors import UsageError
 from audit.progress import Lines
-from tests.tiny import SIDE, Tiny, blobs, fix_steps, make, untrained, weights
+from tests.tiny import (
+    SIDE,
+    Tiny,
+    attack_once,
+    blobs,
+    fix_steps,
+    make,
+    untrained,
+    untrained_tiny,
+    weights,
+    write_gradient,
+)
 
 REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
 
@@ -69,8 +80,9 @@ def tiny(tmp_path: Path) -> Tiny:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attacks take a fixed number of steps."""
+    """Attacks take a fixed number of steps, and are not run again where another test has."""
     fix_steps(monkeypatch)
+    attack_once(monkeypatch)
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:
@@ -195,6 +207,32 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
     assert all(f"  note: {note}" in ended.out.splitlines() for note in notes)
 
 
+def test_an_update_of_one_batch(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    seen = write_gradient(untrained_tiny(tiny), factor=-0.1, dtype=torch.float64)
+    ended = model_audit(
+        *scan(tiny, "--gradient", seen, "--gradient-kind", "update", "--attacks", "gradient-exact")
+    )
+    content = json.loads(Path("out/report.json").read_text())
+    assert ended.code == 1
+    first, *others = ended.out.splitlines()
+    assert first.startswith(
+        "FAIL: 4 of 4 training samples were confirmed: reconstructed from an observed update, beyond chance."
+    )
+    assert "  note: observed update: its first layer has rank 4: the batch held about 4 samples" in others
+    assert any(line.startswith("  note: observed update: learning rate not stated") for line in others)
+    assert [sample["attack"] for sample in content["samples"]] == ["gradient-exact"] * 4
+    assert content["data"]["gradient"]["kind"] == "update"
+    assert set(load_file("out/candidates.safetensors")) == {"gradient-exact"}
+
+
+def test_inspect_says_what_a_gradient_holds(model_audit: Run, tiny: Tiny) -> None:
+    seen = write_gradient(untrained_tiny(tiny), dtype=torch.bfloat16)
+    lines = model_audit("inspect", tiny.checkpoint, "--gradient", seen).out.splitlines()
+    assert lines[1].startswith("note: observed gradient: its first layer has rank ")
+    assert lines[2].startswith("note: observed gradient: stored in half precision")
+    assert "gradient applies" in " ".join(" ".join(lines).split())
+
+
 @pytest.mark.parametrize("options", [[], ["--no-splitting"]], ids=["with", "without"])
 def test_splitting_can_be_left_out(model_audit: Run, tiny: Tiny, steps: None, options: list[str]) -> None:
     ended = model_audit(*scan(tiny, "--attacks", "kkt-margin", *options))
@@ -226,8 +264,9 @@ def test_no_progress_keeps_stderr_silent(model_audit: Run, tiny: Tiny, steps: No
 
 
 def test_progress_is_plain_lines_when_stderr_is_no_terminal(
-    model_audit: Run, tiny: Tiny, steps: None
+    model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fix_steps(monkeypatch)
     stage, step, last = model_audit(*scan(tiny)).err.splitlines()
     assert stage == "attacking 144-100-1"
     assert re.fullmatch(r"kkt-margin: 0 of 3570 s, relative loss [\d.e+-]+", step)
@@ -447,6 +486,11 @@ def gradient(without: str = "", **changes: torch.Tensor) -> Callable[[Tiny], Non
     return write
 
 
+def pickled_gradient(tiny: Tiny) -> None:
+    content = {**untrained(), "extra": Path("gone").unlink}
+    torch.save(content, tiny.checkpoint.with_name("gradient.safetensors"))
+
+
 BAD_GRADIENTS = [
     (gradient(without="fc1.bias"), SEEN, [f"--gradient {SEEN} has no fc1.bias", "one finite tensor"]),
     (gradient(fc3_weight=torch.ones(1, 1)), SEEN, [f"--gradient {SEEN} has fc3.weight", "has not"]),
@@ -457,6 +501,8 @@ BAD_GRADIENTS = [
     ),
     (gradient(fc1_bias=torch.ones(100, dtype=torch.int64)), SEEN, ["fc1.bias is stored as torch.int64"]),
     (gradient(fc1_bias=torch.full((100,), torch.nan)), SEEN, ["fc1.bias has 100 NaN", "one finite tensor"]),
+    (gradient(fc1_weight=torch.ones(8, 1, 3, 3)), SEEN, ["fc1.weight is 8x1x3x3 in", "100x144 in"]),
+    (pickled_gradient, SEEN, [f"--gradient: {SEEN} was not loaded", "would run code", "one finite tensor"]),
     (nothing, SEEN, [f"--gradient: {SEEN} does not exist"]),
     (nothing, "", ["--gradient: . is a folder"]),
     (nothing, "../tiny/members.npz", ["--gradient: ../tiny/members.npz"]),
