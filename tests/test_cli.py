@@ -30,6 +30,7 @@ from tests.tiny import (
     Tiny,
     attack_once,
     blobs,
+    draw_once,
     fix_steps,
     make,
     untrained,
@@ -80,9 +81,10 @@ def tiny(tmp_path: Path) -> Tiny:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attacks take a fixed number of steps, and are not run again where another test has."""
+    """Attacks take a fixed number of steps, and are not run again where another test has; nor are plots drawn."""
     fix_steps(monkeypatch)
     attack_once(monkeypatch)
+    draw_once(monkeypatch)
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:

@@ -283,7 +283,8 @@ def test_what_attacks_find_does_not_depend_on_members_or_controls(tiny: Tiny, tm
 
 
 def test_the_seed_decides(tiny: Tiny) -> None:
-    same, again, other = (run(replace(request(tiny), seed=seed)) for seed in (1, 1, 2))
+    asked = replace(request(tiny), attacks=("kkt-margin",))
+    same, again, other = (run(replace(asked, seed=seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(same.reconstructions["kkt-margin"], again.reconstructions["kkt-margin"])
     assert not np.array_equal(same.reconstructions["kkt-margin"][0], other.reconstructions["kkt-margin"][0])
 

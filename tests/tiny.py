@@ -117,6 +117,27 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit.pipeline.reconstruct", remembered)
 
 
+_DRAWN: dict[str, str] = {}
+"""Plots, by what they show."""
+
+
+def draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pages with the same plots share them: drawing takes most of the time of a report."""
+    from audit.report import plots
+
+    def remembered(name: str, draw: Callable[..., str]) -> Callable[..., str]:
+        def drawn(*shown: object) -> str:
+            key = f"{name} {shown}"
+            if key not in _DRAWN:
+                _DRAWN[key] = draw(*shown)
+            return _DRAWN[key]
+
+        return drawn
+
+    for name in ("similarity_histogram", "loss_curves", "spectrum", "splitting_scatter"):
+        monkeypatch.setattr(plots, name, remembered(name, getattr(plots, name)))
+
+
 def blobs(count: int, seed: int = 0, side: int = SIDE) -> NDArray[np.uint8]:
     """(count, side, side) sums of a few bumps, no two alike."""
     random = np.random.default_rng(seed)

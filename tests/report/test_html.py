@@ -10,8 +10,14 @@ from audit.report.model import Report
 from audit.report.text import BEFORE_SPLITTING
 from tests.report.factory import make_evidence, make_observed, make_report, make_trajectories, without_rounds
 from tests.report.golden import assert_golden, without_pictures
+from tests.tiny import draw_once
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+@pytest.fixture(autouse=True)
+def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_once(monkeypatch)
 
 
 def page(report: Report) -> str:
@@ -33,7 +39,8 @@ def test_golden_redacted() -> None:
     )
 
 
-def test_the_same_report_gives_the_same_page() -> None:
+def test_the_same_report_gives_the_same_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     assert page(make_report()) == page(make_report())
 
 
