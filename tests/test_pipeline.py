@@ -58,7 +58,7 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
     assert report.provenance.complete
     assert report.provenance.notes == []
     margin, loss, delta, *gradients = report.attacks
-    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact", "moment-tensor"]
     assert [attack.id for attack in report.attacks] == names
     for attack in gradients:
         assert attack.status == "skipped"
