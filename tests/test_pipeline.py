@@ -113,7 +113,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny) -> None:
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny) -> None:
     audit = run(replace(request(tiny), splitting=False))
     assert audit.report.verdict == "FAIL"
-    assert [attack.splitting for attack in audit.report.attacks] == [None] * 5
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 6
     assert audit.trajectories == []
     jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
     assert not np.array_equal(

@@ -38,9 +38,9 @@ _STEPS = 3000
 _SMOOTHING = (30.0, 600.0)
 """First and last. From a random start the first is 1, which would blur what this one knows. At the last, 120 there,
 the stand-in of a ReLU leaves a loss of 3e-4 where the truth is reached, and 600 leaves 1e-5."""
-_FASTEST = 0.1
-"""First learning rate in units of Descent, at most; less where the start is so good that its error, about the root
-of its loss, is less. At a tenth, starts of sigmoid networks with a loss of 5e-11 were lost."""
+_FASTEST, _PER_ERROR = 0.1, 10.0
+"""First learning rate in units of Descent: at most, and in roots of the start's relative loss. At a tenth, starts
+of sigmoid networks with a loss of 5e-11 were lost."""
 _SOLVED = 1e-8
 """Relative loss. Where an activation is nearly a line, one of 1e-6 is not yet the truth."""
 _MOST_ROUNDS = 8
@@ -89,8 +89,8 @@ class MomentStarts:
                 count=self.samples,
                 restarts=len(start.inputs),
                 steps=_STEPS,
-                input_rate=min(_FASTEST, math.sqrt(reached)),
-                weight_rate=min(_FASTEST, math.sqrt(reached)),
+                input_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
+                weight_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
                 smoothing=_SMOOTHING,
                 start=start,
             )
