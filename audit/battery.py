@@ -21,6 +21,7 @@ from audit.solve.budget import Budget
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
 from audit.solve.images import FITTED, images, readings
+from audit.solve.moments import MomentStarts
 from audit.solve.restarts import Restarts, pooled
 from audit.solve.sparse import SparseFactors
 
@@ -153,8 +154,8 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     for run in running:
         if budget.left > 0:
             run.prepare()
-    exact = [run for run in running if run.attack.exact]
-    running = [run for run in running if not run.attack.exact]
+    exact = [run for run in running if run.attack.method == "sparse"]
+    running = [run for run in running if run.attack.method != "sparse"]
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
@@ -215,9 +216,11 @@ class _Run:
     @cached_property
     def solver(self) -> Solver:
         """What solves it, slice by slice."""
-        if self.attack.exact:
-            space = self.reduced[1]
+        space = self.reduced[1]
+        if self.attack.method == "sparse":
             return SparseFactors(space.signals, space.noise)
+        if self.attack.method == "moments":
+            return MomentStarts(space.signals)
         return Restarts(self.attack.classes(self.observation), self.splitting)
 
     def prepare(self) -> None:
@@ -286,7 +289,7 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        exact = self.attack.exact
+        exact = self.attack.method == "sparse"
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
             if exact:  # at their true scale already

@@ -13,9 +13,11 @@ from audit import battery
 from audit.attacks import BATTERY, Observation
 from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_margin import KktMargin
+from audit.attacks.moment_tensor import MomentTensor
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
 from audit.candidates import Candidates
 from audit.reduction import reduce
+from audit.solve import moments as moment_solver
 from audit.solve import restarts
 from audit.solve.base import Solution, Status
 from audit.solve.budget import Budget
@@ -646,15 +648,36 @@ def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
         assert "which do not solve it" in exact.reason
 
 
+# Starts from moments
+
+
+def test_moments_are_read_in_every_slice(monkeypatch):
+    monkeypatch.setattr(moment_solver, "_STEPS", 20)
+    monkeypatch.setattr(moment_solver, "_MOST_ROUNDS", 1)
+    clock, rng = Clock(), torch.Generator().manual_seed(0)
+    net = small_network(3, 2, "all", 20, 200, dtype=torch.float32, activation="tanh")
+    gradient, _ = batch_gradient(net, torch.rand(2, 20, generator=rng))
+    seen = dataclasses.replace(observation(net, bound=1.5), gradient=gradient)
+    attacks, _ = scripted(monkeypatch, clock, GOOD)
+    found, _ = run([MomentTensor(), *attacks], clock, seen)
+    assert isinstance(found, AttackResult)
+    assert found.solution.restarts > 4
+    assert found.solution.steps == 20 * found.solution.restarts
+    assert found.solution.splitting is None
+    assert found.reconstructions.shape == found.null.shape
+    assert "2 samples from the moments of 200 units" in found.note
+
+
 # Members are out of reach
 
 
 def test_the_real_battery_runs():
     outcomes = reconstruct(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
-    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact", "moment-tensor"]
     assert [outcome.attack.id for outcome in outcomes] == names
-    assert isinstance(outcomes[-1], AttackSkipped)  # no bias
-    for outcome in outcomes[:-1]:
+    assert isinstance(outcomes[-2], AttackSkipped)  # no bias
+    assert isinstance(outcomes[-1], AttackSkipped)  # too few units
+    for outcome in outcomes[:-2]:
         assert isinstance(outcome, AttackResult)
         assert len(outcome.reconstructions) == len(outcome.null) > 0
         assert len(outcome.objective.anchors) == 1 + (outcome.attack.id == "weight-delta")

@@ -79,7 +79,7 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: N
     assert report.provenance.complete
     assert report.provenance.notes == []
     margin, loss, delta, *gradients = report.attacks
-    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact", "moment-tensor"]
     assert [attack.id for attack in report.attacks] == names
     for attack in gradients:
         assert attack.status == "skipped"
@@ -134,7 +134,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny, once: None) -> None:
     audit = run(replace(request(tiny), splitting=False))
     assert audit.report.verdict == "FAIL"
-    assert [attack.splitting for attack in audit.report.attacks] == [None] * 5
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 6
     assert audit.trajectories == []
     jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
     assert not np.array_equal(
@@ -515,7 +515,7 @@ def test_an_interrupt_is_reported_as_incomplete(
     assert not report.provenance.complete
     assert "incomplete-audit" in {finding.kind for finding in report.findings}
     assert report.verdict == "INCONCLUSIVE"
-    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 3]
+    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 4]
 
 
 def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:

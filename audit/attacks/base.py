@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -45,8 +45,9 @@ class Attack(ABC):
     """Whether that includes the weights from before training."""
     needs_gradient: ClassVar[bool] = False
     """Whether that includes an observed gradient."""
-    exact: ClassVar[bool] = False
-    """Whether the equation is solved in closed form, from the zeros of the first layer, and not by descent."""
+    method: ClassVar[Literal["descent", "sparse", "moments"]] = "descent"
+    """How the equation is solved: by descent from random starts, in closed form from the zeros of the first layer,
+    or by descent from what the moments of random weights say."""
 
     @abstractmethod
     def inapplicable(self, observation: Observation) -> str | None:

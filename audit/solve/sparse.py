@@ -180,7 +180,7 @@ def _heaviest(parts: _Factors, directions: Tensor, count: int) -> Tensor:
 
 def _solution(problem: Problem, parts: _Factors, basis: Tensor) -> tuple[Candidates, float] | None:
     """Inputs and lambda that go with directions (b, b), and their relative loss; None if they do not solve it."""
-    objective = _double(problem.objective)
+    objective = in_double(problem.objective)
     anchor = objective.anchors[0]
     bias = anchor.with_tensors(objective.target).biases[0]
     assert bias is not None
@@ -194,7 +194,7 @@ def _solution(problem: Problem, parts: _Factors, basis: Tensor) -> tuple[Candida
         reached = (layers[0][1] > 0).T[parts.reached]
         if float((slopes <= reached).double().mean()) < _AGREEING:
             return None
-        candidates = Candidates(inputs[None], _weights(objective, layers[-1][0])[None], None)
+        candidates = Candidates(inputs[None], last_layer_weights(objective, layers[-1][0])[None], None)
         loss = float(objective.relative_loss(candidates))
     if not loss < _SOLVED:
         return None
@@ -213,7 +213,7 @@ def _refined(parts: _Factors, direction: Tensor) -> Tensor:
     return direction
 
 
-def _weights(objective: Objective, entering: Tensor) -> Tensor:
+def last_layer_weights(objective: Objective, entering: Tensor) -> Tensor:
     """Lambda (b, c) by least squares from the last layer, whose gradient is the sum of lambda times its inputs."""
     target = objective.anchors[0].with_tensors(objective.target)
     weight, bias = target.weights[-1], target.biases[-1]
@@ -224,7 +224,8 @@ def _weights(objective: Objective, entering: Tensor) -> Tensor:
     return inverse @ weight.T
 
 
-def _double(objective: Objective) -> Objective:
+def in_double(objective: Objective) -> Objective:
+    """Return the same equation in double precision."""
     anchors = tuple(anchor.with_tensors([t.double() for t in anchor.tensors]) for anchor in objective.anchors)
     return Objective(
         tuple(tensor.double() for tensor in objective.target),

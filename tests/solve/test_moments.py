@@ -1,0 +1,183 @@
+"""Samples from the moments of a gradient at random weights, and the descent that goes on from them."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from audit.attacks.gradient import Gradient
+from audit.candidates import Candidates
+from audit.reduction import reduce
+from audit.solve import moments as solver
+from audit.solve.base import Problem, Status
+from audit.solve.budget import Budget
+from audit.solve.constraints import Box
+from audit.solve.hermite import Points, common_components, moments, unknowns
+from audit.solve.moments import MomentStarts
+from tests.planted import Clock, batch_gradient, generator, observation, small_network
+
+INPUTS = 30
+
+
+def planted(activation="tanh", hidden=300, outputs=4, biases="all", samples=3, dtype=torch.float32):
+    """A problem, its row space and its samples, which are nearly orthogonal and all in the box."""
+    net = small_network(outputs, 2, biases, INPUTS, hidden, activation=activation)
+    rows = torch.rand(samples, INPUTS, generator=generator(4), dtype=torch.float64)
+    gradient, _ = batch_gradient(net, rows)
+    seen = observation(net, bound=1.0)
+    to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
+    objective = Gradient().objective(replace(seen, gradient=gradient))
+    reduced, space = reduce(replace(objective, target=to[0], anchors=(net.with_tensors(to[1]),)))
+    box = Box(space.basis, torch.zeros(INPUTS, dtype=dtype), seen.high.to(dtype))
+    return Problem(reduced, box, lambda count: None), space, rows
+
+
+def solve(problem, samples=3, budget=None, seed=0, watch=lambda step, loss: None):
+    budget = budget or Budget(1e9, Clock())
+    return MomentStarts(samples).minimise(problem, budget, generator(seed), watch)
+
+
+def nearest(found, rows):
+    """Cosine of every sample with the candidate nearest to it, of either sign (samples,)."""
+    products = functional.normalize(rows.double(), dim=1) @ functional.normalize(found.double(), dim=1).T
+    return products.abs().amax(1)
+
+
+def raw(problem, space, order, samples=3):
+    """The best start, lifted."""
+    points, back = solver._points(problem, samples)
+    return space.lift(solver._starts(problem, [moments(points, order)], back, generator()).inputs[0])
+
+
+# Moments
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_polynomials_are_fitted_exactly(order):
+    """F_c(u) = sum_i e_ic (u . x_i)^order: every slice is a sum of squares of x, weighted by e and by x."""
+    rng = generator(1)
+    rows, slopes = torch.randn(3, 3, generator=rng).double(), torch.randn(3, 2, generator=rng).double()
+    places, shares = torch.randn(60, 3, generator=rng).double(), torch.randn(60, 2, generator=rng).double()
+    pre = places @ rows.T
+    values = pre**order @ slopes
+    gradients = (order * pre ** (order - 1) * (shares @ slopes.T)) @ rows
+    found = moments(Points(places, values, gradients, shares), order)[:, :, -2 * 3 ** (order - 2) :]
+    further = {2: "", 3: "ic,", 4: "ic,id,"}[order]
+    sides = [rows] * (order - 2)
+    letters = "".join("cd"[: order - 2])
+    expected = torch.einsum(f"ia,ib,{further}ie->ab{letters}e", rows, rows, *sides, slopes)
+    torch.testing.assert_close(found, expected.reshape(3, 3, -1), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rank", "order", "count"), [(1, 2, 3), (3, 2, 10), (3, 3, 20), (8, 4, 495)])
+def test_unknowns_counts_monomials(rank, order, count):
+    assert unknowns(rank, order) == count
+
+
+def test_components_of_exact_slices_are_found():
+    rows = functional.normalize(torch.randn(5, 5, generator=generator(2)).double(), dim=1)
+    slices = torch.einsum("ia,ib,iq->abq", rows, rows, torch.randn(5, 7, generator=generator(3)).double())
+    assert nearest(common_components(slices, generator()), rows).min() > 1 - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("activation", "order", "outputs"),
+    [("relu", 2, 4), ("softplus", 2, 4), ("tanh", 3, 4), ("tanh", 3, 2), ("relu", 4, 2)],
+)
+def test_with_many_units_the_moments_are_the_samples(activation, order, outputs):
+    """Softmax over two outputs says the same twice."""
+    problem, space, rows = planted(activation, 20_000, outputs)
+    assert nearest(raw(problem, space, order), rows).min() > (0.98 if order < 4 else 0.95)
+
+
+def test_more_units_tell_more():
+    errors = []
+    for hidden in (100, 10_000):
+        problem, space, rows = planted("relu", hidden)
+        errors.append(1 - float(nearest(raw(problem, space, 2), rows).mean()))
+    assert errors[0] > 5 * errors[1]
+
+
+@pytest.mark.parametrize("biases", ["none", "first", "all"])
+def test_neither_biases_nor_the_scale_of_the_gradient_matter(biases):
+    problem, space, rows = planted("tanh", 2000, biases=biases)
+    target = tuple(-7 * tensor for tensor in problem.objective.target)
+    scaled = replace(problem, objective=replace(problem.objective, target=target))
+    for each in (problem, scaled):
+        assert nearest(raw(each, space, 3), rows).min() > 0.98
+
+
+# Starts and descent
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch):
+    monkeypatch.setattr(solver, "_STEPS", 200)
+    monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
+    problem, space, rows = planted(activation)
+    points, back = solver._points(problem, 3)
+    start = solver._starts(problem, [moments(points, 3)], back, generator())
+    with torch.no_grad():
+        before = float(problem.objective.relative_loss(start).min())
+    found = solve(problem)
+    best = space.lift(found.candidates.restart(int(found.losses.argmin())).inputs[0])
+    assert found.relative_loss < min(1e-3, before / 5)
+    assert nearest(best, rows).min() > 0.999
+    lengths = [each.norm(dim=1).double().sort().values for each in (best, rows)]
+    torch.testing.assert_close(*lengths, rtol=0.05, atol=0)
+    assert found.note.startswith("3 samples from the moments of 300 units, relative loss ")
+
+
+def test_starts_are_given_in_order_of_their_loss():
+    problem, space, _ = planted()
+    points, back = solver._points(problem, 3)
+    start = solver._starts(problem, [moments(points, order) for order in (2, 3)], back, generator())
+    assert start.inputs.shape == (4, 3, space.rank)
+    assert start.weights.shape == (4, 3, 4)
+    with torch.no_grad():
+        losses = problem.objective.relative_loss(start)
+    assert (losses.diff() >= 0).all()
+    assert losses[0] < 0.01
+
+
+def test_the_equation_may_be_solved_before_the_budget_ends(monkeypatch):
+    monkeypatch.setattr(solver, "_STEPS", 200)
+    monkeypatch.setattr(solver, "_SOLVED", 1e-3)
+    heard = []
+    found = solve(planted()[0], watch=lambda *event: heard.append(event))
+    assert found.status is Status.SOLVED
+    assert found.steps == 200 * found.restarts
+    assert heard[-1][1] < 1e-3
+
+
+def test_rounds_go_on_until_the_budget_ends():
+    clock = Clock(tick=0.05)
+    found = solve(planted("relu", 60)[0], budget=Budget(5.0, clock))
+    assert found.status is Status.BUDGET
+    assert found.steps > 0
+    assert clock.now < 7.0
+
+
+def test_the_same_seed_gives_the_same_candidates(monkeypatch):
+    monkeypatch.setattr(solver, "_STEPS", 3)
+    monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
+    problem, _, _ = planted("relu", 60)
+    one, same, other = (solve(problem, seed=seed).candidates.inputs for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_one_sample_is_found_as_well(monkeypatch):
+    monkeypatch.setattr(solver, "_STEPS", 100)
+    monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
+    problem, space, rows = planted("tanh", samples=1)
+    found = solve(problem, 1)
+    assert isinstance(found.candidates, Candidates)
+    assert nearest(space.lift(found.candidates.inputs[0]), rows).min() > 0.999
+
+
+def test_orders_follow_from_the_number_of_equations():
+    assert solver.affordable(units=500, outputs=10, rank=8) == [2, 3, 4]
+    assert solver.affordable(units=500, outputs=10, rank=16) == [2, 3]
+    assert solver.affordable(units=20, outputs=10, rank=16) == [2]
