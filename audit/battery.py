@@ -20,10 +20,10 @@ from audit.solve.base import Problem, Solution, Solver, Status
 from audit.solve.budget import Budget
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
+from audit.solve.exact import ExactInputs
 from audit.solve.images import FITTED, images, readings
 from audit.solve.moments import MomentStarts
 from audit.solve.restarts import Restarts, pooled
-from audit.solve.sparse import SparseFactors
 
 Watcher = Callable[[Attack, int, float], None]
 """Called now and then with (attack, steps so far, relative loss)."""
@@ -154,8 +154,8 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     for run in running:
         if budget.left > 0:
             run.prepare()
-    exact = [run for run in running if run.attack.method == "sparse"]
-    running = [run for run in running if run.attack.method != "sparse"]
+    exact = [run for run in running if run.attack.method == "exact"]
+    running = [run for run in running if run.attack.method != "exact"]
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
@@ -204,7 +204,7 @@ class _Run:
     @cached_property
     def reduced(self) -> tuple[Objective, RowSpace]:
         """The equation in its row space, and the way back."""
-        return reduce(self.objective)
+        return reduce(self.objective, gradient=self.attack.needs_gradient)
 
     @cached_property
     def problem(self) -> Problem:
@@ -217,8 +217,10 @@ class _Run:
     def solver(self) -> Solver:
         """What solves it, slice by slice."""
         space = self.reduced[1]
-        if self.attack.method == "sparse":
-            return SparseFactors(space.signals, space.noise)
+        if self.attack.method == "exact":
+            block = self.objective.target[0]
+            outside = block - space.lift(block @ space.basis)
+            return ExactInputs(space.signals, float(outside.norm() / block.norm()))
         if self.attack.method == "moments":
             return MomentStarts(space.signals)
         return Restarts(self.attack.classes(self.observation), self.splitting)
@@ -289,7 +291,7 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        exact = self.attack.method == "sparse"
+        exact = self.attack.method == "exact"
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
             if exact:  # at their true scale already

@@ -18,9 +18,9 @@ from audit.candidates import Candidates
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent, infinite_if_nan
+from audit.solve.first_layer import in_double, last_layer_weights
 from audit.solve.hermite import Points, common_components, moments, unknowns
 from audit.solve.restarts import pooled
-from audit.solve.sparse import in_double, last_layer_weights
 
 ORDERS = (2, 3, 4)
 _MOST_TERMS = 2500

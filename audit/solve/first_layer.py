@@ -1,0 +1,161 @@
+"""What the gradient of a first layer says of its batch: a space for the slopes, and one for the inputs.
+
+The target's first block is D X with inputs X (b, r) in reduced coordinates and slopes D (h, b) of the loss at the
+first pre-activations; that of the bias is D 1. So slopes are combinations of its left singular vectors U (h, b),
+D = U Q, and inputs of its right ones: X = Q^-1 diag(S) V^T.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from audit.activations import activation
+from audit.candidates import Candidates
+from audit.network import Network
+from audit.objective import Objective
+
+_ROUNDING = torch.finfo(torch.float32).eps
+_DEVIATIONS = 10
+"""Errors of the worst of a thousand pixels are four; rounding is not as even as that."""
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLayer:
+    """The first block of a target, in float64."""
+
+    network: Network
+    """Where the gradient was taken, calibrated."""
+    left: Tensor
+    """U, (h, b)."""
+    values: Tensor
+    """S, (b,)."""
+    right: Tensor
+    """V^T, (b, r)."""
+    bias: Tensor | None
+    """D 1, (h,)."""
+    spread: float
+    """Standard deviation of the noise in an entry of the block."""
+    size: float
+    """Root mean square of one coordinate of a typical input."""
+
+    @property
+    def samples(self) -> int:
+        """Return b."""
+        return len(self.right)
+
+    def of_block(self, block: Tensor, samples: int) -> FirstLayer:
+        """Another block of the same network, of rank `samples`."""
+        left, values, right = torch.linalg.svd(block, full_matrices=False)
+        size = self.size * math.sqrt(self.samples / samples)
+        return replace(
+            self, left=left[:, :samples], values=values[:samples], right=right[:samples], size=size
+        )
+
+    def without(self, inputs: Tensor, slopes: Tensor) -> FirstLayer:
+        """What is left when samples, inputs (k, r) and slopes (h, k) of any length, are taken away.
+
+        G - D_f (X_f G^+ D_f)^-1 X_f has a rank that is lower by k (Wedderburn 1934).
+        """
+        block = (self.left * self.values) @ self.right
+        inverse = self.right.T / self.values @ self.left.T
+        rest = block - slopes @ (torch.linalg.pinv(inputs @ inverse @ slopes) @ inputs)
+        return self.of_block(rest, self.samples - len(inputs))
+
+    def inputs(self, unknowns: Tensor) -> Tensor:
+        """(..., r) that unknowns (..., b + c) stand for: coordinates in V^T in units of `size`, then e."""
+        return self.size * unknowns[..., : self.samples] @ self.right
+
+    def unknowns(self, inputs: Tensor, at_outputs: Tensor) -> Tensor:
+        """(..., b + c) of inputs (..., r) and slopes e at the outputs (..., c)."""
+        return torch.cat([inputs @ self.right.T / self.size, at_outputs], -1)
+
+    def slopes(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
+        """Unit delta(x, e) = (d Phi / d a)^T e, (h,), of one sample (b + c,) at its first pre-activations a."""
+        function = activation(self.network.activation).function
+        ahead = [pre[0] for _, pre in self.network.layers(self.inputs(unknowns)[None], smoothing)[:-1]]
+        slopes = unknowns[self.samples :]
+        backward = zip(self.network.weights[1:], ahead, self.network.units, strict=True)
+        for weight, pre, unit in reversed(list(backward)):
+            beta = None if smoothing is None else smoothing / unit
+            derivative = jvp(lambda a, beta=beta: function(a, beta), (pre,), (torch.ones_like(pre),))[1]
+            slopes = derivative * (weight.T @ slopes)
+        unit_slopes: Tensor = slopes / slopes.norm()
+        return unit_slopes
+
+    def outside(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
+        """Part (h,) of the slopes of one sample that is not in the span of U."""
+        slopes = self.slopes(unknowns, smoothing)
+        return slopes - self.left @ (self.left.T @ slopes)
+
+    def solved(self, directions: Tensor) -> Tensor:
+        """Inputs (b, r) that go with independent directions Q (b, b) of any length: the bias fixes it."""
+        assert self.bias is not None
+        scales = torch.linalg.lstsq(self.left @ directions, self.bias[:, None]).solution[:, 0]
+        return torch.linalg.pinv(directions * scales) @ (self.values[:, None] * self.right)
+
+    def errors(self, inputs: Tensor, directions: Tensor) -> Tensor:
+        """What to expect of the worst pixel of every input (b, r), given directions (b, b) of any length: (b,)."""
+        inverse = torch.linalg.pinv(directions)
+        scales = ((inverse * self.values) @ self.right * inputs).sum(1) / inputs.square().sum(1)
+        return _DEVIATIONS * self.spread * inverse.norm(dim=1) / scales.abs()
+
+
+def first_layer(
+    objective: Objective, samples: int, noise: float, pixels: int, typical_norm: float
+) -> FirstLayer:
+    """Take the first block of a calibrated objective apart.
+
+    Parameters
+    ----------
+    objective:
+        In reduced coordinates, of one anchor, in float64.
+    samples:
+        b.
+    noise:
+        Norm of noise in the block relative to the block; never taken to be below that of single precision.
+    pixels:
+        d.
+    typical_norm:
+        Of an input.
+    """
+    network = objective.anchors[0]
+    block = objective.target[0]
+    left, values, right = torch.linalg.svd(block, full_matrices=False)
+    return FirstLayer(
+        network=network,
+        left=left[:, :samples],
+        values=values[:samples],
+        right=right[:samples],
+        bias=network.with_tensors(objective.target).biases[0],
+        spread=max(noise, _ROUNDING) * float(block.norm()) / math.sqrt(len(block) * pixels),
+        size=typical_norm / math.sqrt(samples),
+    )
+
+
+def last_layer_weights(objective: Objective, entering: Tensor) -> Tensor:
+    """Lambda (b, c) by least squares from the last layer, whose gradient is the sum of lambda times its inputs."""
+    target = objective.anchors[0].with_tensors(objective.target)
+    weight, bias = target.weights[-1], target.biases[-1]
+    if bias is not None:
+        entering = torch.cat([entering, torch.ones_like(entering[:, :1])], 1)
+        weight = torch.cat([weight, bias[:, None]], 1)
+    inverse: Tensor = torch.linalg.pinv(entering.T)
+    return inverse @ weight.T
+
+
+def with_last_layer_weights(objective: Objective, inputs: Tensor) -> Candidates:
+    """One restart of inputs (b, r) with such lambda."""
+    with torch.no_grad():
+        entering = objective.anchors[0].layers(inputs)[-1][0]
+        return Candidates(inputs[None], last_layer_weights(objective, entering)[None], None)
+
+
+def in_double(objective: Objective) -> Objective:
+    """Return the same equation in double precision."""
+    anchors = tuple(anchor.with_tensors([t.double() for t in anchor.tensors]) for anchor in objective.anchors)
+    return replace(objective, target=tuple(tensor.double() for tensor in objective.target), anchors=anchors)
