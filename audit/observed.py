@@ -94,7 +94,7 @@ def load_gradient(
         kept = {name: tensor.float() for name, tensor in kept.items()}
     if kind == "update":
         kept = {name: -tensor / (rate or 1.0) for name, tensor in kept.items()}
-    space = row_space(kept[architecture.layers[0].weight].float())
+    space = row_space(kept[architecture.layers[0].weight].float(), gradient=True)
     notes = [f"observed {kind}: {_held(space)}"]
     if half:
         notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")

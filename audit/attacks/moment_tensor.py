@@ -53,7 +53,7 @@ class MomentTensor(Gradient):
             return f"reads the moments of two layers, not of {len(network.weights)}"
         if not observation.gradient.weights[1].any():
             return "the gradient of the last layer is zero everywhere: it holds no moments"
-        space = row_space(observation.gradient.weights[0])
+        space = row_space(observation.gradient.weights[0], gradient=True)
         rank = space.signals
         if not rank:
             return "nothing in the gradient of the first layer stands out of its noise"

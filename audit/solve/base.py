@@ -31,7 +31,7 @@ class Status(Enum):
     BUDGET = "the budget ended"
     INTERRUPTED = "the user broke off"
     SOLVED = "the equation was solved"
-    EXHAUSTED = "more draws were unlikely to help"
+    EXHAUSTED = "more of the search was unlikely to help"
     DIVERGED = "the objective became infinite or NaN"
 
 

@@ -32,6 +32,8 @@ class FirstLayer:
     """Where the gradient was taken, calibrated."""
     left: Tensor
     """U, (h, b)."""
+    fresh: Tensor
+    """(h, b - k) orthonormal: what of U's span is not that of k samples already known."""
     values: Tensor
     """S, (b,)."""
     right: Tensor
@@ -48,31 +50,15 @@ class FirstLayer:
         """Return b."""
         return len(self.right)
 
-    def of_block(self, block: Tensor, samples: int) -> FirstLayer:
-        """Another block of the same network, of rank `samples`."""
-        left, values, right = torch.linalg.svd(block, full_matrices=False)
-        size = self.size * math.sqrt(self.samples / samples)
-        return replace(
-            self, left=left[:, :samples], values=values[:samples], right=right[:samples], size=size
-        )
-
-    def without(self, inputs: Tensor, slopes: Tensor) -> FirstLayer:
-        """What is left when samples, inputs (k, r) and slopes (h, k) of any length, are taken away.
-
-        G - D_f (X_f G^+ D_f)^-1 X_f has a rank that is lower by k (Wedderburn 1934).
-        """
-        block = (self.left * self.values) @ self.right
-        inverse = self.right.T / self.values @ self.left.T
-        rest = block - slopes @ (torch.linalg.pinv(inputs @ inverse @ slopes) @ inputs)
-        return self.of_block(rest, self.samples - len(inputs))
+    def beside(self, directions: Tensor) -> FirstLayer:
+        """The layer with `fresh` outside the slopes U q of known samples, q in directions (b, k)."""
+        span = torch.linalg.qr(directions, mode="complete").Q
+        return replace(self, fresh=self.left @ span[:, directions.shape[1] :])
 
     def inputs(self, unknowns: Tensor) -> Tensor:
         """(..., r) that unknowns (..., b + c) stand for: coordinates in V^T in units of `size`, then e."""
-        return self.size * unknowns[..., : self.samples] @ self.right
-
-    def unknowns(self, inputs: Tensor, at_outputs: Tensor) -> Tensor:
-        """(..., b + c) of inputs (..., r) and slopes e at the outputs (..., c)."""
-        return torch.cat([inputs @ self.right.T / self.size, at_outputs], -1)
+        inputs: Tensor = self.size * unknowns[..., : self.samples] @ self.right
+        return inputs
 
     def slopes(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
         """Unit delta(x, e) = (d Phi / d a)^T e, (h,), of one sample (b + c,) at its first pre-activations a."""
@@ -88,21 +74,24 @@ class FirstLayer:
         return unit_slopes
 
     def outside(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
-        """Part (h,) of the slopes of one sample that is not in the span of U."""
+        """Part (h,) of the slopes of one sample that is not in the span of U, over the length of its fresh part."""
         slopes = self.slopes(unknowns, smoothing)
-        return slopes - self.left @ (self.left.T @ slopes)
+        outside: Tensor = (slopes - self.left @ (self.left.T @ slopes)) / (self.fresh.T @ slopes).norm()
+        return outside
 
     def solved(self, directions: Tensor) -> Tensor:
         """Inputs (b, r) that go with independent directions Q (b, b) of any length: the bias fixes it."""
         assert self.bias is not None
         scales = torch.linalg.lstsq(self.left @ directions, self.bias[:, None]).solution[:, 0]
-        return torch.linalg.pinv(directions * scales) @ (self.values[:, None] * self.right)
+        inverse: Tensor = torch.linalg.pinv(directions * scales)
+        return inverse @ (self.values[:, None] * self.right)
 
     def errors(self, inputs: Tensor, directions: Tensor) -> Tensor:
         """What to expect of the worst pixel of every input (b, r), given directions (b, b) of any length: (b,)."""
-        inverse = torch.linalg.pinv(directions)
+        inverse: Tensor = torch.linalg.pinv(directions)
         scales = ((inverse * self.values) @ self.right * inputs).sum(1) / inputs.square().sum(1)
-        return _DEVIATIONS * self.spread * inverse.norm(dim=1) / scales.abs()
+        errors: Tensor = _DEVIATIONS * self.spread * inverse.norm(dim=1) / scales.abs()
+        return errors
 
 
 def first_layer(
@@ -129,6 +118,7 @@ def first_layer(
     return FirstLayer(
         network=network,
         left=left[:, :samples],
+        fresh=left[:, :samples],
         values=values[:samples],
         right=right[:samples],
         bias=network.with_tensors(objective.target).biases[0],
