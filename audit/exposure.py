@@ -65,6 +65,8 @@ class Stationarity:
     """(n,), norm of every member's part of the sum, over that of the target: how much it accounts for."""
     steps: int | None = None
     """Taken, when found step by step; None for the exact solution."""
+    converged: bool = True
+    """False when time or `STEPS` ended the fit: the residual is then an upper bound."""
 
 
 def stationarity(
@@ -233,7 +235,8 @@ def _step_by_step(
     solution = weights(found.x)
     lengths = _lengths(solution, own, norm)
     residual = min(float(found.fun), 1.0)
-    return Stationarity(residual, solution.numpy(), None, len(start), lengths, int(found.nit))
+    steps, converged = int(found.nit), bool(found.success)
+    return Stationarity(residual, solution.numpy(), None, len(start), lengths, steps, converged)
 
 
 def _roots(own: Tensor, diagonal: bool) -> Tensor:

@@ -115,7 +115,7 @@ def exposure(
         elif labels is not None:
             names = _predicted(objective, both)
             notes.append("labels of controls are unknown: the membership test uses predicted ones for all")
-        common = stationarity(*_stretched(objective, both), names, budget)
+        common = stationarity(*stretched(objective, both), names, budget)
         if common is None:
             notes.append("membership is not tested: the common fit of members and controls failed")
         else:
@@ -134,6 +134,26 @@ def auc(members: NDArray[np.float64], controls: NDArray[np.float64], axis: int =
     ranks = rankdata(np.concatenate([members, controls], axis=axis), axis=axis)
     total = np.take(ranks, np.arange(n), axis=axis).sum(axis=axis)
     return np.asarray((total - n * (n + 1) / 2) / (n * k))
+
+
+def stretched(objective: Objective, inputs: Tensor) -> tuple[Objective, Tensor]:
+    """The same fit, with what lies outside the row space of the first layer `OUTSIDE` times as long.
+
+    The network that first shrinks that part of its inputs again computes what it did, and the gradient with respect
+    to its first layer is delta (stretched x)^T.
+    """
+    basis = row_space(objective.target[0]).basis.double()
+
+    def times(rows: Tensor, factor: float) -> Tensor:
+        exact = rows.double()
+        return (factor * exact + (1 - factor) * (exact @ basis) @ basis.T).to(rows.dtype)
+
+    anchors = tuple(
+        replace(anchor, weights=(times(anchor.weights[0], 1 / OUTSIDE), *anchor.weights[1:]))
+        for anchor in objective.anchors
+    )
+    first, *rest = objective.target
+    return replace(objective, target=(times(first, OUTSIDE), *rest), anchors=anchors), times(inputs, OUTSIDE)
 
 
 def _membership(
@@ -160,26 +180,6 @@ def _membership(
     )
 
 
-def _stretched(objective: Objective, inputs: Tensor) -> tuple[Objective, Tensor]:
-    """The same fit, with what lies outside the row space of the first layer `OUTSIDE` times as long.
-
-    The network that first shrinks that part of its inputs again computes what it did, and the gradient with respect
-    to its first layer is delta (stretched x)^T.
-    """
-    basis = row_space(objective.target[0]).basis.double()
-
-    def times(rows: Tensor, factor: float) -> Tensor:
-        exact = rows.double()
-        return (factor * exact + (1 - factor) * (exact @ basis) @ basis.T).to(rows.dtype)
-
-    anchors = tuple(
-        replace(anchor, weights=(times(anchor.weights[0], 1 / OUTSIDE), *anchor.weights[1:]))
-        for anchor in objective.anchors
-    )
-    first, *rest = objective.target
-    return replace(objective, target=(times(first, OUTSIDE), *rest), anchors=anchors), times(inputs, OUTSIDE)
-
-
 def _predicted(objective: Objective, inputs: Tensor) -> Tensor:
     with torch.no_grad():
         outputs = objective.anchors[0].forward(inputs)
@@ -201,13 +201,18 @@ def _of_controls(members: Tensor, controls: Tensor) -> Sequence[str]:
 
 
 def _of_fit(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:
+    notes = []
     if fit.unknowns > parameters:
-        why = f"{fit.unknowns} unknowns for {parameters} parameters"
+        notes.append(
+            f"exposures of {whom} are not unique: {fit.unknowns} unknowns for {parameters} parameters"
+        )
     elif fit.rank is not None and fit.rank < fit.unknowns:
-        why = f"gradients of rank {fit.rank} for {fit.unknowns} unknowns"
-    else:
-        return []
-    return [f"exposures of {whom} are not unique: {why}"]
+        notes.append(
+            f"exposures of {whom} are not unique: gradients of rank {fit.rank} for {fit.unknowns} unknowns"
+        )
+    if not fit.converged:
+        notes.append(f"the fit of {whom} was ended after {fit.steps} steps: its residual is an upper bound")
+    return notes
 
 
 def _keys(rows: Tensor) -> list[bytes]:

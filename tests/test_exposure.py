@@ -216,6 +216,7 @@ def test_step_by_step_reaches_the_exact_fit(network, anchors, head, non_negative
     assert found.steps is not None
     assert exact.residual <= found.residual + 1e-9
     assert found.residual == pytest.approx(exact.residual, rel=1e-4, abs=1e-8)
+    assert exact.converged
     if exact.rank == exact.unknowns:
         np.testing.assert_allclose(found.lengths, exact.lengths, rtol=0.05, atol=0.01)
     if non_negative:
@@ -230,6 +231,7 @@ def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch):
     labels = torch.cat([planted.labels, planted.labels[:3]])
     found = step_by_step(objective(network), rows, labels, plenty(), monkeypatch)
     assert found.residual < 1e-4
+    assert found.converged
     np.testing.assert_allclose(found.weights[: len(planted)], planted.weights, rtol=0.02)
     assert found.lengths[len(planted) :].max() < 0.02 * found.lengths[: len(planted)].min()
 
@@ -249,7 +251,7 @@ def test_steps_end_with_the_time(monkeypatch):
     equation = objective(network, 2, every_output, False)
     rows, labels = members(network)
     late = step_by_step(equation, rows, labels, Budget(0.0, Clock()), monkeypatch)
-    assert late.steps == 1
+    assert (late.steps, late.converged) == (1, False)
     assert stationarity(equation, rows, labels, plenty()).residual < late.residual < 1.0
 
 

@@ -13,7 +13,7 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
 from audit.exposure import stationarity
-from audit.membership import FEWEST_CONTROLS, _stretched, auc, exposure
+from audit.membership import FEWEST_CONTROLS, auc, exposure, stretched
 from audit.objective import Objective
 from audit.reduction import row_space
 from audit.solve.budget import Budget
@@ -145,9 +145,9 @@ def test_stretching_changes_nothing_inside_the_row_space():
     basis = row_space(equation.target[0]).basis
     inside = rows @ basis @ basis.T
     projected = replace(equation, target=(equation.target[0] @ basis @ basis.T, *equation.target[1:]))
-    stretched, same = _stretched(projected, inside)
+    wider, same = stretched(projected, inside)
     torch.testing.assert_close(same, inside)
-    plain, after = stationarity(projected, inside, labels), stationarity(stretched, same, labels)
+    plain, after = stationarity(projected, inside, labels), stationarity(wider, same, labels)
     assert after.residual == pytest.approx(plain.residual, rel=1e-6)
     np.testing.assert_allclose(after.weights, plain.weights, rtol=1e-6)
 
@@ -155,14 +155,14 @@ def test_stretching_changes_nothing_inside_the_row_space():
 def test_stretching_makes_the_part_outside_ten_times_as_long():
     equation, rows, _, _ = planted_equation(KktMargin())
     basis = row_space(equation.target[0]).basis
-    stretched, longer = _stretched(equation, rows)
-    for before, after in ((rows, longer), (equation.target[0], stretched.target[0])):
+    wider, longer = stretched(equation, rows)
+    for before, after in ((rows, longer), (equation.target[0], wider.target[0])):
         torch.testing.assert_close(after @ basis, before @ basis)
         outside = before - before @ basis @ basis.T
         torch.testing.assert_close(after - after @ basis @ basis.T, 10 * outside)
-    for before, after in zip(equation.anchors, stretched.anchors, strict=True):
+    for before, after in zip(equation.anchors, wider.anchors, strict=True):
         torch.testing.assert_close(after.forward(longer), before.forward(rows))
-    assert stretched.target[1:] == equation.target[1:]
+    assert wider.target[1:] == equation.target[1:]
 
 
 def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
@@ -288,6 +288,16 @@ def test_more_members_than_parameters(exact, monkeypatch):
     ]
     assert np.isfinite(found.fit.lengths).all()
     assert 0.0 <= found.membership.auc <= 1.0
+
+
+def test_a_fit_that_time_ended_is_told(monkeypatch):
+    equation, rows, labels, strangers = planted_equation(KktLoss())
+    monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
+    found = exposure(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
+    assert found.notes == (
+        "the fit of members was ended after 1 steps: its residual is an upper bound",
+        "the fit of members and controls was ended after 1 steps: its residual is an upper bound",
+    )
 
 
 def test_without_a_fit_nothing_is_measured(monkeypatch):
