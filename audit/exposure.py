@@ -35,7 +35,7 @@ from audit.solve.budget import Budget
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""
 MOST_NON_NEGATIVE = 2000
-"""Likewise for lambda >= 0, which takes one thread and more steps (4 s)."""
+"""Likewise for lambda >= 0, which takes one thread and more steps (4 s); and for both where a budget allows steps."""
 RIDGE = 1e-12
 """Part of the trace of the Gram matrix below which eigenvalues and pivots are rounding errors."""
 
@@ -102,12 +102,10 @@ def stationarity(
         return None
     if unknowns > most:
         return None if budget is None else _step_by_step(objective, members, labels, budget)
-    target = tuple(_double(tensor) for tensor in objective.target)
-    anchors = tuple(anchor.with_tensors([_double(t) for t in anchor.tensors]) for anchor in objective.anchors)
-    objective = replace(objective, target=target, anchors=anchors)
-    members, labels = _double(members), None if labels is None else labels.cpu()
+    objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)
+    labels, anchors = None if labels is None else labels.cpu(), objective.anchors
     gradients = [_gradients(anchor, objective.head, members, labels) for anchor in anchors]
-    products = _products(gradients, anchors[0].with_tensors(target))
+    products = _products(gradients, anchors[0].with_tensors(objective.target))
     gram = _gram(gradients, anchors[0].biases)
     own = _own(gram, len(members))
     try:
@@ -121,8 +119,12 @@ def stationarity(
     return Stationarity(min(residual, 1.0), weights.numpy(), rank, unknowns, lengths)
 
 
-def _double(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float64)
+def _on_cpu(objective: Objective, dtype: torch.dtype) -> Objective:
+    def moved(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(tensor.detach().to("cpu", dtype) for tensor in tensors)
+
+    anchors = tuple(anchor.with_tensors(moved(anchor.tensors)) for anchor in objective.anchors)
+    return replace(objective, target=moved(objective.target), anchors=anchors)
 
 
 def _gradients(anchor: Network, head: Head, members: Tensor, labels: Tensor | None) -> list[_Layer]:
@@ -204,6 +206,8 @@ def _step_by_step(
     objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget
 ) -> Stationarity:
     """Least squares without a matrix, from lambda = 0 until steps gain nothing or the time is up."""
+    objective = _on_cpu(objective, objective.target[0].dtype)
+    labels, members = None if labels is None else labels.cpu(), members.detach().cpu()
     gradients, norm = GradientMap.of(objective, members, labels), objective.target_norm
     own, target = gradients.own_products(), [tensor.double() for tensor in objective.target]
     roots = _roots(own, objective.non_negative)

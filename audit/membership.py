@@ -28,7 +28,7 @@ from audit.reduction import row_space
 from audit.solve.budget import Budget
 
 OUTSIDE = 10.0
-"""Measured: 10 to 100 do alike, 1 is worse on every target (tests/benchmarks/results/knowing.md)."""
+"""10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""
 FEWEST_CONTROLS = 10
 """Below it no membership test is made."""
 RATE = 0.01
