@@ -35,7 +35,7 @@ from audit.solve.budget import Budget
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""
 MOST_NON_NEGATIVE = 2000
-"""Likewise for lambda >= 0, which takes one thread and more steps (4 s); and for both where a budget allows steps."""
+"""Likewise for lambda >= 0, which takes one thread and more steps (4 s); for both, where a budget allows steps."""
 RIDGE = 1e-12
 """Part of the trace of the Gram matrix below which eigenvalues and pivots are rounding errors."""
 
