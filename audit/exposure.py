@@ -8,7 +8,10 @@ the weights lean on member i. It needs no attack, but the members.
 The gradient of a scalar with respect to the weights of a layer is the outer product of its slope delta at the
 pre-activations and of what enters the layer, z. Inner products of gradients are therefore
 sum_layers (delta_i . delta_j) (z_i . z_j + 1 with a bias), and the gradients themselves, (n a k, p), are never
-formed. Everything is done in float64, on the CPU.
+formed. Up to a few thousand unknowns their matrix is solved in float64. Beyond, the least squares are minimised
+step by step (L-BFGS-B, Byrd et al. 1995), each step being one pass through the network and back for all members
+(`GradientMap`), in the precision of the network; gradients of one member are made orthonormal first (for
+lambda >= 0 only scaled to unit length), so that a few dozen steps do. All on the CPU.
 """
 
 from __future__ import annotations
@@ -20,19 +23,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpstrf
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
 from torch import Tensor
 
 from audit.candidates import Candidates
+from audit.gradient_map import GradientMap
 from audit.network import Network
 from audit.objective import Head, Objective
+from audit.solve.budget import Budget
 
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""
 MOST_NON_NEGATIVE = 2000
-"""Likewise for lambda >= 0, which takes one thread and more steps (4 s)."""
+"""Likewise for lambda >= 0, which takes one thread and more steps (4 s); for both, where a budget allows steps."""
 RIDGE = 1e-12
 """Part of the trace of the Gram matrix below which eigenvalues and pivots are rounding errors."""
+
+STEPS = 200
+"""At most; the fit ends where a step lowers the relative residual by less than `PROGRESS`."""
+PROGRESS = 2e-6
+_DEPENDENT = 1e-6
+"""Part of the squared lengths of a member's gradients below which what sets them apart is rounding error."""
 
 _Layer = tuple[Tensor, Tensor]
 """What enters a layer, (n, inputs), and the slopes of the head at its pre-activations, (n, k, outputs)."""
@@ -46,13 +57,21 @@ class Stationarity:
     """Squared norm of what is left, over that of the target: 0 at stationarity, 1 when nothing fits."""
     weights: NDArray[np.float64]
     """(n, a * k), lambda in the layout of `Candidates.weights`; equal members share theirs equally."""
-    rank: int
-    """Numerical rank of the gradients; below `unknowns`, lambda is not unique."""
+    rank: int | None
+    """Numerical rank of the gradients; below `unknowns`, lambda is not unique. None when found step by step."""
     unknowns: int
     """n * a * k."""
+    lengths: NDArray[np.float64]
+    """(n,), norm of every member's part of the sum, over that of the target: how much it accounts for."""
+    steps: int | None = None
+    """Taken, when found step by step; None for the exact solution."""
+    converged: bool = True
+    """False when time or `STEPS` ended the fit: the residual is then an upper bound."""
 
 
-def stationarity(objective: Objective, members: Tensor, labels: Tensor | None) -> Stationarity | None:
+def stationarity(
+    objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget | None = None
+) -> Stationarity | None:
     """Fit the target by gradients at the members, with lambda >= 0 where the objective asks for it.
 
     Parameters
@@ -63,39 +82,49 @@ def stationarity(objective: Objective, members: Tensor, labels: Tensor | None) -
         (n, d) in network units.
     labels:
         (n,) class numbers, or None where the head needs none.
+    budget:
+        For as many unknowns as the exact solution would take too long for (above MOST_NON_NEGATIVE), which are
+        then found step by step. None if only the exact solution will do.
 
     Returns
     -------
     Stationarity | None
-        None if not measured: above MOST_UNKNOWNS or MOST_NON_NEGATIVE, without members, for a target of zeros,
-        and where the solver gives up.
+        None if not measured: without members, for a target of zeros, where the solver gives up; and, without a
+        budget, above MOST_UNKNOWNS or MOST_NON_NEGATIVE.
     """
     with torch.no_grad():
         some = None if labels is None else labels[:1]
         scalars = objective.head(objective.anchors[0].forward(members[:1]), some).shape[-1]
     shape = (len(members), len(objective.anchors) * scalars)
     unknowns = shape[0] * shape[1]
-    most = MOST_NON_NEGATIVE if objective.non_negative else MOST_UNKNOWNS
-    if not 0 < unknowns <= most or objective.target_norm == 0.0:
+    most = MOST_NON_NEGATIVE if objective.non_negative or budget is not None else MOST_UNKNOWNS
+    if unknowns == 0 or objective.target_norm == 0.0:
         return None
-    target = tuple(_double(tensor) for tensor in objective.target)
-    anchors = tuple(anchor.with_tensors([_double(t) for t in anchor.tensors]) for anchor in objective.anchors)
-    objective = replace(objective, target=target, anchors=anchors)
-    members, labels = _double(members), None if labels is None else labels.cpu()
+    if unknowns > most:
+        return None if budget is None else _step_by_step(objective, members, labels, budget)
+    objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)
+    labels, anchors = None if labels is None else labels.cpu(), objective.anchors
     gradients = [_gradients(anchor, objective.head, members, labels) for anchor in anchors]
-    products = _products(gradients, anchors[0].with_tensors(target))
+    products = _products(gradients, anchors[0].with_tensors(objective.target))
+    gram = _gram(gradients, anchors[0].biases)
+    own = _own(gram, len(members))
     try:
-        solution, rank = _solve(_gram(gradients, anchors[0].biases), products, objective.non_negative)
+        solution, rank = _solve(gram, products, objective.non_negative)
     except RuntimeError:  # nnls gave up
         return None
     weights = solution.reshape(shape)
     with torch.no_grad():
         residual = float(objective.relative_loss(Candidates(members, weights, labels)))
-    return Stationarity(min(residual, 1.0), weights.numpy(), rank, unknowns)
+    lengths = _lengths(weights, own, objective.target_norm)
+    return Stationarity(min(residual, 1.0), weights.numpy(), rank, unknowns, lengths)
 
 
-def _double(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float64)
+def _on_cpu(objective: Objective, dtype: torch.dtype) -> Objective:
+    def moved(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(tensor.detach().to("cpu", dtype) for tensor in tensors)
+
+    anchors = tuple(anchor.with_tensors(moved(anchor.tensors)) for anchor in objective.anchors)
+    return replace(objective, target=moved(objective.target), anchors=anchors)
 
 
 def _gradients(anchor: Network, head: Head, members: Tensor, labels: Tensor | None) -> list[_Layer]:
@@ -160,3 +189,66 @@ def _solve(gram: Tensor, products: Tensor, non_negative: bool) -> tuple[Tensor, 
     else:
         solution = torch.cholesky_solve(products[:, None], root)[:, 0]
     return solution / lengths, int(rank)
+
+
+def _own(gram: Tensor, members: int) -> Tensor:
+    """Inner products among the gradients of each member, (n, a k, a k), from those of all."""
+    blocks = gram.view(members, len(gram) // members, members, -1)
+    return blocks.diagonal(dim1=0, dim2=2).permute(2, 0, 1).clone()
+
+
+def _lengths(weights: Tensor, own: Tensor, norm: float) -> NDArray[np.float64]:
+    squares = torch.einsum("ni,nij,nj->n", weights, own, weights)
+    return np.asarray(squares.clamp_min(0).sqrt().numpy() / norm)
+
+
+def _step_by_step(
+    objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget
+) -> Stationarity:
+    """Least squares without a matrix, from lambda = 0 until steps gain nothing or the time is up."""
+    objective = _on_cpu(objective, objective.target[0].dtype)
+    labels, members = None if labels is None else labels.cpu(), members.detach().cpu()
+    gradients, norm = GradientMap.of(objective, members, labels), objective.target_norm
+    own, target = gradients.own_products(), [tensor.double() for tensor in objective.target]
+    roots = _roots(own, objective.non_negative)
+
+    def weights(unknowns: NDArray[np.float64]) -> Tensor:
+        columns = torch.from_numpy(unknowns).view(*own.shape[:2], 1)
+        solution: Tensor = torch.linalg.solve_triangular(roots.mT, columns, upper=True)
+        return norm * solution.squeeze(-1)
+
+    def loss(unknowns: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        rest = [(a - b) / norm for a, b in zip(gradients.combine(weights(unknowns)), target, strict=True)]
+        slopes = torch.linalg.solve_triangular(roots, gradients.along(rest).unsqueeze(-1), upper=False)
+        return sum(float(part.square().sum()) for part in rest), 2 * slopes.flatten().numpy()
+
+    def ends(intermediate_result: object) -> None:
+        if budget.left <= 0:
+            raise StopIteration
+
+    start = np.zeros(own.shape[0] * own.shape[1])
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, None)] * len(start) if objective.non_negative else None,
+        callback=ends,
+        options={"maxiter": STEPS, "ftol": PROGRESS, "gtol": 0.0, "maxcor": 20},
+    )
+    solution = weights(found.x)
+    lengths = _lengths(solution, own, norm)
+    residual = min(float(found.fun), 1.0)
+    steps, converged = int(found.nit), bool(found.success)
+    return Stationarity(residual, solution.numpy(), None, len(start), lengths, steps, converged)
+
+
+def _roots(own: Tensor, diagonal: bool) -> Tensor:
+    """Lower triangular L with L L^T nearly `own` (n, c, c), or its diagonal; the identity for gradients of zero."""
+    sizes = own.diagonal(dim1=1, dim2=2)
+    floor = _DEPENDENT * sizes.sum(1, keepdim=True)
+    sizes = torch.where(floor > 0, sizes + floor, 1.0)
+    if diagonal:
+        return sizes.sqrt().diag_embed()
+    roots: Tensor = torch.linalg.cholesky(own.diagonal_scatter(sizes, dim1=1, dim2=2))
+    return roots

@@ -13,6 +13,7 @@ being what the initialisation left.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -58,6 +59,17 @@ class RowSpace:
         whole = float(self.singular_values.norm())
         return float(below.norm()) / whole if whole else 0.0
 
+    @property
+    def effective_rank(self) -> float:
+        """Exponential of the entropy of all singular values, as shares of their sum (Roy and Vetterli 2007).
+
+        1 when one direction holds everything, min(h, d) when all hold the same; 0 for a layer of zeros.
+        """
+        total = self.singular_values.sum()
+        if total == 0:
+            return 0.0
+        return float(torch.special.entr(self.singular_values / total).sum().exp())
+
     def lift(self, inputs: Tensor) -> Tensor:
         """From reduced coordinates (..., r) to network units (..., d)."""
         return inputs @ self.basis.T
@@ -80,6 +92,19 @@ def row_space(block: Tensor, *, gradient: bool = False) -> RowSpace:
     if wide:
         basis = torch.linalg.qr(exact.T @ basis).Q
     return RowSpace(basis.to(block.dtype).contiguous(), values, edge)
+
+
+def bulk_edge(singular_values: Tensor, rows: int, columns: int) -> float:
+    """Largest singular value that noise of the level seen would leave by itself in a (rows, columns) matrix.
+
+    The edge sigma (sqrt(rows) + sqrt(columns)) of the Marchenko-Pastur distribution, with sigma from the median
+    singular value, which a few signals hardly move. The median of the distribution, mu, follows from
+    omega = lambda / sqrt(mu) (Gavish and Donoho 2014, eq. 3 and 11). It lies below `noise_edge`, from which on a
+    direction is known well enough to be worth keeping.
+    """
+    beta = min(rows, columns) / max(rows, columns)
+    known = math.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + math.sqrt(beta**2 + 14 * beta + 1)))
+    return (1 + math.sqrt(beta)) * _omega(beta) / known * float(singular_values.median())
 
 
 def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:
@@ -109,8 +134,11 @@ def _white_edge(singular_values: Tensor, rows: int, columns: int) -> float:
     if min(rows, columns) <= _FULL_RANK_BELOW:
         return 0.0
     beta = min(rows, columns) / max(rows, columns)
-    omega = 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
-    return omega * float(singular_values.median())
+    return _omega(beta) * float(singular_values.median())
+
+
+def _omega(beta: float) -> float:
+    return 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
 
 
 def reduce(objective: Objective, *, gradient: bool = False) -> tuple[Objective, RowSpace]:

@@ -145,8 +145,8 @@ def ssim_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.f
     around the remaining pixels stay inside their own image, so stacking changes nothing.
     """
     height, width, channels = a.shape[1:]
-    window = _window(height, width)
-    border = window // 2
+    side = window(height, width)
+    border = side // 2
     values = np.zeros(len(a))
     for start in range(0, len(a), _STACK):
         rows = slice(start, start + _STACK)
@@ -154,7 +154,7 @@ def ssim_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.f
         _, local = structural_similarity(
             left.reshape(-1, width, channels),
             right.reshape(-1, width, channels),
-            win_size=window,
+            win_size=side,
             data_range=1.0,
             channel_axis=-1,
             full=True,
@@ -164,7 +164,14 @@ def ssim_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.f
     return values
 
 
-def _window(height: int, width: int) -> int:
+def window(height: int, width: int) -> int:
+    """Side of the window for images of a size: 7, or the largest odd one that fits.
+
+    Raises
+    ------
+    DataError
+        When the images are under 3 pixels high or wide.
+    """
     side = min(height, width)
     if side < _SMALLEST:
         raise DataError(

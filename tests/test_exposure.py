@@ -12,7 +12,8 @@ from audit.attacks.kkt_margin import margin
 from audit.candidates import Candidates
 from audit.exposure import stationarity
 from audit.objective import Objective, every_output
-from tests.planted import NETWORKS, columns, generator, kkt_point, plain_sum, small_network
+from audit.solve.budget import Budget
+from tests.planted import NETWORKS, Clock, columns, generator, kkt_point, plain_sum, small_network
 
 MEMBERS = 4
 
@@ -188,6 +189,86 @@ def test_nothing_is_measured_above_the_limit(non_negative, limit, monkeypatch):
     monkeypatch.setattr(exposure, limit, 2 * MEMBERS - 1)
     monkeypatch.setattr(exposure, "_gradients", lambda *_: pytest.fail("began to measure"))
     assert stationarity(equation, rows, labels) is None
+
+
+# Step by step
+
+
+def plenty(tick=0.0):
+    return Budget(100.0, Clock(tick=tick))
+
+
+def step_by_step(equation, rows, labels, budget, monkeypatch):
+    monkeypatch.setattr(exposure, "MOST_NON_NEGATIVE", 0)
+    return stationarity(equation, rows, labels, budget)
+
+
+@pytest.mark.parametrize("non_negative", [False, True], ids=["signed", "non-negative"])
+@pytest.mark.parametrize(("anchors", "head"), [(1, margin), (2, every_output)])
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_step_by_step_reaches_the_exact_fit(network, anchors, head, non_negative, monkeypatch):
+    equation = objective(network, anchors, head, non_negative)
+    rows, labels = members(network)
+    monkeypatch.setattr(exposure, "PROGRESS", 1e-13)
+    exact = stationarity(equation, rows, labels)
+    found = step_by_step(equation, rows, labels, plenty(), monkeypatch)
+    assert (exact.steps, found.rank, found.unknowns) == (None, None, exact.unknowns)
+    assert found.steps is not None
+    assert exact.residual <= found.residual + 1e-9
+    assert found.residual == pytest.approx(exact.residual, rel=1e-4, abs=1e-8)
+    assert exact.converged
+    if exact.rank == exact.unknowns:
+        np.testing.assert_allclose(found.lengths, exact.lengths, rtol=0.05, atol=0.01)
+    if non_negative:
+        assert (found.weights >= 0).all()
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch):
+    network, planted = kkt_point(outputs)
+    network = network.with_tensors([tensor.float() for tensor in network.tensors])
+    rows = torch.cat([planted.inputs.float(), members(network, count=3)[0]])
+    labels = torch.cat([planted.labels, planted.labels[:3]])
+    found = step_by_step(objective(network), rows, labels, plenty(), monkeypatch)
+    assert found.residual < 1e-4
+    assert found.converged
+    np.testing.assert_allclose(found.weights[: len(planted)], planted.weights, rtol=0.02)
+    assert found.lengths[len(planted) :].max() < 0.02 * found.lengths[: len(planted)].min()
+
+
+def test_lengths_are_those_of_the_parts_of_the_sum():
+    network = small_network(3, 3, "all")
+    equation = objective(network, 2, every_output, False)
+    rows, labels = members(network)
+    found = stationarity(equation, rows, labels)
+    matrix, target = dense(equation, rows, labels)
+    parts = (matrix * found.weights.ravel()).reshape(len(target), MEMBERS, -1).sum(-1)
+    np.testing.assert_allclose(found.lengths, np.linalg.norm(parts, axis=0) / np.linalg.norm(target))
+
+
+def test_steps_end_with_the_time(monkeypatch):
+    network = small_network(3, 3, "all")
+    equation = objective(network, 2, every_output, False)
+    rows, labels = members(network)
+    late = step_by_step(equation, rows, labels, Budget(0.0, Clock()), monkeypatch)
+    assert (late.steps, late.converged) == (1, False)
+    assert stationarity(equation, rows, labels, plenty()).residual < late.residual < 1.0
+
+
+def test_a_budget_leaves_small_fits_exact():
+    network = small_network()
+    rows, labels = members(network)
+    assert stationarity(objective(network), rows, labels, plenty()).steps is None
+
+
+@pytest.mark.parametrize("non_negative", [False, True])
+def test_step_by_step_without_a_gradient(non_negative, monkeypatch):
+    network = small_network(1, 2)
+    equation = objective(network, non_negative=non_negative)
+    rows = torch.cat([members(network)[0], torch.zeros(2, network.inputs, dtype=torch.float64)])
+    found = step_by_step(equation, rows, torch.arange(len(rows)) % 2, plenty(), monkeypatch)
+    assert np.isfinite(found.weights).all()
+    assert not found.lengths[MEMBERS:].any()
 
 
 def test_nothing_is_measured_without_members_or_target():

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
-from audit.reduction import noise_edge, reduce, row_space
+from audit.reduction import bulk_edge, noise_edge, reduce, row_space
 from tests.planted import generator, observation, planted, random_candidates, small_network
 
 
@@ -181,6 +181,31 @@ def test_the_edge_is_the_optimal_hard_threshold(beta):
     rows = round(1000 * beta)
     assert noise_edge(values, rows, 1000) == pytest.approx(2.0 * optimal_threshold(beta), abs=0.06)
     assert noise_edge(values, 1000, rows) == noise_edge(values, rows, 1000)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1e-3, 1.0])
+@pytest.mark.parametrize("rank", [0, 10])
+def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
+    block = noise(*shape) + (low_rank(*shape, rank) if rank else 0.0)
+    values = torch.linalg.svdvals(scale * block)
+    edge = bulk_edge(values, *shape)
+    assert edge == bulk_edge(values, *shape[::-1])
+    # A median among `rank` signals is that of the noise `rank / 2` places further up.
+    assert edge == pytest.approx(scale * (shape[0] ** 0.5 + shape[1] ** 0.5), rel=0.03 if not rank else 0.12)
+    assert int((values > 1.12 * edge).sum()) == rank
+    assert edge < noise_edge(values, *shape)
+
+
+def test_effective_rank():
+    def space(*sizes):
+        return row_space(torch.diag(torch.tensor(sizes)))
+
+    assert space(3.0, 3.0, 3.0, 3.0).effective_rank == pytest.approx(4.0)
+    assert space(5.0, 0.0, 0.0).effective_rank == pytest.approx(1.0)
+    shares = np.array([0.5, 0.25, 0.25])
+    assert space(2.0, 1.0, 1.0).effective_rank == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert space(0.0, 0.0).effective_rank == 0.0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

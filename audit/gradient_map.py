@@ -1,0 +1,144 @@
+"""The gradients at many samples as one linear map, never written down as a matrix.
+
+With z what enters a layer and s the slopes of the activation behind it, all that the gradients of n samples need is
+n vectors for every layer. From these follow, in two matrix products per layer and without the (p, n a k) matrix,
+
+    lambda -> sum_i sum_a sum_k lambda_iak grad_theta h_k(theta_a; x_i)      by going back through the layers,
+    v      -> grad_theta h_k(theta_a; x_i) . v   for every i, a, k           by going forward through them,
+
+the second being the derivative of the outputs when the parameters move along v. Samples are taken in blocks; sums
+over blocks are in float64, products within a block in the precision of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audit.activations import activation
+from audit.network import Network
+from audit.objective import Head, Objective
+
+_ROWS = 1024
+"""Samples in a block."""
+_ENTRIES = 2**25
+"""Most numbers held at once for the slopes of all scalars of a block."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some samples at one anchor."""
+
+    anchor: Network
+    entering: tuple[Tensor, ...]
+    """z of every layer, (b, inputs)."""
+    slopes: tuple[Tensor, ...]
+    """Of the activation after every layer but the last, (b, outputs)."""
+    head: Tensor
+    """Derivative of the k scalars by the c outputs, (b, k, c)."""
+
+    def back(self, outputs: Tensor) -> list[Tensor]:
+        """Slopes at the pre-activations of every layer, from those at the outputs (b, ..., c)."""
+        found = [outputs]
+        for weight, slope in zip(self.anchor.weights[:0:-1], self.slopes[::-1], strict=True):
+            found.append((found[-1] @ weight) * slope.view(len(slope), *[1] * (outputs.dim() - 2), -1))
+        return found[::-1]
+
+    def along(self, tangent: Network) -> Tensor:
+        """Derivative of the scalars (b, k) along a change of the parameters."""
+        change: Tensor | None = None
+        for index, z in enumerate(self.entering):
+            moved = z @ tangent.weights[index].T
+            bias = tangent.biases[index]
+            moved = moved if bias is None else moved + bias
+            if change is not None:
+                moved = moved + (change * self.slopes[index - 1]) @ self.anchor.weights[index].T
+            change = moved
+        assert change is not None
+        return torch.einsum("bkc,bc->bk", self.head, change)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientMap:
+    """Gradients of the scalars of an objective at n fixed samples."""
+
+    target: tuple[Tensor, ...]
+    """Of the objective, for its layout."""
+    blocks: tuple[tuple[_Block, ...], ...]
+    """One tuple per block of samples, with one entry per anchor."""
+
+    @classmethod
+    def of(cls, objective: Objective, inputs: Tensor, labels: Tensor | None) -> GradientMap:
+        """Pass samples (n, d), with class numbers (n,) where the head needs any, through every anchor."""
+        blocks = []
+        for start in range(0, len(inputs), _ROWS):
+            rows = slice(start, start + _ROWS)
+            some = None if labels is None else labels[rows]
+            blocks.append(tuple(_block(a, objective.head, inputs[rows], some) for a in objective.anchors))
+        return cls(objective.target, tuple(blocks))
+
+    def combine(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """Sum of all gradients, each times its weight (n, a k), in float64 and the layout of the target."""
+        total = tuple(torch.zeros_like(tensor, dtype=torch.float64) for tensor in self.target)
+        for anchors, share in self._with(weights):
+            for block, own in zip(anchors, share.chunk(len(anchors), dim=1), strict=True):
+                slopes = block.back(torch.einsum("bk,bkc->bc", own.to(block.head.dtype), block.head))
+                parts = iter(total)
+                for z, delta, bias in zip(block.entering, slopes, block.anchor.biases, strict=True):
+                    next(parts).add_(delta.T @ z)
+                    if bias is not None:
+                        next(parts).add_(delta.sum(0))
+        return total
+
+    def along(self, change: Sequence[Tensor]) -> Tensor:
+        """Inner products of all gradients with a change of the parameters: (n, a k) in float64."""
+        tangent = self.blocks[0][0].anchor
+        tangent = tangent.with_tensors([t.to(like) for t, like in zip(change, tangent.tensors, strict=True)])
+        rows = [torch.cat([block.along(tangent) for block in anchors], dim=1) for anchors in self.blocks]
+        return torch.cat(rows).double()
+
+    def own_products(self) -> Tensor:
+        """Inner products among the gradients of each sample, (n, a k, a k) in float64."""
+        return torch.cat([part for anchors in self.blocks for part in _own_products(anchors)])
+
+    def _with(self, weights: Tensor) -> Iterator[tuple[tuple[_Block, ...], Tensor]]:
+        return zip(self.blocks, torch.split(weights, _ROWS), strict=True)
+
+
+def _block(anchor: Network, head: Head, inputs: Tensor, labels: Tensor | None) -> _Block:
+    activate = activation(anchor.activation).function
+    with torch.no_grad():
+        layers = anchor.layers(inputs)
+    slopes = []
+    for _, pre in layers[:-1]:
+        with torch.enable_grad():
+            leaf = pre.requires_grad_()
+            slopes.append(torch.autograd.grad(activate(leaf, None).sum(), leaf)[0])
+    with torch.enable_grad():
+        outputs = layers[-1][1].requires_grad_()
+        scalars = head(outputs, labels).sum(0)
+        rows = [torch.autograd.grad(scalar, outputs, retain_graph=True)[0] for scalar in scalars]
+    return _Block(anchor, tuple(z.detach() for z, _ in layers), tuple(slopes), torch.stack(rows, dim=1))
+
+
+def _own_products(anchors: Sequence[_Block]) -> Iterator[Tensor]:
+    count, scalars, _ = anchors[0].head.shape
+    widest = max(tensor.shape[0] for tensor in anchors[0].anchor.weights)
+    step = max(1, _ENTRIES // (widest * scalars * len(anchors)))
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        parts = [
+            _Block(b.anchor, b.entering, tuple(s[rows] for s in b.slopes), b.head[rows]) for b in anchors
+        ]
+        slopes = [torch.stack(of_layer) for of_layer in zip(*(p.back(p.head) for p in parts), strict=True)]
+        total = torch.zeros(
+            len(slopes[0][0]), len(anchors), scalars, len(anchors), scalars, dtype=torch.float64
+        )
+        for index, delta in enumerate(slopes):
+            z = torch.stack([block.entering[index][rows] for block in anchors])
+            inputs = torch.einsum("ani,bni->nab", z, z) + float(anchors[0].anchor.biases[index] is not None)
+            total += torch.einsum("ankj,bnlj,nab->nakbl", delta, delta, inputs)
+        yield total.flatten(3).flatten(1, 2)

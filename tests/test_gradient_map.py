@@ -1,0 +1,60 @@
+"""The gradient map, against the matrix of all gradients by a loop of automatic differentiation."""
+
+import numpy as np
+import pytest
+import torch
+
+from audit import gradient_map
+from audit.attacks.kkt_margin import margin
+from audit.gradient_map import GradientMap
+from audit.objective import every_output
+from tests.planted import ACTIVATED, NETWORKS, generator, small_network, split
+from tests.test_exposure import dense, flat, members, objective
+
+COUNT = 5
+
+
+@pytest.fixture(params=[2, 1024], ids=["blocks of 2", "one block"])
+def rows_at_once(request, monkeypatch):
+    monkeypatch.setattr(gradient_map, "_ROWS", request.param)
+    monkeypatch.setattr(gradient_map, "_ENTRIES", 4 * request.param)
+
+
+def check(equation, rows, labels):
+    matrix, _ = dense(equation, rows, labels)
+    found = GradientMap.of(equation, rows, labels)
+    rng, unknowns = generator(3), matrix.shape[1]
+    weights = torch.randn(len(rows), unknowns // len(rows), generator=rng, dtype=torch.float64)
+    change = torch.randn(equation.size, generator=rng, dtype=torch.float64)
+    np.testing.assert_allclose(flat(found.combine(weights)), matrix @ weights.flatten().numpy(), atol=1e-12)
+    along = found.along(split(change, equation.target))
+    assert along.shape == weights.shape
+    np.testing.assert_allclose(along.flatten(), matrix.T @ change.numpy(), atol=1e-12)
+    columns = matrix.reshape(len(matrix), len(rows), -1)
+    own = np.einsum("pni,pnj->nij", columns, columns)
+    np.testing.assert_allclose(found.own_products(), own, atol=1e-12)
+
+
+@pytest.mark.usefixtures("rows_at_once")
+@pytest.mark.parametrize("head", [margin, every_output])
+@pytest.mark.parametrize("anchors", [1, 2])
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_both_ways_are_those_of_the_matrix(network, anchors, head):
+    check(objective(network, anchors, head, False), *members(network, COUNT))
+
+
+@pytest.mark.parametrize("network", [n for key, n in ACTIVATED.items() if "3 layers" in key])
+def test_with_other_activations(network):
+    check(objective(network, 1, every_output, False), *members(network, COUNT))
+
+
+def test_four_layers():
+    check(objective(small_network(2, 4, "all", hidden=9)), *members(small_network(2), COUNT))
+
+
+def test_sums_over_blocks_are_in_double_precision():
+    network = small_network(1, 2, dtype=torch.float32)
+    rows, labels = members(network)
+    found = GradientMap.of(objective(network), rows, labels)
+    assert {t.dtype for t in found.combine(torch.ones(len(rows), 1).double())} == {torch.float64}
+    assert found.along(network.tensors).dtype == found.own_products().dtype == torch.float64

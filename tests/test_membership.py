@@ -1,0 +1,328 @@
+"""Exposure and the membership test: on equations whose members are known, and on networks that know nobody."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import mannwhitneyu
+
+from audit import exposure as fits
+from audit.attacks import BATTERY
+from audit.attacks.kkt_loss import KktLoss
+from audit.attacks.kkt_margin import KktMargin
+from audit.candidates import Candidates
+from audit.exposure import stationarity
+from audit.membership import FEWEST_CONTROLS, auc, exposure, stretched
+from audit.objective import Objective
+from audit.reduction import row_space
+from audit.solve.budget import Budget
+from tests import tiny
+from tests.planted import Clock, columns, generator, kkt_point, observation, small_network
+from tests.planted import planted as solved_by
+
+BUDGET = Budget(100.0, Clock())
+
+
+def audited(attack, rows, labels, strangers, stranger_labels=None, network=None) -> object:
+    network = network or small_network(1, 2, "first", rows.shape[1], 60)
+    objective = attack.objective(observation(network))
+    names = labels if attack.classes(observation(network)) else None
+    return exposure(objective, rows, names, strangers, stranger_labels, generator(), BUDGET)
+
+
+def images(count, seed=0):
+    rows = torch.from_numpy(tiny.blobs(count, seed)).flatten(1).float() / 255
+    return rows - rows.mean(0)
+
+
+def tiny_network(tensors):
+    weights = (tensors["fc1.weight"], tensors["fc2.weight"])
+    return replace(small_network(1, 2), weights=weights, biases=(tensors["fc1.bias"], None))
+
+
+def tiny_data(controls=tiny.CONTROLS):
+    pixels = torch.from_numpy(tiny.blobs(tiny.MEMBERS + tiny.CONTROLS)).flatten(1).float() / 255
+    pixels = pixels - pixels[: tiny.MEMBERS].mean(0)
+    return pixels[: tiny.MEMBERS], torch.arange(tiny.MEMBERS) % 2, pixels[tiny.MEMBERS :][:controls]
+
+
+def planted_equation(attack, count=12, strangers=150, seed=0):
+    """A target that the first `count` rows solve, with a little noise on it."""
+    seen = observation(small_network(1, 2, "first", inputs=70, hidden=90, dtype=torch.float64))
+    rows = torch.randn(count + strangers, 70, generator=generator(seed), dtype=torch.float64)
+    objective = attack.objective(seen)
+    labels = attack.labels(seen, count)
+    weights = 0.5 + torch.rand(count, columns(objective, labels), generator=generator(2), dtype=torch.float64)
+    objective = solved_by(objective, Candidates(rows[:count], weights, labels))
+    first, *rest = objective.target
+    noise = torch.randn(first.shape, generator=generator(4), dtype=torch.float64)
+    noise *= 0.1 * first.norm() / noise.norm()
+    return replace(objective, target=(first + noise, *rest)), rows[:count], labels, rows[count:]
+
+
+# What is found
+
+
+@pytest.mark.parametrize("attack", BATTERY[:4], ids=lambda attack: attack.id)
+def test_members_of_a_planted_equation_are_told_from_strangers(attack):
+    equation, rows, labels, strangers = planted_equation(attack)
+    names = None if labels is None else torch.arange(len(strangers)) % 2  # planted labels are not predicted
+    found = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    assert found.fit.residual < 0.02
+    assert found.membership.auc > 0.95
+    assert found.membership.true_positives > 0.8
+    low, high = found.membership.interval
+    assert low <= found.membership.auc <= high
+    assert (len(found.membership.members), len(found.membership.controls)) == (12, 150)
+
+
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
+def test_members_of_a_network_that_leaks_are_told_from_strangers(attack):
+    rows, labels, strangers = tiny_data()
+    found = audited(attack, rows, labels, strangers, network=tiny_network(tiny.weights()))
+    assert found.fit.residual < 0.3
+    assert found.membership.auc > 0.95
+    assert found.membership.interval[0] > 0.9
+
+
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
+def test_a_network_that_learnt_nothing_knows_nobody(attack):
+    rows = images(240)
+    aucs = []
+    for seed in range(6):
+        network = small_network(1, 2, "first", rows.shape[1], 100, seed, dtype=torch.float32)
+        labels = torch.randint(2, (60,), generator=generator(seed))
+        mixed = rows[torch.randperm(len(rows), generator=generator(seed))]
+        aucs.append(audited(attack, mixed[:60], labels, mixed[60:], network=network).membership.auc)
+    assert 0.4 <= np.mean(aucs) <= 0.6
+
+
+def test_what_a_member_accounts_for_is_its_exposure():
+    network, planted = kkt_point()
+    objective = KktMargin().objective(observation(network))
+    found = exposure(objective, planted.inputs, planted.labels, planted.inputs[:0], None, generator(), BUDGET)
+    # Gradients at a KKT point of this kind are orthogonal to each other.
+    assert np.square(found.fit.lengths).sum() == pytest.approx(1.0)
+    assert found.ranks.tolist() == (1 + np.argsort(np.argsort(-found.fit.lengths))).tolist()
+    assert found.fit.weights.shape == (len(planted), 1)
+
+
+def test_equal_exposures_share_the_better_rank():
+    rows, labels, strangers = tiny_data(FEWEST_CONTROLS)
+    found = audited(KktMargin(), rows[:2], 1 - labels[:2], strangers, network=tiny_network(tiny.weights()))
+    assert not found.fit.lengths.any()
+    assert found.ranks.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
+def test_steps_and_exact_solution_tell_the_same_members_apart(attack, monkeypatch):
+    equation, rows, labels, strangers = planted_equation(attack)
+    names = torch.arange(len(strangers)) % 2
+    exact = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
+    found = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    assert (exact.fit.steps, found.fit.rank) == (None, None)
+    assert found.fit.residual == pytest.approx(exact.fit.residual, abs=1e-4)
+    assert found.membership.auc == pytest.approx(exact.membership.auc, abs=0.01)
+
+
+def test_members_and_controls_are_treated_alike():
+    """Exchanged, they exchange their exposures; with a network that knows nobody, that is all the test can see."""
+    rows = images(80)
+    network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
+    there = audited(KktMargin(), rows[:40], torch.zeros(40).long(), rows[40:], network=network).membership
+    back = audited(KktMargin(), rows[40:], torch.zeros(40).long(), rows[:40], network=network).membership
+    np.testing.assert_allclose(there.members, back.controls, atol=1e-6)
+    assert there.auc + back.auc == pytest.approx(1.0)
+
+
+# What is fitted
+
+
+def test_stretching_changes_nothing_inside_the_row_space():
+    equation, rows, labels, _ = planted_equation(KktMargin())
+    basis = row_space(equation.target[0]).basis
+    inside = rows @ basis @ basis.T
+    projected = replace(equation, target=(equation.target[0] @ basis @ basis.T, *equation.target[1:]))
+    wider, same = stretched(projected, inside)
+    torch.testing.assert_close(same, inside)
+    plain, after = stationarity(projected, inside, labels), stationarity(wider, same, labels)
+    assert after.residual == pytest.approx(plain.residual, rel=1e-6)
+    np.testing.assert_allclose(after.weights, plain.weights, rtol=1e-6)
+
+
+def test_stretching_makes_the_part_outside_ten_times_as_long():
+    equation, rows, _, _ = planted_equation(KktMargin())
+    basis = row_space(equation.target[0]).basis
+    wider, longer = stretched(equation, rows)
+    for before, after in ((rows, longer), (equation.target[0], wider.target[0])):
+        torch.testing.assert_close(after @ basis, before @ basis)
+        outside = before - before @ basis @ basis.T
+        torch.testing.assert_close(after - after @ basis @ basis.T, 10 * outside)
+    for before, after in zip(equation.anchors, wider.anchors, strict=True):
+        torch.testing.assert_close(after.forward(longer), before.forward(rows))
+    assert wider.target[1:] == equation.target[1:]
+
+
+def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
+    rows, labels, strangers = tiny_data(20)
+    network = tiny_network(tiny.weights())
+    predicted = (network.forward(strangers)[:, 0] > 0).long()
+
+    def notes_and_auc(names, attack=None):
+        found = audited(attack or KktMargin(), rows, labels, strangers, names, network)
+        return [note for note in found.notes if "labels" in note], found.membership.auc
+
+    unknown, known = notes_and_auc(None), notes_and_auc(predicted)
+    assert unknown == (
+        ["labels of controls are unknown: the membership test uses predicted ones for all"],
+        known[1],
+    )
+    assert known[0] == notes_and_auc(None, KktLoss())[0] == []
+    assert notes_and_auc(1 - predicted)[1] == 1.0
+
+
+def test_predictions_of_many_classes():
+    network = small_network(3, 2, "first", 20, 60)
+    rows = torch.randn(50, 20, generator=generator(), dtype=torch.float64)
+    names = network.forward(rows).argmax(1)
+    objective = KktMargin().objective(observation(network))
+    found = [
+        exposure(objective, rows[:20], names[:20], rows[20:], given, generator(), BUDGET).membership.auc
+        for given in (None, names[20:])
+    ]
+    assert found[0] == found[1]
+
+
+# Statistics
+
+
+def test_area_under_the_curve_is_that_of_mann_and_whitney():
+    rng = np.random.default_rng(0)
+    members, controls = rng.integers(0, 9, 30) + 2.0, rng.integers(0, 9, 50) * 1.0
+    assert auc(members, controls) == pytest.approx(mannwhitneyu(members, controls).statistic / 1500)
+    assert auc(np.ones(3), np.zeros(4)) == 1.0
+    assert auc(np.ones(3), np.ones(4)) == 0.5
+    both = auc(np.stack([members, -members]), np.stack([controls, -controls]))
+    np.testing.assert_allclose(both, [auc(members, controls), 1 - auc(members, controls)])
+
+
+@pytest.mark.parametrize(("controls", "measured"), [(99, False), (100, True)])
+def test_true_positives_take_a_hundred_controls(controls, measured):
+    rows, labels, strangers = tiny_data()
+    found = audited(KktMargin(), rows, labels, strangers[:controls], network=tiny_network(tiny.weights()))
+    assert (found.membership.true_positives is not None) is measured
+    if measured:
+        second = np.sort(found.membership.controls)[-2]
+        assert found.membership.true_positives == (found.membership.members > second).mean()
+
+
+def test_the_interval_is_drawn_from_the_generator():
+    rows = images(60)
+    network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
+    objective = KktLoss().objective(observation(network))
+
+    def interval(seed):
+        found = exposure(objective, rows[:30], None, rows[30:], None, generator(seed), BUDGET)
+        return found.membership.interval
+
+    assert interval(0) == interval(0) != interval(1)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("controls", [0, FEWEST_CONTROLS - 1])
+def test_too_few_controls(controls):
+    rows, labels, strangers = tiny_data()
+    found = audited(KktMargin(), rows, labels, strangers[:controls], network=tiny_network(tiny.weights()))
+    assert found.membership is None
+    assert found.notes == (f"membership is not tested: {controls} controls, and at least 10 are needed",)
+    assert found.fit.lengths.all()
+
+
+def test_copies_among_members_are_told():
+    rows, labels, strangers = tiny_data(20)
+    found = audited(
+        KktMargin(),
+        torch.cat([rows, rows[:2], rows[:1]]),
+        torch.cat([labels, labels[:2], labels[:1]]),
+        strangers,
+        network=tiny_network(tiny.weights()),
+    )
+    assert found.notes[:2] == (
+        "3 members are copies of others: only the sum of their exposures is determined",
+        "exposures of members are not unique: gradients of rank 4 for 7 unknowns",
+    )
+    assert found.fit.weights[4] == pytest.approx(found.fit.weights[0], rel=1e-3)
+
+
+def test_one_image_with_two_labels_is_no_copy():
+    rows, labels, strangers = tiny_data(20)
+    both = torch.cat([labels, 1 - labels[:1]])
+    found = audited(
+        KktMargin(), torch.cat([rows, rows[:1]]), both, strangers, network=tiny_network(tiny.weights())
+    )
+    assert not any("copies" in note for note in found.notes)
+
+
+def test_controls_that_are_members_are_told():
+    rows, labels, strangers = tiny_data(20)
+    found = audited(
+        KktMargin(), rows, labels, torch.cat([strangers, rows[:3]]), network=tiny_network(tiny.weights())
+    )
+    assert "3 controls are members too: the membership test is too low" in found.notes
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_more_members_than_parameters(exact, monkeypatch):
+    network = small_network(1, 2, "none", inputs=4, hidden=3)
+    rows = torch.randn(40, 4, generator=generator(), dtype=torch.float64)
+    if not exact:
+        monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
+    found = audited(KktLoss(), rows[:20], None, rows[20:], network=network)
+    assert [note for note in found.notes if "unique" in note] == [
+        "exposures of members are not unique: 20 unknowns for 15 parameters",
+        "exposures of members and controls are not unique: 40 unknowns for 15 parameters",
+    ]
+    assert np.isfinite(found.fit.lengths).all()
+    assert 0.0 <= found.membership.auc <= 1.0
+
+
+def test_a_fit_that_time_ended_is_told(monkeypatch):
+    equation, rows, labels, strangers = planted_equation(KktLoss())
+    monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
+    found = exposure(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
+    assert found.notes == (
+        "the fit of members was ended after 1 steps: its residual is an upper bound",
+        "the fit of members and controls was ended after 1 steps: its residual is an upper bound",
+    )
+
+
+def test_without_a_fit_nothing_is_measured(monkeypatch):
+    rows, labels, strangers = tiny_data(20)
+    network = tiny_network(tiny.weights())
+    assert audited(KktMargin(), rows[:0], labels[:0], strangers, network=network) is None
+    count = len(rows)
+    monkeypatch.setattr(
+        "audit.membership.stationarity",
+        lambda objective, inputs, *rest: (
+            stationarity(objective, inputs, *rest) if len(inputs) == count else None
+        ),
+    )
+    found = audited(KktMargin(), rows, labels, strangers, network=network)
+    assert found.membership is None
+    assert found.notes[-1] == "membership is not tested: the common fit of members and controls failed"
+
+
+def test_the_time_is_shared_by_both_fits(monkeypatch):
+    equation, rows, labels, strangers = planted_equation(KktLoss())
+    assert isinstance(equation, Objective)
+    given = []
+    monkeypatch.setattr(
+        "audit.membership.stationarity",
+        lambda *arguments: given.append(arguments[-1].left) or stationarity(*arguments),
+    )
+    exposure(equation, rows, labels, strangers, None, generator(), Budget(80.0, Clock()))
+    assert given == [40.0, 80.0]  # of a clock that stands still
