@@ -180,7 +180,7 @@ def _heaviest(parts: _Factors, directions: Tensor, count: int) -> Tensor:
 
 def _solution(problem: Problem, parts: _Factors, basis: Tensor) -> tuple[Candidates, float] | None:
     """Inputs and lambda that go with directions (b, b), and their relative loss; None if they do not solve it."""
-    objective = _double(problem.objective)
+    objective = in_double(problem.objective)
     anchor = objective.anchors[0]
     bias = anchor.with_tensors(objective.target).biases[0]
     assert bias is not None
@@ -224,7 +224,8 @@ def _weights(objective: Objective, entering: Tensor) -> Tensor:
     return inverse @ weight.T
 
 
-def _double(objective: Objective) -> Objective:
+def in_double(objective: Objective) -> Objective:
+    """The same equation in double precision."""
     anchors = tuple(anchor.with_tensors([t.double() for t in anchor.tensors]) for anchor in objective.anchors)
     return Objective(
         tuple(tensor.double() for tensor in objective.target),
