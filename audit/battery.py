@@ -23,6 +23,7 @@ from audit.solve.constraints import Box
 from audit.solve.images import FITTED, images, readings
 from audit.solve.restarts import Restarts, pooled
 from audit.solve.sparse import SparseFactors
+from audit.solve.tensor import TensorDecomposition
 
 Watcher = Callable[[Attack, int, float], None]
 """Called now and then with (attack, steps so far, relative loss)."""
@@ -153,8 +154,8 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     for run in running:
         if budget.left > 0:
             run.prepare()
-    exact = [run for run in running if run.attack.exact]
-    running = [run for run in running if not run.attack.exact]
+    exact = [run for run in running if run.attack.method != "descent"]
+    running = [run for run in running if run.attack.method == "descent"]
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
@@ -215,9 +216,11 @@ class _Run:
     @cached_property
     def solver(self) -> Solver:
         """What solves it, slice by slice."""
-        if self.attack.exact:
+        if self.attack.method == "sparse":
             space = self.reduced[1]
             return SparseFactors(space.signals, space.noise)
+        if self.attack.method == "tensor":
+            return TensorDecomposition()
         return Restarts(self.attack.classes(self.observation), self.splitting)
 
     def prepare(self) -> None:
@@ -286,10 +289,11 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        exact = self.attack.exact
+        # Closed forms know the true scale where the first layer has a bias.
+        exact = self.attack.method != "descent" and self.observation.network.biases[0] is not None
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
-            if exact:  # at their true scale already
+            if exact:
                 return to_array(space.lift(candidates.pooled().inputs))
             return to_array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
 

@@ -186,6 +186,9 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
         "weight-delta": "ran",
         "gradient": "skipped",
         "gradient-exact": "skipped",
+        "polynomial": "skipped",
+        "polynomial-delta": "skipped",
+        "polynomial-gradient": "skipped",
     }
     assert content["diagnostics"]["stationarity"].keys() == {"kkt-margin", "kkt-loss", "weight-delta"}
     assert set(load_file("out/candidates.safetensors")) == {"kkt-margin", "kkt-loss", "weight-delta"}
@@ -498,7 +501,7 @@ BAD_ACTIVATIONS = [
         ),
         *(
             (nothing, ["--attacks", name], [f"--attacks {name} needs an observed gradient", "--gradient"])
-            for name in ("gradient", "gradient-exact")
+            for name in ("gradient", "gradient-exact", "polynomial-gradient")
         ),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
         (nothing, ["--activation", ""], ["--activation is empty"]),

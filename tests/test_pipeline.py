@@ -57,10 +57,15 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny) -> None
     assert [sample.label for sample in report.samples] == [0, 1, 0, 1]
     assert report.provenance.complete
     assert report.provenance.notes == []
-    margin, loss, delta, *gradients = report.attacks
+    margin, loss, delta, gradient, exact, *polynomials = report.attacks
     names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact"]
+    names += ["polynomial", "polynomial-delta", "polynomial-gradient"]
     assert [attack.id for attack in report.attacks] == names
-    for attack in gradients:
+    reasons = ["here it is relu", "pass --initial", "pass --gradient"]
+    for attack, reason in zip(polynomials, reasons, strict=True):
+        assert attack.status == "skipped"
+        assert attack.reason.endswith(reason)
+    for attack in (gradient, exact):
         assert attack.status == "skipped"
         assert attack.reason.endswith("pass --gradient")
     for attack in (margin, loss):
@@ -113,7 +118,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny) -> None:
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny) -> None:
     audit = run(replace(request(tiny), splitting=False))
     assert audit.report.verdict == "FAIL"
-    assert [attack.splitting for attack in audit.report.attacks] == [None] * 5
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 8
     assert audit.trajectories == []
     jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
     assert not np.array_equal(
@@ -391,7 +396,7 @@ def test_an_interrupt_is_reported_as_incomplete(
     assert not report.provenance.complete
     assert "incomplete-audit" in {finding.kind for finding in report.findings}
     assert report.verdict == "INCONCLUSIVE"
-    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 3]
+    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 6]
 
 
 def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:

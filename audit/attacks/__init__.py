@@ -5,8 +5,20 @@ from audit.attacks.gradient import Gradient
 from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
+from audit.attacks.polynomial import Polynomial
+from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.attacks.polynomial_gradient import PolynomialGradient
 from audit.attacks.weight_delta import WeightDelta
 
-BATTERY: tuple[Attack, ...] = (KktMargin(), KktLoss(), WeightDelta(), Gradient(), GradientExact())
+BATTERY: tuple[Attack, ...] = (
+    KktMargin(),
+    KktLoss(),
+    WeightDelta(),
+    Gradient(),
+    GradientExact(),
+    Polynomial(),
+    PolynomialDelta(),
+    PolynomialGradient(),
+)
 
 __all__ = ["BATTERY", "Attack", "Observation"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -45,8 +45,8 @@ class Attack(ABC):
     """Whether that includes the weights from before training."""
     needs_gradient: ClassVar[bool] = False
     """Whether that includes an observed gradient."""
-    exact: ClassVar[bool] = False
-    """Whether the equation is solved in closed form, from the zeros of the first layer, and not by descent."""
+    method: ClassVar[Literal["descent", "sparse", "tensor"]] = "descent"
+    """How the equation is solved: by descent, or in closed form from zeros of the first layer or from tensors."""
 
     @abstractmethod
     def inapplicable(self, observation: Observation) -> str | None:

@@ -26,7 +26,7 @@ class GradientExact(Gradient):
         "as gradient (--gradient), of a ReLU network with biases in its first layer and a batch of at most "
         f"{MOST_SAMPLES}"
     )
-    exact = True
+    method = "sparse"
 
     def inapplicable(self, observation: Observation) -> str | None:
         """Need zeros to look for, a bias to fix the scale, and few samples."""

@@ -247,7 +247,7 @@ def test_the_start_of_training_is_needed_or_not_used(attack, net, seen):
 @every_network
 def test_an_observed_gradient_is_needed_or_not_used(attack, net, seen):
     unknown = without_gradient(seen)
-    if (reason := attack.inapplicable(unknown)) is not None:
+    if (reason := attack.inapplicable(unknown)) != attack.inapplicable(seen):
         assert "--gradient" in reason
         assert "--gradient" in attack.requires
         assert attack.needs_gradient
@@ -260,8 +260,12 @@ def test_an_observed_gradient_is_needed_or_not_used(attack, net, seen):
 
 @every_activation
 def test_applies_to_every_network_of_which_everything_is_known(attack, net, seen):
-    """But for what is exact, which asks for zeros and a scale."""
-    fits = not attack.exact or (net.activation == "relu" and net.biases[0] is not None)
+    """But for closed forms, which ask for zeros and a scale, or for powers and more hidden units than these."""
+    fits = {
+        "descent": True,
+        "sparse": net.activation == "relu" and net.biases[0] is not None,
+        "tensor": False,
+    }[attack.method]
     assert (attack.inapplicable(seen) is None) == fits
 
 
