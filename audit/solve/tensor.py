@@ -64,7 +64,7 @@ class TensorDecomposition:
             _PER_DIRECTION * system.monomials.variables, system.monomials.variables, generator=generator
         ).double()
         contractions = torch.cat([system.monomials.curvatures(points, part) for part in tensor])
-        directions = diagonalised(contractions, min(max(_ABSENT, 3 * analysis.error), _PRESENT), generator)
+        directions = diagonalised(contractions, min(max(_ABSENT, analysis.error), _PRESENT), generator)
         inputs, weights, steps = refined(system, directions, tensor)
         candidates = _candidates(problem, system, inputs, weights)
         with torch.no_grad():

@@ -1,5 +1,6 @@
 """Samples from tensors: exact where the equations are, at their true scale where a bias tells it."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from audit.attacks.gradient import Gradient
 from audit.attacks.kkt_loss import KktLoss
+from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.reduction import reduce
 from audit.solve.base import Problem, Status
@@ -149,6 +151,59 @@ def test_training_that_moves_little_is_nearly_exact():
     errors = direction_errors(lifted, rows)
     assert 1e-8 < float(errors.max()) < 0.2
     assert found.relative_loss < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [3, 4])
+def test_a_lazily_trained_network_has_the_error_it_states(order):
+    """Half of the neurons cancel the others at first, and are large: they hardly move until the fit is exact."""
+    rows, _ = samples(8, 64, order)
+    half = random_network(64, 300, 1, order, seed=4)
+    first, last = 8 * half.weights[0].repeat(2, 1), torch.cat([half.weights[1], -half.weights[1]], 1)
+    start = replace(half, weights=(first, last))
+    signs, after, size = (-1.0) ** torch.arange(8)[:, None], start, 0.0
+    for _ in range(300):
+        gaps = after.forward(rows) - signs
+        gradient = gradient_sum(after, rows, gaps)
+        size = size or sum(float(t.square().sum()) for t in gradient.tensors) / float(gaps.square().sum())
+        after = stepped(after, gradient, 0.5 / size)
+    assert float((after.forward(rows) - signs).abs().max()) < 0.1
+    found, lifted = solved(PolynomialDelta(), replace(observation(after), initial=start))
+    stated = float(found.note.rpartition("expected error ")[2].rstrip(")"))
+    assert 1e-8 < float(direction_errors(lifted, rows).max()) < 3 * stated < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [3, 4])
+def test_a_network_trained_with_weight_decay_collapses_and_says_so(order):
+    rows, _ = samples(8, 8, order)
+    labels = (-1.0) ** torch.arange(8)
+    network = random_network(8, 200, 1, order)
+    tensors = [(3 * tensor).requires_grad_() for tensor in network.tensors]
+
+    def loss():
+        outputs = network.with_tensors(tensors).forward(rows)[:, 0]
+        decay = sum(tensor.square().sum() for tensor in tensors)
+        return torch.nn.functional.softplus(-labels * outputs).mean() + 5e-4 * decay
+
+    first = torch.optim.Adam(tensors, lr=0.01)
+    for _ in range(3000):
+        first.zero_grad()
+        loss().backward()
+        first.step()
+    last = torch.optim.LBFGS(tensors, max_iter=2000, history_size=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        last.zero_grad()
+        (value := loss()).backward()
+        return value
+
+    last.step(closure)
+    trained = network.with_tensors([tensor.detach() for tensor in tensors])
+    reason = Polynomial().inapplicable(observation(trained))
+    assert re.match(
+        r"the weights (leave \d+ directions? of the data's tensor undetermined|hold rank 2 only)", reason
+    )
 
 
 # Simultaneous diagonalisation
