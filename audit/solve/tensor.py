@@ -117,7 +117,10 @@ def diagonalised(matrices: Tensor, absent: float, generator: torch.Generator) ->
 
 
 def refined(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Inputs (n, r) and lambda (n, c) that solve the equations best, near `directions`, and evaluations taken."""
+    """Inputs (n, r) and lambda (n, c) that solve the equations best, near `directions`, and evaluations taken.
+
+    The equations leave the scale of each input open; that its length be 1 makes the steps well determined.
+    """
     monomials, count = system.monomials, len(directions)
     weights = torch.linalg.lstsq(monomials.features(directions).T, tensor.T).solution
     unit = float(system.right.norm())
@@ -129,7 +132,8 @@ def refined(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[T
     def residual(flat: Vector) -> Vector:
         inputs, weights = parts(flat)
         made = weights.T @ monomials.features(inputs)
-        return _array((system.matrix @ made.flatten() - system.right) / unit)
+        gaps = (system.matrix @ made.flatten() - system.right) / unit
+        return _array(torch.cat([gaps, inputs.square().sum(1) - 1]))
 
     def jacobian(flat: Vector) -> Vector:
         inputs, weights = parts(flat)
@@ -137,7 +141,9 @@ def refined(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[T
         by_input = torch.einsum("jc,jrn->cnjr", weights, monomials.slopes(inputs))
         by_weight = torch.einsum("jn,ce->cnje", monomials.features(inputs), outputs)
         made = torch.cat([by_input, by_weight], 3).flatten(2).flatten(0, 1)
-        return _array(system.matrix @ made / unit)
+        lengths = torch.zeros(count, count, made.shape[1] // count).to(made)
+        lengths[range(count), range(count), : inputs.shape[1]] = 2 * inputs
+        return _array(torch.cat([system.matrix @ made / unit, lengths.flatten(1)]))
 
     start = _array(torch.cat([directions, weights], 1).flatten())
     found = least_squares(residual, start, jac=jacobian, x_scale="jac", max_nfev=_STEPS, ftol=_FALL)
