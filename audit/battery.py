@@ -24,6 +24,7 @@ from audit.solve.exact import ExactInputs
 from audit.solve.images import FITTED, images, readings
 from audit.solve.moments import MomentStarts
 from audit.solve.restarts import Restarts, pooled
+from audit.solve.tensor import TensorDecomposition
 
 Watcher = Callable[[Attack, int, float], None]
 """Called now and then with (attack, steps so far, relative loss)."""
@@ -154,8 +155,8 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     for run in running:
         if budget.left > 0:
             run.prepare()
-    exact = [run for run in running if run.attack.method == "exact"]
-    running = [run for run in running if run.attack.method != "exact"]
+    exact = [run for run in running if run.closed]
+    running = [run for run in running if not run.closed]
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
@@ -223,7 +224,14 @@ class _Run:
             return ExactInputs(space.signals, float(outside.norm() / block.norm()))
         if self.attack.method == "moments":
             return MomentStarts(space.signals)
+        if self.attack.method == "tensor":
+            return TensorDecomposition()
         return Restarts(self.attack.classes(self.observation), self.splitting)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the attack is done, or has given up, in one slice."""
+        return self.attack.method in ("exact", "tensor")
 
     def prepare(self) -> None:
         """Do what comes before the first slice: large layers take a while to reduce."""
@@ -291,10 +299,11 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        exact = self.attack.method == "exact"
+        # Closed forms know the true scale where the first layer has a bias.
+        exact = self.closed and self.observation.network.biases[0] is not None
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
-            if exact:  # at their true scale already
+            if exact:
                 return to_array(space.lift(candidates.pooled().inputs))
             return to_array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
 

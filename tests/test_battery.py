@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,8 @@ from audit.attacks import BATTERY, Observation
 from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.moment_tensor import MomentTensor
+from audit.attacks.polynomial import Polynomial
+from audit.attacks.polynomial_gradient import PolynomialGradient
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
 from audit.candidates import Candidates
 from audit.reduction import reduce
@@ -23,6 +26,7 @@ from audit.solve.base import Solution, Status
 from audit.solve.budget import Budget
 from audit.solve.descent import Descent
 from tests.planted import Clock, batch_gradient, costing, kkt_point, observation, small_network
+from tests.polynomials import random_network
 
 SECONDS = 90.0
 
@@ -396,7 +400,8 @@ def noisy_observation():
 def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
     clock, heard, seen = Clock(), [], noisy_observation()
     monkeypatch.setattr(battery, "Restarts", lambda classes, splitting: Short(classes, clock))
-    attacks = [attack for attack in BATTERY if not attack.needs_gradient]  # that gradient is a random one
+    # That gradient is a random one.
+    attacks = [attack for attack in BATTERY if attack.method == "descent" and not attack.needs_gradient]
     outcomes = run(attacks, clock, seen, watch=lambda *event: heard.append(event))
     for outcome, attack in zip(outcomes, attacks, strict=True):
         assert isinstance(outcome, AttackResult)
@@ -668,16 +673,46 @@ def test_moments_are_read_in_every_slice(monkeypatch):
     assert "2 samples from the moments of 200 units" in found.note
 
 
+@pytest.mark.parametrize("biases", [False, True])
+def test_tensors_give_images_at_their_scale_or_in_both_readings(biases):
+    clock, net = Clock(), random_network(30, 200, 2, biases=biases)
+    rows = torch.rand(4, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
+    seen = dataclasses.replace(observation(net, bound=1.5), gradient=batch_gradient(net, rows)[0])
+    (found,) = run([PolynomialGradient()], clock, seen)
+    assert isinstance(found, AttackResult)
+    assert found.solution.status is Status.SOLVED
+    assert "the data's tensor is determined (rank 40 of 40 needed" in found.note
+    if biases:
+        assert found.null.shape == found.reconstructions.shape == (4, 30)
+        assert np.abs(found.reconstructions[:, None] - rows.numpy()).max(2).min(0).max() < 1e-6
+    else:
+        assert found.null.shape == found.reconstructions.shape == (16, 30)
+        directions = found.reconstructions[:8] / np.linalg.norm(
+            found.reconstructions[:8], axis=1, keepdims=True
+        )
+        cosines = rows.numpy() @ directions.T / rows.norm(dim=1, keepdim=True).numpy()
+        assert cosines.max(1).min() > 1 - 1e-6
+
+
+def test_undetermined_weights_are_skipped_with_a_count():
+    seen = observation(random_network(30, 40))
+    (outcome,) = run([Polynomial()], Clock(), seen)
+    assert isinstance(outcome, AttackSkipped)
+    assert re.match(r"the (weights leave \d+ directions|data's tensor has \d+ entries)", outcome.reason)
+
+
 # Members are out of reach
 
 
 def test_the_real_battery_runs():
     outcomes = reconstruct(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
-    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact", "moment-tensor"]
-    assert [outcome.attack.id for outcome in outcomes] == names
-    assert isinstance(outcomes[-2], AttackSkipped)  # no bias
-    assert isinstance(outcomes[-1], AttackSkipped)  # too few units
-    for outcome in outcomes[:-2]:
+    assert [outcome.attack.id for outcome in outcomes] == [attack.id for attack in BATTERY]
+    closed = [outcome for outcome in outcomes if outcome.attack.method != "descent"]
+    assert len(closed) == 5
+    assert all(isinstance(outcome, AttackSkipped) for outcome in closed)  # no bias, few units, and no powers
+    for outcome in outcomes:
+        if outcome in closed:
+            continue
         assert isinstance(outcome, AttackResult)
         assert len(outcome.reconstructions) == len(outcome.null) > 0
         assert len(outcome.objective.anchors) == 1 + (outcome.attack.id == "weight-delta")

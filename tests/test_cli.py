@@ -201,6 +201,9 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
         "gradient": "skipped",
         "gradient-exact": "skipped",
         "moment-tensor": "skipped",
+        "polynomial": "skipped",
+        "polynomial-delta": "skipped",
+        "polynomial-gradient": "skipped",
     }
     assert content["diagnostics"]["stationarity"].keys() == {"kkt-margin", "kkt-loss", "weight-delta"}
     assert set(load_file("out/candidates.safetensors")) == {"kkt-margin", "kkt-loss", "weight-delta"}
@@ -547,7 +550,7 @@ BAD_ACTIVATIONS = [
         ),
         *(
             (nothing, ["--attacks", name], [f"--attacks {name} needs an observed gradient", "--gradient"])
-            for name in ("gradient", "gradient-exact", "moment-tensor")
+            for name in ("gradient", "gradient-exact", "moment-tensor", "polynomial-gradient")
         ),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
         (nothing, ["--activation", ""], ["--activation is empty"]),

@@ -6,6 +6,9 @@ from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.moment_tensor import MomentTensor
+from audit.attacks.polynomial import Polynomial
+from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.attacks.polynomial_gradient import PolynomialGradient
 from audit.attacks.weight_delta import WeightDelta
 
 BATTERY: tuple[Attack, ...] = (
@@ -15,6 +18,9 @@ BATTERY: tuple[Attack, ...] = (
     Gradient(),
     GradientExact(),
     MomentTensor(),
+    Polynomial(),
+    PolynomialDelta(),
+    PolynomialGradient(),
 )
 
 __all__ = ["BATTERY", "Attack", "Observation"]

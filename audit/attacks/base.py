@@ -45,9 +45,9 @@ class Attack(ABC):
     """Whether that includes the weights from before training."""
     needs_gradient: ClassVar[bool] = False
     """Whether that includes an observed gradient."""
-    method: ClassVar[Literal["descent", "exact", "moments"]] = "descent"
-    """How the equation is solved: by descent from random starts, in closed form from the zeros of the first layer,
-    or by descent from what the moments of random weights say."""
+    method: ClassVar[Literal["descent", "exact", "moments", "tensor"]] = "descent"
+    """How the equation is solved: by descent from random starts, exactly through the first layer, by descent from what
+    the moments of random weights say, or by decomposing a tensor."""
 
     @abstractmethod
     def inapplicable(self, observation: Observation) -> str | None:

@@ -1,0 +1,91 @@
+"""polynomial, polynomial-delta and polynomial-gradient: equations of other attacks, under conditions they name."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.attacks.gradient import Gradient
+from audit.attacks.kkt_loss import KktLoss
+from audit.attacks.polynomial import Polynomial
+from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.attacks.polynomial_gradient import PolynomialGradient
+from tests.planted import batch_gradient, generator, observation, without_gradient, without_initial
+from tests.polynomials import kkt_network, random_network, samples, stepped
+
+
+@pytest.fixture
+def seen():
+    """Weights after one step from random ones, and the gradient there."""
+    start = random_network(30, 200, 2)
+    rows = torch.randn(4, 30, generator=generator(2), dtype=torch.float64)
+    gradient = batch_gradient(start, rows)[0]
+    return replace(observation(stepped(start, gradient, 0.1)), initial=start, gradient=gradient)
+
+
+@pytest.mark.parametrize("attack", [Polynomial(), PolynomialDelta(), PolynomialGradient()])
+def test_they_are_solved_from_tensors(attack):
+    assert attack.method == "tensor"
+    assert "x^k" in attack.requires
+    assert "2602.08723" in attack.source
+
+
+def test_the_equation_of_the_weights_is_that_of_kkt_loss(seen):
+    one, other = Polynomial().objective(seen), KktLoss().objective(seen)
+    assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
+    assert "stationary" in Polynomial().caveat(seen)
+
+
+def test_the_equation_of_a_gradient_is_that_of_gradient(seen):
+    one, other = PolynomialGradient().objective(seen), Gradient().objective(seen)
+    assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
+
+
+def test_the_change_has_one_anchor_where_training_began(seen):
+    objective = PolynomialDelta().objective(seen)
+    assert objective.anchors == (seen.initial,)
+    for change, slope in zip(objective.target, seen.gradient.tensors, strict=True):
+        torch.testing.assert_close(change, -0.1 * slope)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_weights_of_many_neurons_at_a_kkt_point_apply(order):
+    rows, weights = samples(4, 30, order)
+    assert Polynomial().inapplicable(observation(kkt_network(rows, weights, order))) is None
+
+
+def test_weights_of_few_neurons_do_not():
+    rows, weights = samples(5, 30)
+    reason = Polynomial().inapplicable(observation(kkt_network(rows, weights, 3, units=5)))
+    assert reason.startswith(
+        "the weights leave 10 directions of the data's tensor undetermined (rank 25 of 35"
+    )
+    reason = Polynomial().inapplicable(observation(kkt_network(rows, weights, 3, units=2)))
+    assert reason.endswith("leave open which samples are mixed in them")
+
+
+def test_gradients_and_changes_at_random_weights_apply(seen):
+    assert PolynomialGradient().inapplicable(replace(seen, network=seen.initial)) is None
+    assert PolynomialDelta().inapplicable(seen) is None
+
+
+def test_gradients_and_changes_of_few_neurons_do_not():
+    start = random_network(30, 6, 2)
+    rows = torch.randn(4, 30, generator=generator(2), dtype=torch.float64)
+    gradient = batch_gradient(start, rows)[0]
+    seen = replace(observation(stepped(start, gradient, 0.1)), initial=start)
+    few = replace(seen, network=start, gradient=gradient)
+    assert PolynomialGradient().inapplicable(few).startswith("the gradient leaves ")
+    assert PolynomialDelta().inapplicable(seen).startswith("the change leaves ")
+
+
+def test_what_is_missing_is_named_first(seen):
+    assert PolynomialDelta().inapplicable(without_initial(seen)).endswith("pass --initial")
+    assert PolynomialGradient().inapplicable(without_gradient(seen)).endswith("pass --gradient")
+
+
+@pytest.mark.parametrize("attack", [Polynomial(), PolynomialDelta(), PolynomialGradient()])
+@pytest.mark.parametrize("activation", ["relu", "polynomial:2", "tanh"])
+def test_other_activations_do_not_apply(attack, activation, seen):
+    nets = {name: replace(getattr(seen, name), activation=activation) for name in ("network", "initial")}
+    assert attack.inapplicable(replace(seen, **nets)).endswith(f"here it is {activation}")

@@ -1,0 +1,192 @@
+"""The linear equations for the tensor of the data: what they are, and when they have one solution."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.attacks.gradient import Gradient
+from audit.attacks.kkt_loss import KktLoss
+from audit.identifiability import MOST_UNKNOWNS, Monomials, tensor_system, undetermined
+from audit.reduction import reduce
+from tests.planted import generator, observation
+from tests.polynomials import gradient_sum, kkt_network, random_network, samples
+
+
+def stationary(network):
+    return KktLoss().objective(observation(network))
+
+
+def of_gradient(network, rows, weights=None):
+    weights = random_rows(len(rows), network.outputs, seed=6) if weights is None else weights
+    seen = replace(observation(network), gradient=gradient_sum(network, rows, weights))
+    return Gradient().objective(seen)
+
+
+def with_noise(objective, size, seed=0):
+    """The same equation in the row space, with white noise on the target, relative to each tensor."""
+    objective, rng = reduce(objective)[0], generator(seed)
+    noise = [size * t.std() * torch.randn(t.shape, generator=rng, dtype=t.dtype) for t in objective.target]
+    return replace(objective, target=tuple(map(torch.add, objective.target, noise)))
+
+
+def analysed(objective):
+    return tensor_system(reduce(objective)[0]).solve()
+
+
+def random_rows(count, inputs, seed=5):
+    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
+
+
+# Monomials
+
+
+@pytest.mark.parametrize("degree", [3, 4, 5])
+def test_features_multiply_as_powers_of_products(degree):
+    one, other = random_rows(2, 4)
+    monomials = Monomials(4, degree)
+    features = monomials.features(torch.stack([one, other]))
+    assert features.shape == (2, len(monomials)) == (2, math.comb(3 + degree, degree))
+    torch.testing.assert_close(features[0] @ features[1], (one @ other) ** degree)
+
+
+@pytest.mark.parametrize("degree", [3, 4])
+def test_slopes_and_curvatures_are_derivatives(degree):
+    monomials = Monomials(3, degree)
+    rows, coefficients = random_rows(2, 3), random_rows(1, len(monomials))[0]
+
+    def value(row):
+        return monomials.features(row[None])[0] @ coefficients
+
+    slopes, curvatures = monomials.slopes(rows) @ coefficients, monomials.curvatures(rows, coefficients)
+    for row, slope, curvature in zip(rows, slopes, curvatures, strict=True):
+        torch.testing.assert_close(torch.autograd.functional.jacobian(value, row), slope)
+        torch.testing.assert_close(torch.autograd.functional.hessian(value, row), curvature)
+
+
+# The equations
+
+
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_tensor_is_that_of_the_data(order, outputs, biases):
+    network = random_network(9, 60, outputs, order, biases)
+    rows, weights = random_rows(3, 9), random_rows(3, outputs, seed=6)
+    reduced, space = reduce(of_gradient(network, rows, weights))
+    system = tensor_system(reduced)
+    tensor, analysis = system.solve()
+    inputs = rows @ space.basis
+    if biases:
+        inputs = torch.cat([inputs, torch.ones(3, 1, dtype=torch.float64)], 1)
+    expected = weights.T @ system.monomials.features(inputs @ system.basis)
+    torch.testing.assert_close(tensor, expected)
+    assert analysis.undetermined == 0
+    assert analysis.unknowns == outputs * math.comb(3 + order - 1, order)
+    assert analysis.equations == 60 * (3 + outputs)
+    assert analysis.residual < 1e-12
+    assert analysis.error < 1e-12
+    assert 1.0 <= analysis.condition < 100.0
+
+
+def test_a_residual_is_what_no_tensor_explains_and_the_error_what_it_does_to_the_fit():
+    objective = of_gradient(random_network(9, 100), random_rows(3, 9))
+    tensor, _ = analysed(objective)
+    errors, stated = [], []
+    for seed in range(5):
+        # In the coordinates of the row space with noise, which differ; norms do not.
+        found, analysis = tensor_system(with_noise(objective, 0.02, seed)).solve()
+        assert 0.01 < analysis.residual < 0.04
+        errors.append(float((found.norm() - tensor.norm()).abs() / tensor.norm()))
+        stated.append(analysis.error)
+    assert max(stated) < 1.5 * min(stated) < 0.02
+    assert 0.1 * max(stated) < max(errors) < 3 * max(stated)
+
+
+# Determined or not
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_neurons_in_general_position_are_counted(order):
+    """Each gives as many equations as there are directions: the last layer's follow from them.
+
+    Nine are an exception for quartics in four directions (Alexander and Hirschowitz 1995).
+    """
+    rows = random_rows(4, 9)
+    unknowns = math.comb(4 + order - 1, order)
+    for units in range(2, math.ceil(unknowns / 4) + 2):
+        if units < 4:  # fewer directions than samples
+            continue
+        _, analysis = analysed(of_gradient(random_network(9, units, order=order), rows))
+        exceptional = order == 4 and units == 9
+        assert analysis.undetermined == max(0, unknowns - 4 * units) + exceptional
+
+
+def test_a_collapsed_network_is_not_determined():
+    """Every neuron is one of three: three times three equations for ten unknowns."""
+    rows, weights = samples(3, 20)
+    network = kkt_network(rows, weights, 3, units=3)
+    first, last = network.weights
+    copies = replace(network, weights=(first.repeat(3, 1), last.repeat(1, 3)))
+    for one in (network, copies):
+        assert undetermined(stationary(one), "the weights").startswith(
+            "the weights leave 1 direction of the data's tensor undetermined (rank 9 of 10 needed, condition"
+        )
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_two_distinct_neurons_determine_no_samples(order):
+    """Two directions are left: for order 3 their tensor is determined, but it is always a sum of two inputs."""
+    rows, weights = samples(5, 30, order)
+    objective = stationary(kkt_network(rows, weights, order, units=2))
+    reason = undetermined(objective, "the weights", telling=True)
+    if order == 3:
+        assert undetermined(objective, "the weights") is None
+        assert reason.startswith("the weights hold rank 2 only")
+    else:
+        assert reason.startswith("the weights leave 1 direction ")
+
+
+def test_what_is_below_the_noise_is_not_determined():
+    objective = of_gradient(random_network(9, 12), random_rows(4, 9))
+    assert analysed(objective)[1].undetermined == 0
+    assert tensor_system(with_noise(objective, 2.0)).solve()[1].undetermined > 0
+
+
+def test_plurals():
+    objective = of_gradient(random_network(9, 4), random_rows(4, 9))
+    _, analysis = analysed(objective)
+    assert analysis.sentence("the gradient").startswith("the gradient leaves 4 directions of ")
+    assert undetermined(objective, "the gradient") == analysis.sentence("the gradient")
+
+
+# What they are not written down for
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda net: replace(net, activation="relu"),
+            "needs the activation x^k with k of 3 or more; here it is relu",
+        ),
+        (lambda net: replace(net, activation="polynomial:2"), "here it is polynomial:2"),
+        (
+            lambda net: replace(net, weights=(*net.weights, torch.ones(1, 1)), biases=(None,) * 3),
+            "this one has 3",
+        ),
+        (lambda net: net.with_tensors([math.nan * tensor for tensor in net.tensors]), "not all values of"),
+        (lambda net: net.with_tensors([0 * tensor for tensor in net.tensors]), "holds nothing of the inputs"),
+    ],
+)
+def test_other_networks_are_refused(change, reason):
+    assert reason in undetermined(stationary(change(random_network(9, 30))), "the weights")
+
+
+def test_large_tensors_are_refused():
+    reason = undetermined(stationary(random_network(24, 30)), "the weights")
+    assert (
+        f"the data's tensor has 2600 entries (rank 24, order 3, 1 outputs), more than the {MOST_UNKNOWNS}"
+        in reason
+    )
