@@ -46,8 +46,8 @@ class Attack(ABC):
     needs_gradient: ClassVar[bool] = False
     """Whether that includes an observed gradient."""
     method: ClassVar[Literal["descent", "exact", "moments", "tensor"]] = "descent"
-    """How the equation is solved: by descent from random starts, exactly through the first layer, by descent from what
-    the moments of random weights say, or by decomposing a tensor."""
+    """How the equation is solved: by descent from random starts, exactly through the first layer, by descent from
+    what the moments of random weights say, or by decomposing a tensor."""
 
     @abstractmethod
     def inapplicable(self, observation: Observation) -> str | None:
