@@ -21,7 +21,7 @@ from audit.solve.budget import Budget
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
 from audit.solve.exact import ExactInputs
-from audit.solve.images import FITTED, images, readings
+from audit.solve.images import FITTED, Readings, images, readings
 from audit.solve.moments import MomentStarts
 from audit.solve.restarts import Restarts, pooled
 from audit.solve.tensor import TensorDecomposition
@@ -53,8 +53,8 @@ class AttackResult:
     """What the solver found, in reduced coordinates; losses relative to the whole target."""
     space: RowSpace
     """Row space the solution lives in."""
-    box: Box
-    """What reconstructions must satisfy."""
+    read: Readings
+    """How candidates become images."""
     reconstructions: NDArray[np.float32]
     """(M, d) in network units."""
     before_splitting: NDArray[np.float32] | None
@@ -299,13 +299,16 @@ class _Run:
 
     def _result(self) -> AttackResult:
         solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
-        # Closed forms know the true scale where the first layer has a bias.
-        exact = self.closed and self.observation.network.biases[0] is not None
+        # The gradient of a bias in the first layer fixes the scale, and the tensor of extended inputs.
+        scaled = self.observation.network.biases[0] is not None
+        exact = self.closed and scaled
+        own_scale = self.attack.needs_gradient and scaled
+        read = readings(box, space, own_scale=own_scale, shape=self.observation.shape)
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
             if exact:
                 return to_array(space.lift(candidates.pooled().inputs))
-            return to_array(images(candidates, space, box, both_signs=self.observation.network.sign_blind))
+            return to_array(images(candidates, space, read, both_signs=self.observation.network.sign_blind))
 
         reconstructions, splitting = lifted(solution.candidates), solution.splitting
         before = reached = None
@@ -316,10 +319,17 @@ class _Run:
                 reached = certificate(self.problem, solution.candidates.restart(best), self.generator)
             whole = [self._of_whole(loss) for loss in splitting.losses.tolist()]
             splitting = replace(splitting, losses=torch.tensor(whole))
-        shape = (reconstructions.shape[0] // (1 if exact else 2), box.low.shape[0])
-        noise = torch.randn(shape, generator=self.generator).to(box.low)
-        null = to_array(box.scale_to_fit(noise, FITTED) if exact else readings(noise, box))
-        notes = [self.attack.caveat(self.observation), solution.status.value, solution.note, self.failed]
+        kinds = 1 if exact else len(read(box.low[None]))
+        noise = torch.randn(len(reconstructions) // kinds, len(box.low), generator=self.generator).to(box.low)
+        null = to_array(box.scale_to_fit(noise, FITTED) if exact else read(noise))
+        said = None if exact else read.note
+        notes = [
+            self.attack.caveat(self.observation),
+            solution.status.value,
+            solution.note,
+            said,
+            self.failed,
+        ]
         return AttackResult(
             attack=self.attack,
             objective=self.objective,
@@ -330,7 +340,7 @@ class _Run:
                 splitting=splitting,
             ),
             space=space,
-            box=box,
+            read=read,
             reconstructions=reconstructions,
             before_splitting=before,
             certificate=reached,

@@ -19,6 +19,9 @@ from torch import Tensor
 from audit.candidates import Candidates
 from audit.network import Network
 
+_LEAST_SCALE = 0.1
+"""Length of the scaled sum relative to the target."""
+
 Head = Callable[[Tensor, Tensor | None], Tensor]
 """(outputs (..., m, c), labels (..., m) or None) -> scalars (..., m, k) whose gradients are summed."""
 
@@ -42,6 +45,9 @@ class Objective:
     """Whether lambda must not be negative."""
     linear_head: bool
     """Whether the head is linear in the outputs."""
+    scale_free: bool = False
+    """Whether the sum is multiplied by what suits the target best. The relative loss is then 1 - cos^2 of the angle
+    between both: the cosine distance of Geiping et al. 2020, as squares."""
 
     @property
     def size(self) -> int:
@@ -98,7 +104,18 @@ class Objective:
                 total = (weights * self.head(outputs, candidates.labels)).sum()
             gradients = torch.autograd.grad(total, leaves, create_graph=differentiable)
             rest = tuple(map(torch.sub, rest, gradients))
-        return torch.cat([tensor.reshape(*batch, -1) for tensor in rest], dim=-1)
+        residual = torch.cat([tensor.reshape(*batch, -1) for tensor in rest], dim=-1)
+        return self._scaled(residual) if self.scale_free else residual
+
+    def _scaled(self, residual: Tensor) -> Tensor:
+        """Residual with the sum scaled, but not to nothing: where it points elsewhere it must turn."""
+        target = torch.cat([tensor.flatten() for tensor in self.target])
+        total = target - residual
+        with torch.no_grad():  # at the best scale the loss does not depend on it
+            squares = total.square().sum(-1, keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
+            best = (total * target).sum(-1, keepdim=True) / squares
+            scale = best.maximum(_LEAST_SCALE * target.norm() / squares.sqrt())
+        return target - scale * total
 
     def relative_loss(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
         """Squared residual over squared target norm, (...): 1 with no candidates, 0 when solved."""

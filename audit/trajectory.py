@@ -10,7 +10,6 @@ from audit.battery import AttackResult, to_array
 from audit.inputs import InputFormat
 from audit.report.evidence import Trajectory
 from audit.similarity import ncc, rescale, ssim
-from audit.solve.images import readings
 
 
 def trajectory(
@@ -53,9 +52,8 @@ def trajectory(
     sign = 1.0 if score[best] == alike[best] else -1.0
 
     def look(inputs: torch.Tensor) -> tuple[float, NDArray[np.floating]]:
-        """Of both readings the more similar."""
-        read = readings(sign * result.space.lift(inputs)[None], result.box)
-        pixels = fmt.to_pixels(to_array(read))
+        """Of all readings the most similar."""
+        pixels = fmt.to_pixels(to_array(result.read(sign * result.space.lift(inputs)[None])))
         return max(((ssim(image, truth), rescale(image)) for image in pixels), key=lambda pair: pair[0])
 
     stages = [

@@ -454,7 +454,7 @@ def test_candidates_before_splitting_are_given_as_images_too(monkeypatch):
         expected = found.objective.relative_loss(lifted)
     assert done.losses.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
     assert (solution.losses <= done.losses).all()
-    assert torch.equal(found.box.basis, found.space.basis)
+    assert torch.equal(found.read.box.basis, found.space.basis)
 
 
 def test_without_splitting_there_is_nothing_before_it(monkeypatch):

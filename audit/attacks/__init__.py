@@ -2,6 +2,7 @@
 
 from audit.attacks.base import Attack, Observation
 from audit.attacks.gradient import Gradient
+from audit.attacks.gradient_cosine import GradientCosine
 from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
@@ -16,6 +17,7 @@ BATTERY: tuple[Attack, ...] = (
     KktLoss(),
     WeightDelta(),
     Gradient(),
+    GradientCosine(),
     GradientExact(),
     MomentTensor(),
     Polynomial(),

@@ -28,6 +28,8 @@ class Observation:
     gradient: Network | None = None
     """A gradient of the loss over one batch, taken at the network, in its layout; None if none was seen. An update
     stands for the gradient it went down."""
+    shape: tuple[int, int, int] | None = None
+    """(c, h, w) of the images that inputs are; None if unknown."""
 
 
 class Attack(ABC):
