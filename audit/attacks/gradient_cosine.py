@@ -92,9 +92,8 @@ def _counts(observation: Observation) -> Tensor:
     assert gradient is not None
     space = row_space(gradient.weights[0], gradient=True)
     batch = max(space.signals, 1)
-    slope = gradient.biases[-1]
-    assert slope is not None
-    slope = slope.detach().cpu().double()
+    bias = gradient.biases[-1]
+    slope = torch.zeros(network.outputs) if bias is None else bias.detach().cpu()
     if len(slope) == 1:
         slope = torch.cat([-slope, slope])
     expected = (batch * (_mean_softmax(network, observation, space.basis) - slope)).clamp_min(0)

@@ -1,0 +1,93 @@
+"""gradient-cosine: labels from the last bias, and a distance that knows no length."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from audit.attacks.gradient_cosine import GradientCosine, cross_entropy
+from audit.candidates import Candidates
+from tests.planted import generator, observation, small_network, without_gradient
+
+ATTACK = GradientCosine()
+LABELS = {1: [0, 1, 1, 1], 4: [3, 0, 3, 1]}
+
+
+def of_a_batch(outputs=4, biases="all", scale=1.0, hidden=30):
+    """A network as it is before training, and the gradient of its cross-entropy at four samples."""
+    net = small_network(outputs, 2, biases, inputs=20, hidden=hidden)
+    net = net.with_tensors([0.3 * tensor for tensor in net.tensors])
+    rows = torch.rand(4, 20, generator=generator(5), dtype=torch.float64)
+    leaves = [tensor.clone().requires_grad_() for tensor in net.tensors]
+    losses = cross_entropy(net.with_tensors(leaves).forward(rows), torch.tensor(LABELS[outputs]))
+    gradient = torch.autograd.grad(scale * losses.mean(), leaves)
+    return replace(observation(net), gradient=net.with_tensors(gradient)), rows
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_labels_are_read_off_the_last_bias(outputs):
+    seen, _ = of_a_batch(outputs)
+    assert sorted(ATTACK.labels(seen, 4).tolist()) == sorted(LABELS[outputs])
+    twice = ATTACK.labels(seen, 8).tolist()
+    assert sorted(twice) == sorted(2 * LABELS[outputs])
+    assert twice[:4] == twice[4:]
+    assert len(ATTACK.labels(seen, 3)) == 3
+
+
+def test_the_reader_is_told_the_labels():
+    assert ATTACK.caveat(of_a_batch(4)[0]).endswith("with their number: 0 (1), 1 (1), 3 (2)")
+
+
+@pytest.mark.parametrize("scale", [1e-3, 50.0])
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(outputs, scale):
+    seen, rows = of_a_batch(outputs, scale=scale)
+    weights = torch.full((4, 1), 0.25, dtype=torch.float64)
+    truth = Candidates(rows, weights, torch.tensor(LABELS[outputs]))
+    objective = ATTACK.objective(seen)
+    assert float(objective.relative_loss(truth)) < 1e-20
+    elsewhere = replace(truth, inputs=rows.flip(1))
+    assert float(objective.relative_loss(elsewhere)) > 1e-3
+
+
+def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
+    seen, rows = of_a_batch()
+    objective = ATTACK.objective(seen)
+    start = (rows.flip(1).requires_grad_(), torch.rand(4, 1, generator=generator(), dtype=torch.float64))
+
+    def loss(inputs, weights):
+        return objective.relative_loss(Candidates(inputs, weights, torch.tensor(LABELS[4])), 3.0)
+
+    plain = replace(objective, scale_free=False)
+    with torch.no_grad():
+        target = torch.cat([tensor.flatten() for tensor in objective.target])
+        candidates = Candidates(*start, torch.tensor(LABELS[4]))
+        cosine = functional.cosine_similarity(target - plain.residual(candidates, 3.0), target, dim=0)
+        assert cosine > 0.1  # else its length is held up
+        torch.testing.assert_close(loss(*start), 1 - cosine.square())
+    assert torch.autograd.gradcheck(loss, (start[0], start[1].requires_grad_()))
+
+
+def test_a_sum_that_points_elsewhere_is_made_to_turn():
+    seen, rows = of_a_batch()
+    weights = torch.full((4, 1), -0.25, dtype=torch.float64).requires_grad_()
+    loss = ATTACK.objective(seen).relative_loss(Candidates(rows, weights, torch.tensor(LABELS[4])))
+    loss.backward()
+    assert float(loss) > 1.0
+    assert (weights.grad < 0).any()  # more of it takes the loss down
+
+
+def test_without_a_last_bias_it_does_not_apply():
+    assert "the last layer has no bias" in ATTACK.inapplicable(of_a_batch(biases="first")[0])
+
+
+def test_with_a_last_bias_of_zeros_it_does_not_apply():
+    seen, _ = of_a_batch()
+    *rest, last = seen.gradient.tensors
+    zeros = replace(seen, gradient=seen.gradient.with_tensors([*rest, torch.zeros_like(last)]))
+    assert "does not give the labels away" in ATTACK.inapplicable(zeros)
+
+
+def test_without_a_gradient_it_does_not_apply():
+    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
