@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.attacks import Attack, Observation
+from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
 from audit.network import Network
@@ -19,6 +19,8 @@ from audit.solve.base import Problem
 from audit.solve.constraints import Box
 
 BIASES = ("none", "first", "all")
+EQUATIONS = list({type(attack).objective: attack for attack in reversed(BATTERY)}.values())
+"""One attack for each equation of the battery."""
 UNITS = (0.7, 1.6, 0.9)
 """Not 1, so that a test sees whether smoothing is counted in them."""
 

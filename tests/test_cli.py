@@ -199,6 +199,7 @@ def test_all_attacks_in_double_precision(model_audit: Run, tiny: Tiny, steps: No
         "kkt-loss": "ran",
         "weight-delta": "ran",
         "gradient": "skipped",
+        "gradient-cosine": "skipped",
         "gradient-exact": "skipped",
         "moment-tensor": "skipped",
         "polynomial": "skipped",
@@ -550,7 +551,7 @@ BAD_ACTIVATIONS = [
         ),
         *(
             (nothing, ["--attacks", name], [f"--attacks {name} needs an observed gradient", "--gradient"])
-            for name in ("gradient", "gradient-exact", "moment-tensor", "polynomial-gradient")
+            for name in ("gradient", "gradient-cosine", "gradient-exact", "moment-tensor", "polynomial-gradient")
         ),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
         (nothing, ["--activation", ""], ["--activation is empty"]),

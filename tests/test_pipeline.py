@@ -78,9 +78,10 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: N
     assert [sample.label for sample in report.samples] == [0, 1, 0, 1]
     assert report.provenance.complete
     assert report.provenance.notes == []
-    margin, loss, delta, *gradients = report.attacks[:6]
-    polynomials = report.attacks[6:]
-    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-exact", "moment-tensor"]
+    margin, loss, delta, *gradients = report.attacks[:7]
+    polynomials = report.attacks[7:]
+    names = ["kkt-margin", "kkt-loss", "weight-delta", "gradient", "gradient-cosine"]
+    names += ["gradient-exact", "moment-tensor"]
     names += ["polynomial", "polynomial-delta", "polynomial-gradient"]
     assert [attack.id for attack in report.attacks] == names
     reasons = ["here it is relu", "pass --initial", "pass --gradient"]
@@ -140,7 +141,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny, once: None) -> None:
     audit = run(replace(request(tiny), splitting=False))
     assert audit.report.verdict == "FAIL"
-    assert [attack.splitting for attack in audit.report.attacks] == [None] * 9
+    assert [attack.splitting for attack in audit.report.attacks] == [None] * 10
     assert audit.trajectories == []
     jsonschema.validate(json.loads(render(audit.report, audit.evidence, audit.trajectories)), schema())
     assert not np.array_equal(
@@ -521,7 +522,7 @@ def test_an_interrupt_is_reported_as_incomplete(
     assert not report.provenance.complete
     assert "incomplete-audit" in {finding.kind for finding in report.findings}
     assert report.verdict == "INCONCLUSIVE"
-    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 4]
+    assert [attack.status for attack in report.attacks] == ["failed", "failed", *["skipped"] * 8]
 
 
 def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:

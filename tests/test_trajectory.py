@@ -14,6 +14,7 @@ from audit.reduction import RowSpace
 from audit.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box
+from audit.solve.images import Readings
 from audit.trajectory import trajectory
 from tests.planted import generator, observation, small_network
 from tests.tiny import blobs
@@ -59,7 +60,7 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, activation="tanh", splitting=Tr
         objective=attack.objective(observation(network)),
         solution=replace(solution, splitting=done if splitting else None),
         space=RowSpace(basis, torch.ones(SIZE), 0.0),
-        box=Box(basis, low, high),
+        read=Readings(Box(basis, low, high)),
         reconstructions=images,
         before_splitting=images if splitting else None,
         certificate=None,

@@ -47,6 +47,8 @@ class GradientCosine(Gradient):
 
     def caveat(self, observation: Observation) -> str | None:
         """Name the labels."""
+        if observation.gradient is None:
+            return None
         counts = ", ".join(
             f"{label} ({count})" for label, count in enumerate(_counts(observation).tolist()) if count
         )

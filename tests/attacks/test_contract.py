@@ -91,7 +91,7 @@ def test_an_observed_gradient_is_needed_or_not_used(attack, net, seen):
 
 @every_activation
 def test_applies_to_every_network_of_which_everything_is_known(attack, net, seen):
-    """But for closed forms and moments, which ask for more hidden units than these, or for powers; and for labels."""
+    """But for closed forms and moments, which ask for more hidden units, or for powers; and for labels."""
     fits = attack.method == "descent" and (attack.id != "gradient-cosine" or net.biases[-1] is not None)
     assert (attack.inapplicable(seen) is None) == fits
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from audit.attacks import BATTERY
 from audit.candidates import Candidates, concatenate
 from tests.planted import (
     ACTIVATED,
+    EQUATIONS,
     KINKED,
     NETWORKS,
     generator,
@@ -18,9 +18,6 @@ from tests.planted import (
     random_candidates,
     split,
 )
-
-EQUATIONS = list({type(attack).objective: attack for attack in reversed(BATTERY)}.values())
-"""One attack for each."""
 
 pytestmark = [
     pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS]),
@@ -184,7 +181,7 @@ def test_gradient_against_finite_differences(attack, net, seen):
 
 @kinked
 def test_large_smoothing_is_the_activation_itself(attack, net, seen):
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen)
+    objective, candidates = equation(attack, seen), random_candidates(attack, seen)
     exact = objective.residual(candidates)
     gaps = [norm(objective.residual(candidates, s) - exact) for s in (5.0, 50.0, 1e6)]
     assert gaps[0] > gaps[1] > gaps[2]

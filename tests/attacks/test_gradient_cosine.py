@@ -8,7 +8,12 @@ from torch.nn import functional
 
 from audit.attacks.gradient_cosine import GradientCosine, cross_entropy
 from audit.candidates import Candidates
-from tests.planted import generator, observation, small_network, without_gradient
+from audit.reduction import reduce
+from audit.solve.base import Problem
+from audit.solve.budget import Budget
+from audit.solve.constraints import Box
+from audit.solve.descent import Descent
+from tests.planted import Clock, generator, observation, small_network, without_gradient
 
 ATTACK = GradientCosine()
 LABELS = {1: [0, 1, 1, 1], 4: [3, 0, 3, 1]}
@@ -76,6 +81,21 @@ def test_a_sum_that_points_elsewhere_is_made_to_turn():
     loss.backward()
     assert float(loss) > 1.0
     assert (weights.grad < 0).any()  # more of it takes the loss down
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_descent_finds_the_batch(outputs):
+    seen, rows = of_a_batch(outputs, scale=0.2)
+    objective, space = reduce(ATTACK.objective(seen), gradient=True)
+    problem = Problem(
+        objective, Box(space.basis, seen.low, seen.high), lambda count: ATTACK.labels(seen, count)
+    )
+    plan = Descent(count=8, restarts=4, steps=500)
+    found = plan.minimise(problem, Budget(60.0, Clock()), generator(), lambda step, loss: None)
+    assert found.relative_loss < 1e-3
+    lifted = space.lift(found.candidates.inputs.flatten(0, 1))
+    cosines = functional.cosine_similarity(rows[:, None], lifted, dim=-1).amax(1)
+    assert cosines.min() > 0.95
 
 
 def test_without_a_last_bias_it_does_not_apply():

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from audit.attacks import BATTERY
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
@@ -20,6 +19,7 @@ from audit.solve.curvature import splitting_product
 from audit.solve.descent import Descent, calibrated
 from audit.solve.splitting import SampleSplitting, Ways, _split, ways_down
 from tests.planted import (
+    EQUATIONS,
     Clock,
     costing,
     generator,
@@ -36,7 +36,7 @@ STAGES = ((0.5, 2.0),)
 TWICE = ((0.25, 1.5), (0.25, 4.0))
 LAST = PLAN.smoothing[1]
 SIGNED = [KktLoss(), WeightDelta()]
-every_attack = pytest.mark.parametrize("attack", BATTERY, ids=[attack.id for attack in BATTERY])
+every_attack = pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS])
 
 
 def silent(step, loss):
@@ -191,7 +191,7 @@ def bent(sign, attack):
     objective = attack.objective(seen)
     candidates = replace(random_candidates(attack, seen, 4, (2,)), labels=None)
     candidates = replace(candidates, weights=1e-6 * candidates.weights.abs())
-    objective = replace(objective, head=every_output)
+    objective = replace(objective, head=every_output, scale_free=False)
     (first, last) = (tensor.abs() for tensor in objective.target)
     (anchor,) = objective.anchors[:1]
     positive = anchor.with_tensors([tensor.abs() for tensor in anchor.tensors])
