@@ -108,7 +108,7 @@ def make(name: str, data_dir: Path, seed: int) -> GradientTarget:
         network = trained(network, rows[public], labels[public], recipe.epochs, generator)
     gradient = noisy(gradient_of(network, rows[members], labels[members]), recipe.noise, generator)
     low, high = (torch.from_numpy(bound) for bound in fmt.box())
-    seen = Observation(network, None, low, high, gradient)
+    seen = Observation(network, None, low, high, gradient, fmt.shape)
     return GradientTarget(
         name, recipe, seen, rows[members].numpy(), labels[members], rows[controls].numpy(), fmt
     )
