@@ -1,10 +1,11 @@
 """gradient-exact: the inputs behind an observed gradient, exactly, from its first layer.
 
-The equation is that of `gradient`. What is particular is the first layer: dL/dW = D X and dL/db = D 1, with
-D (h, b) the slopes of the loss at the first pre-activations and X (b, d) the inputs. For b = 1 the ratio of both is
-the input (Phong et al. 2018). For more, the span of D is known, and one input alone says what its slopes may be:
-where they lie in the span, it was in the batch (`solve.span`). A ReLU leaves slopes of zero wherever a sample does not
-reach a unit, and among all factorisations of dL/dW such a sparse one is the truth (Dimitrov et al. 2024).
+The equation is that of `gradient`. What is particular is the first layer: dL/dW = D X and dL/db = D 1, with D
+(h, b) the slopes of the loss at the first pre-activations and X (b, d) the inputs. For b = 1 the ratio of both
+is the input (Phong et al. 2018). For more, the span of D is known, and one input alone says what its slopes may
+be: where they lie in the span, it was in the batch (`solve.span`). A ReLU leaves slopes of zero wherever a
+sample does not reach a unit, and among all factorisations of dL/dW such a sparse one is the truth (Dimitrov et
+al. 2024).
 """
 
 from __future__ import annotations
