@@ -22,7 +22,7 @@ from audit.objective import Objective
 _ROUNDING = torch.finfo(torch.float32).eps
 _DEVIATIONS = 50
 """Errors of the worst of a thousand pixels are four; rounding is not as even as that, and directions have errors
-of their own. Measured up to 50 (MNIST, 8 and 16 samples, half precision and noise)."""
+of their own. Measured up to 50 on MNIST, 8 and 16 samples; 130 with GELU and no noise, where errors are 1e-5."""
 
 
 @dataclass(frozen=True, eq=False)
