@@ -147,6 +147,13 @@ def test_degree_of_homogeneity(name, factor):
     assert same == [found.degree is not None] * len(degrees)
 
 
+@every_name
+def test_slopes_jump_at_some_kinks(name):
+    """That of ELU does where alpha is not 1."""
+    assert activation(name).smooth == (kind(name) not in KINKED or name == "elu")
+    assert not activation("elu:0.5").smooth
+
+
 def test_degrees():
     found = {name: activation(name).degree for name in [*MODULES, *POLYNOMIALS]}
     assert {name for name, degree in found.items() if degree == 1} == {"relu", "leaky_relu", "leaky_relu:0.2"}

@@ -378,9 +378,12 @@ def test_a_batch_comes_back_exactly(tiny: Tiny, kind: str, factor: float, rate: 
     assert report.summary.null_confirmed == 0
     assert {sample.attack for sample in report.samples} == {"gradient-exact"}
     assert min(sample.ssim for sample in report.samples) > 0.999
-    exact = report.attacks[-1]
+    exact = next(attack for attack in report.attacks if attack.id == "gradient-exact")
     assert exact.used == [f"an observed {kind}"]
-    assert re.search(r"solved; rank 4 taken .*; \d+ draws; residual [\d.e-]+$", exact.reason)
+    assert re.search(
+        r"solved; rank 4 taken .*; \d+ draws and steps; 4 of 4 samples found; residual [\d.e-]+$",
+        exact.reason,
+    )
     assert report.diagnostics.rank is not None
     assert (report.diagnostics.rank.of, report.diagnostics.rank.kept) == (
         f"the observed {kind} of the first layer",

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
-from audit.reduction import bulk_edge, noise_edge, reduce, row_space
+from audit.reduction import bulk_edge, gradient_edge, noise_edge, reduce, row_space
 from tests.planted import generator, observation, planted, random_candidates, small_network
 
 
@@ -235,3 +235,56 @@ def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank):
 def test_a_layer_that_is_not_finite_is_a_runtime_error():
     with pytest.raises(RuntimeError):
         row_space(torch.full((5, 5), torch.nan))
+
+
+# Rank of one gradient
+
+
+def few_samples(rows, columns, weights, dead=0):
+    """A sum over samples like that of a batch, in float64; the last `dead` rows and columns are zero."""
+    left, right = (
+        noise(rows, len(weights)),
+        torch.rand(len(weights), columns, generator=generator(2)).double(),
+    )
+    block = (left * torch.tensor(weights, dtype=torch.float64)) @ right
+    block[rows - dead :], block[:, columns - dead :] = 0, 0
+    return block
+
+
+@pytest.mark.parametrize("shape", [(100, 90), (300, 784), (40, 30)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("samples", [1, 3, 8])
+def test_rank_of_a_gradient_in_any_precision(shape, dtype, samples):
+    block = few_samples(*shape, [1.0] * samples).to(dtype).float()
+    space = row_space(block, gradient=True)
+    assert space.signals == samples
+    assert space.noise < torch.finfo(dtype).eps
+
+
+def test_a_sample_of_small_loss_counts():
+    block = few_samples(300, 784, [1.0, 1.0, 1e-5, 1.0]).float()
+    assert row_space(block, gradient=True).signals == 4
+    assert row_space(block.half().float(), gradient=True).signals == 3
+    assert row_space(block).signals == 3  # what training did is less exact
+
+
+def test_rank_of_a_noised_gradient():
+    block = few_samples(300, 784, [1.0] * 4)
+    noised = block + 1e-2 * block.std() * noise(300, 784, seed=3)
+    space = row_space(noised, gradient=True)
+    assert space.signals == 4
+    assert space.noise == pytest.approx(1e-2, rel=0.2)
+
+
+def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
+    """With them, the median would be zero, and noise count as samples."""
+    block = few_samples(300, 784, [1.0] * 4, dead=200)
+    touched = (block != 0).double()
+    noised = block + 1e-2 * block.std() * noise(300, 784, seed=3) * touched
+    assert row_space(noised, gradient=True).signals == 4
+
+
+def test_the_edge_of_a_gradient_scales_with_it():
+    block = few_samples(80, 90, [1.0] * 4)
+    values = torch.linalg.svdvals(block)
+    assert gradient_edge(7 * values, 7 * block) == pytest.approx(7 * gradient_edge(values, block))

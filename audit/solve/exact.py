@@ -26,16 +26,16 @@ from audit.solve.sparse import DRAWS, Zeros, zeros
 
 EXACT = 1e-4
 """Largest error of a pixel, of its range, in what is called exact."""
-_RESIDUAL, _NOISES = 5e-5, 30
-"""Residual of the equation at which it is solved: without noise, and in units of noise."""
+_RESIDUAL, _NOISES, _MOST_RESIDUAL = 5e-5, 30, 0.1
+"""Residual of the equation at which it is solved: without noise, in units of noise, and with any."""
 _CLEAN = 1e-5
 """Noise that may be rounding in single precision."""
 _MOST_CHUNKS = 16
 """Of draws. Where more are likely to be needed, descent is quicker."""
 _SMOOTH: Schedule = ((None, 40),)
 _KINKED: Schedule = ((2.0, 8), (8.0, 6), (32.0, 10))
-_FRUITLESS = 4
-"""Rounds without a new sample after which more are unlikely to help."""
+_FRUITLESS = 8
+"""Rounds without more samples than ever before after which others are unlikely to help."""
 _FOUND, _FOUND_IN_NOISE = 1e-5, 0.03
 """Sine of an angle to the span that counts as zero, without noise and with any."""
 _APART = 10
@@ -113,19 +113,22 @@ class ExactInputs:
             status=status,
             steps=max(steps, 1),
             history=((max(steps, 1), best.loss),),
-            note=self._note(best, steps, errors),
+            note=self._note(best, steps, errors if status is Status.SOLVED else errors + math.inf),
         )
 
     def _note(self, best: _Best, steps: int, errors: Tensor) -> str:
         said = [f"rank {self.samples} taken as the size of the batch", f"{steps} draws and steps"]
         if self.noise > _CLEAN:
             said.append(f"noise {self.noise:.1g} of the first layer's gradient")
-        said.append(f"{len(best.candidates)} of {self.samples} samples found")
-        said.append(f"residual {math.sqrt(best.loss):.1g}")
+        found = f"{len(best.candidates)} of {self.samples} samples found"
         right, worst = int((errors <= EXACT).sum()), float(errors.max())
-        if right < len(best.candidates):
-            near = f", {right} of them to {EXACT:.0e} of the range of pixels" if right else ""
-            said[-2] += near + (f", the rest to {worst:.0e}" if right and worst < 1 else "")
+        approximate = right < len(best.candidates)
+        if approximate and right:
+            found += f", {right} of them to {EXACT:.0e} of the range of pixels"
+        if approximate and worst < 1:
+            found += f", {'the rest ' if right else 'all of them '}to {worst:.0e}"
+        said += [found, f"residual {math.sqrt(best.loss):.1g}"]
+        if approximate:
             said.append("approximate")
         return "; ".join(said)
 
@@ -142,8 +145,9 @@ class _Search:
         return self.layer.network.activation == "relu"
 
     def holds(self, best: _Best) -> bool:
-        """Whether what is left of the equation may be noise."""
-        return math.sqrt(best.loss) < max(_RESIDUAL, _NOISES * self.noise)
+        """Whether all samples were found and what is left of the equation may be noise."""
+        least = max(_RESIDUAL, min(_NOISES * self.noise, _MOST_RESIDUAL))
+        return len(best.candidates) == self.layer.samples and math.sqrt(best.loss) < least
 
     def run(self, budget: Budget, generator: torch.Generator) -> Iterator[tuple[int, _Best]]:
         """Steps so far and what they led to, again and again."""
@@ -171,17 +175,17 @@ class _Search:
     def _rounds(
         self, where: Zeros | None, pool: Tensor, taken: int, budget: Budget, generator: torch.Generator
     ) -> Iterator[tuple[int, _Best]]:
-        layer, fruitless = self.layer, 0
+        layer, fruitless, most = self.layer, 0, 0
         known = nothing = _Samples(layer.right[:0], layer.left[:0].T)
         while fruitless < _FRUITLESS and budget.left > 0:
             if len(known.inputs) == layer.samples:  # and the equation does not hold
                 known = nothing
             unknowns, steps = self._descent(known, budget, generator)
             taken += steps
-            before = len(known.inputs)
             known = self._joined(known, unknowns, where)
-            fruitless = 0 if len(known.inputs) > before else fruitless + 1
-            yield taken, self._by_inputs(known.inputs, known.directions)
+            fruitless = 0 if len(known.inputs) > most else fruitless + 1
+            most = max(most, len(known.inputs))
+            yield taken, self._best(known.inputs, self._errors(known))
             if where is not None:
                 pool = where.heaviest(torch.cat([pool, known.directions], 1))
                 yield taken, self._by_directions(pool)
@@ -219,23 +223,29 @@ class _Search:
                 directions = torch.cat([directions, direction[:, None]], 1)
         return _Samples(inputs, directions)
 
-    def _by_inputs(self, inputs: Tensor, directions: Tensor) -> _Best:
-        """Loss of inputs (k, r) with directions (b, k), and if there are b of them their errors."""
+    def _errors(self, known: _Samples) -> Tensor:
+        """Expected of the worst pixel of all that is known, (1,): infinite before there are b, or with a ReLU."""
+        if self.kinked or len(known.inputs) < self.layer.samples:
+            return torch.full((1,), math.inf)
+        # The span of all is no more exact than its smallest part, and every sample was found from all of it.
+        worst = self.layer.errors(known.inputs, known.directions).max()
+        return worst.expand(len(known.inputs))
+
+    def _by_directions(self, directions: Tensor) -> _Best:
+        """What inputs that go with directions (b, k) explain, if there are b of them."""
+        layer = self.layer
+        if directions.shape[1] < layer.samples or layer.bias is None:
+            return self._best(layer.right[:0], torch.full((1,), math.inf))
+        inputs = layer.solved(directions)
+        return self._best(inputs, layer.errors(inputs, directions))
+
+    def _best(self, inputs: Tensor, errors: Tensor) -> _Best:
+        """What inputs (k, r) explain."""
         candidates = with_last_layer_weights(self.objective, inputs)
         if not len(inputs):
             return _Best(candidates, 1.0)
-        errors = torch.full((1,), math.inf)
-        if len(inputs) == self.layer.samples:
-            errors = self.layer.errors(inputs, directions)
         with torch.no_grad():
             return _Best(candidates, float(self.objective.relative_loss(candidates)), errors)
-
-    def _by_directions(self, directions: Tensor) -> _Best:
-        """Likewise of the inputs that go with directions (b, k), if there are b of them."""
-        layer = self.layer
-        if directions.shape[1] < layer.samples or layer.bias is None:
-            return self._by_inputs(layer.right[:0], directions)
-        return self._by_inputs(layer.solved(directions), directions)
 
 
 def _chunks(samples: int) -> int:

@@ -20,8 +20,9 @@ from audit.network import Network
 from audit.objective import Objective
 
 _ROUNDING = torch.finfo(torch.float32).eps
-_DEVIATIONS = 10
-"""Errors of the worst of a thousand pixels are four; rounding is not as even as that."""
+_DEVIATIONS = 50
+"""Errors of the worst of a thousand pixels are four; rounding is not as even as that, and directions have errors
+of their own. Measured up to 50 on MNIST, 8 and 16 samples; 130 with GELU and no noise, where errors are 1e-5."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ a ReLU is smoothed first, and sharpened on the way.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -43,9 +44,12 @@ def starts(layer: FirstLayer, generator: torch.Generator) -> Tensor:
 def descent(layer: FirstLayer, unknowns: Tensor, schedule: Schedule, budget: Budget) -> tuple[Tensor, int]:
     """Unknowns (n, b + c) after a schedule, or as much of it as the budget allows, and the steps taken."""
     taken = 0
-    for smoothing, most in schedule:
-        unknowns, steps = _descent(layer, unknowns, smoothing, most, budget)
-        taken += steps
+    with warnings.catch_warnings():
+        # torch.func makes torch warn of torch.jit, at its first use.
+        warnings.simplefilter("ignore", FutureWarning)
+        for smoothing, most in schedule:
+            unknowns, steps = _descent(layer, unknowns, smoothing, most, budget)
+            taken += steps
     return unknowns, taken
 
 

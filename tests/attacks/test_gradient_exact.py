@@ -13,7 +13,7 @@ ATTACK = GradientExact()
 
 
 def of_a_batch(samples, **layout):
-    net = small_network(3, 2, "all", inputs=40, hidden=50, **layout)
+    net = small_network(3, 2, **({"biases": "all", "inputs": 200, "hidden": 140} | layout))
     rows = torch.randn(samples, net.inputs, generator=generator(2), dtype=torch.float64)
     return replace(observation(net), gradient=batch_gradient(net, rows)[0])
 
@@ -28,7 +28,7 @@ def test_it_is_the_equation_of_gradient_solved_in_another_way():
     seen = of_a_batch(3)
     one, other = ATTACK.objective(seen), Gradient().objective(seen)
     assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
-    assert (ATTACK.method, Gradient.method) == ("sparse", "descent")
+    assert (ATTACK.method, Gradient.method) == ("exact", "descent")
 
 
 @pytest.mark.parametrize("samples", [1, 3, MOST_SAMPLES])
@@ -40,12 +40,27 @@ def test_a_batch_too_large_is_named_by_its_rank():
     assert f"rank {MOST_SAMPLES + 1}," in ATTACK.inapplicable(of_a_batch(MOST_SAMPLES + 1))
 
 
-@pytest.mark.parametrize("activation", ["tanh", "leaky_relu:0.2"])
-def test_without_zeros_it_does_not_apply(activation):
-    assert f"{activation} leaves none" in ATTACK.inapplicable(of_a_batch(3, activation=activation))
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu", "softplus", "elu"])
+@pytest.mark.parametrize("biases", ["all", "none"])
+def test_smooth_slopes_need_no_bias(activation, biases):
+    assert ATTACK.inapplicable(of_a_batch(3, activation=activation, biases=biases)) is None
 
 
-def test_without_a_bias_it_does_not_apply():
+@pytest.mark.parametrize("activation", ["leaky_relu:0.2", "selu", "elu:0.5"])
+def test_slopes_that_jump_and_are_not_zero_do_not_apply(activation):
+    reason = ATTACK.inapplicable(of_a_batch(3, activation=activation))
+    assert reason.endswith("jump")
+    assert activation.partition(":")[0] in reason
+
+
+def test_units_must_be_more_than_twice_the_samples():
+    assert ATTACK.inapplicable(of_a_batch(3, hidden=10)) is None
+    reason = ATTACK.inapplicable(of_a_batch(3, hidden=9))
+    assert reason == "rank 3 of the gradient of the first layer needs 10 hidden units, there are 9"
+    assert ATTACK.inapplicable(of_a_batch(1, hidden=3, activation="tanh")) is None
+
+
+def test_behind_a_relu_it_does_not_apply_without_a_bias():
     net = small_network(3, 2, "none")
     seen = replace(observation(net), gradient=another(net))
     assert "the first layer has no bias" in ATTACK.inapplicable(seen)

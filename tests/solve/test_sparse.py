@@ -1,127 +1,82 @@
-"""Exact inputs of a batch from its gradient, and an honest end where there are none to be had."""
+"""Directions with many zeros are those of samples behind a ReLU."""
 
-from dataclasses import replace
-
-import pytest
 import torch
+from torch.nn import functional
 
-from audit.attacks.gradient import Gradient
-from audit.objective import Objective
-from audit.reduction import reduce
-from audit.solve import sparse
-from audit.solve.base import Problem, Status
-from audit.solve.budget import Budget
-from audit.solve.constraints import Box
-from audit.solve.sparse import SparseFactors
-from tests.planted import Clock, batch_gradient, generator, observation, small_network
+from audit.solve.first_layer import first_layer
+from audit.solve.sparse import DRAWS, zeros
+from tests.planted import generator
+from tests.solve.test_exact import INPUTS, planted
 
-INPUTS = 90
+SAMPLES = 4
 
 
-def planted(samples, layers=2, change=lambda tensor: tensor, outputs=5, dtype=torch.float32, hidden=100):
-    """A problem, its row space and its samples."""
-    net = small_network(outputs, layers, "all", INPUTS, hidden)
-    rows = 2 * torch.rand(samples, INPUTS, generator=generator(4), dtype=torch.float64) - 1
-    gradient, _ = batch_gradient(net, rows)
-    gradient = gradient.with_tensors([change(tensor) for tensor in gradient.tensors])
-    seen = replace(observation(net), gradient=gradient)
-    to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
-    objective = replace(Gradient().objective(seen), target=to[0], anchors=(net.with_tensors(to[1]),))
-    reduced, space = reduce(objective)
-    box = Box(space.basis, seen.low.to(dtype), seen.high.to(dtype))
-    return Problem(reduced, box, lambda count: None), space, rows
+def case(**how):
+    """Where zeros are, the layer, true directions (b, b) of unit length, and what each sample reaches (b, h)."""
+    problem, space, rows = planted(SAMPLES, dtype=torch.float64, **how)
+    layer = first_layer(problem.objective, SAMPLES, 0.0, INPUTS, problem.box.typical_norm)
+    inputs = rows @ space.basis
+    # X = Q^-1 S V^T
+    directions = functional.normalize(layer.values[:, None] * torch.linalg.inv(inputs @ layer.right.T), dim=0)
+    network = layer.network
+    return zeros(layer), layer, directions, inputs @ network.weights[0].T + network.biases[0] > 0
 
 
-def solve(problem, samples, budget=None, noise=0.0, seed=0, watch=lambda step, loss: None):
-    budget = budget or Budget(1.0, Clock())
-    return SparseFactors(samples, noise).minimise(problem, budget, generator(seed), watch)
+def cosines(found, directions):
+    return (functional.normalize(found, dim=0).T @ directions).abs()
 
 
-def worst(solution, space, rows):
-    """Largest error of any pixel of any sample's nearest candidate."""
-    found = space.lift(solution.candidates.inputs[0]).double()
-    return float(torch.stack([(found - row).abs().amax(1).min() for row in rows]).max())
+def test_a_direction_is_zero_where_its_sample_does_not_reach():
+    where, _, directions, reaches = case()
+    assert torch.equal(where.of(directions), ~reaches.T[where.reached])
 
 
-@pytest.mark.parametrize("layers", [2, 3])
-@pytest.mark.parametrize("samples", [1, 2, 3, 6, 8])
-def test_inputs_are_exact_at_their_true_scale(samples, layers):
-    problem, space, rows = planted(samples, layers, outputs=6)
-    assert space.signals == samples
-    found = solve(problem, samples)
-    assert found.status is Status.SOLVED
-    assert found.candidates.inputs.shape == (1, samples, space.rank)
-    assert found.candidates.weights.shape == (1, samples, 6)
-    assert found.candidates.inputs.dtype is torch.float32
-    assert worst(found, space, rows) < 1e-5
-    assert f"rank {samples} taken as the size of the batch" in found.note
+def test_units_that_nobody_reaches_are_left_out():
+    where, layer, _, reaches = case()
+    assert torch.equal(where.reached, reaches.any(0).nonzero()[:, 0])
+    assert len(where.reached) < len(layer.left)
+    torch.testing.assert_close(where.rows.norm(dim=1), torch.ones(len(where.rows)).double())
 
 
-def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation():
-    problem, space, rows = planted(4, dtype=torch.float64)
-    found = solve(problem, 4)
-    with torch.no_grad():
-        expected = problem.objective.relative_loss(found.candidates)
-    torch.testing.assert_close(found.losses, expected.float(), rtol=1e-3, atol=1e-12)
-    assert found.relative_loss < 1e-20
-    _, slopes = batch_gradient(small_network(5, 2, "all", INPUTS, 100), rows)
-    lifted = space.lift(found.candidates.inputs[0])
-    order = torch.cdist(rows, lifted).argmin(1)
-    torch.testing.assert_close(found.candidates.weights[0][order], slopes)
+def test_draws_hold_every_sample_and_nothing_with_few_zeros():
+    where, _, directions, _ = case()
+    drawn = where.drawn(generator())
+    assert 0 < drawn.shape[1] < DRAWS
+    assert (where.of(drawn).sum(0) >= where.needed).all()
+    torch.testing.assert_close(drawn.norm(dim=0), torch.ones(drawn.shape[1]).double())
+    assert cosines(drawn, directions).amax(0).min() > 1 - 1e-9
 
 
-@pytest.mark.parametrize("scale", [-0.01, 100.0])
-def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale):
-    problem, space, rows = planted(4, change=lambda tensor: scale * tensor)
-    assert worst(solve(problem, 4), space, rows) < 1e-5
+def test_the_heaviest_basis_is_that_of_the_samples():
+    where, _, directions, _ = case()
+    mixtures = torch.randn(SAMPLES, 200, generator=generator()).double()
+    found = where.heaviest(torch.cat([functional.normalize(mixtures, dim=0), -directions, directions], 1))
+    assert found.shape == (SAMPLES, SAMPLES)
+    agree = cosines(found, directions)
+    torch.testing.assert_close(agree.amax(0), torch.ones(SAMPLES).double())
+    assert sorted(agree.argmax(0).tolist()) == list(range(SAMPLES))
+    assert where.heaviest(directions[:, :0]).shape == (SAMPLES, 0)
 
 
-@pytest.mark.parametrize("samples", [1, 4])
-def test_in_half_precision_a_direction_of_noise_is_left_out(samples):
-    problem, space, rows = planted(samples, change=lambda tensor: tensor.half().double(), hidden=300)
-    assert space.signals > samples
-    found = solve(problem, samples + 1, noise=space.noise)
-    assert found.status is Status.SOLVED
-    assert "noise" in found.note
-    assert worst(found, space, rows) < 0.02
+def test_directions_are_refined_from_all_their_zeros():
+    where, _, directions, _ = case(change=lambda tensor: tensor.float().double())
+    rough = directions + 3e-5 * torch.randn(directions.shape, generator=generator()).double()
+    found = where.heaviest(functional.normalize(rough, dim=0))
+    assert (1 - cosines(found, directions).amax(0)).max() < 1e-12
 
 
-def test_a_target_that_no_batch_has_is_given_up():
-    problem, space, _ = planted(3)
-    shuffled = problem.objective.target[0][torch.randperm(100, generator=generator())]
-    spoiled = replace(problem.objective, target=(shuffled, *problem.objective.target[1:]))
-    found = solve(replace(problem, objective=spoiled), 3)
-    assert found.status is Status.EXHAUSTED
-    assert found.candidates.inputs.shape == (1, 0, space.rank)
-    assert found.relative_loss == 1.0
-    assert "which do not solve it" in found.note
+def test_a_sample_known_nearly_has_its_direction():
+    where, _, directions, reaches = case()
+    for direction, units in zip(directions.T, reaches, strict=True):
+        units = units.clone()
+        units[where.reached[:2]] ^= True  # a few are wrong
+        found = where.beside(units)
+        assert found is not None
+        assert float((found @ direction).abs()) > 1 - 1e-9
 
 
-def test_the_budget_is_looked_at_between_draws(monkeypatch):
-    monkeypatch.setattr(sparse, "_FEWEST_ZEROS", 2.0)  # nothing is ever found
-    problem, _, _ = planted(4)
-    heard = []
-    clock = Clock(tick=1.0)
-    budget = Budget(10.0, clock)
-    found = solve(problem, 4, budget, watch=lambda step, loss: heard.append((step, loss)))
-    assert found.status is Status.BUDGET
-    assert 0 < found.steps == 4096 * len(heard) <= 10 * 4096
-    assert {loss for _, loss in heard} == {1.0}
-    assert f"{found.steps} draws; 0 of 4 directions found" in found.note
-    assert clock.now < 15.0
-
-
-def test_the_user_may_break_off(monkeypatch):
-    monkeypatch.setattr(sparse, "_FEWEST_ZEROS", 2.0)
-    heard = []
-    budget = Budget(10.0, Clock(), lambda: len(heard) >= 2)
-    found = solve(planted(4)[0], 4, budget, watch=lambda *event: heard.append(event))
-    assert (found.status, len(heard)) == (Status.INTERRUPTED, 2)
-
-
-def test_the_same_seed_gives_the_same_draws():
-    problem, _, _ = planted(6)
-    one, same, other = (solve(problem, 6, seed=seed).candidates.inputs for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    assert isinstance(problem.objective, Objective)
+def test_units_of_nobody_have_none():
+    where, _, _, reaches = case()
+    rng = generator(1)
+    assert where.beside(torch.rand(reaches.shape[1], generator=rng) < 0.5) is None
+    assert where.beside(torch.ones(reaches.shape[1], dtype=torch.bool)) is None
