@@ -18,7 +18,7 @@ demo: install
 	$(BIN)/model-audit demo
 
 test: install lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: install
 	$(BIN)/ruff check audit tests
