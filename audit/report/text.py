@@ -120,11 +120,13 @@ def positive_control(report: Report) -> str:
     fewer = ""
     if control.images < report.summary.members:
         fewer = " There are fewer of them than members, which makes a twin easier to read."
+    least = resolution(control.images, control.controls, report.summary.fdr)
+    blind = f", with which fewer than {least} cannot be confirmed" if least > 1 else ""
     note = f" {sentence(control.note)}" if control.note else ""
     return (
         f"{control.confirmed} of {plural(control.images, 'image')} confirmed: a power of {percent(control.power)} "
         f"(95 % interval {percent(low)} to {percent(high)}). The twin: {_TWINS[control.kind]}, with {labels}. They "
-        f"are controls of this audit; the other {control.controls} were the twin's controls.{fewer} It took "
+        f"are controls of this audit; the other {control.controls} were the twin's controls{blind}.{fewer} It took "
         f"{duration(control.seconds)}, {duration(control.training_seconds)} of it for training.{note}"
     )
 

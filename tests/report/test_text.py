@@ -177,6 +177,8 @@ def test_the_positive_control_in_words() -> None:
     )
     assert "with the gradient of a batch of them, with random labels." in other
     assert "fewer" not in other
+    few = text.positive_control(make_controlled(images=6, controls=60))
+    assert "the other 60 were the twin's controls, with which fewer than 2 cannot be confirmed." in few
     assert other.endswith("for training. Broken off.")
 
 
