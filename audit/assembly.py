@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 import audit
 from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
-from audit.calibration import Calibration, calibrate
+from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.dataset import ImageSet
 from audit.exposure import stationarity
-from audit.findings import AttackFact, Facts, ahead_of_controls, findings, listed
+from audit.findings import AttackFact, Facts, PowerFact, ahead_of_controls, findings, listed
 from audit.policy import judge
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
@@ -26,6 +26,7 @@ from audit.report.model import (
     Diagnostics,
     Model,
     PolicyReport,
+    PositiveControl,
     Provenance,
     Rank,
     Report,
@@ -56,7 +57,11 @@ class Audit:
 
 
 def assemble(
-    inputs: Inputs, outcomes: Sequence[Outcome], threshold: float | None, provenance: Provenance
+    inputs: Inputs,
+    outcomes: Sequence[Outcome],
+    threshold: float | None,
+    provenance: Provenance,
+    control: PositiveControl | None = None,
 ) -> Audit:
     """Match, calibrate, judge and put into a report what the attacks returned.
 
@@ -70,6 +75,8 @@ def assemble(
         SSIM; None takes the policy's.
     provenance:
         How the audit was made.
+    control:
+        What came of the positive control, if there was one.
     """
     policy, fmt, ran = inputs.policy, inputs.format, [o for o in outcomes if isinstance(o, AttackResult)]
     threshold = policy.match.threshold if threshold is None else threshold
@@ -105,6 +112,9 @@ def assemble(
         observed=()
         if inputs.gradient is None
         else tuple(outcome.attack.id for outcome in outcomes if outcome.attack.needs_gradient),
+        positive_control=None
+        if control is None
+        else PowerFact(control.images, control.confirmed, control.note),
         complete=provenance.complete,
     )
     judgement = judge(policy, facts)
@@ -125,6 +135,10 @@ def assemble(
             control_matches=whole.control_matches,
             null_confirmed=null_confirmed,
             fdr=facts.fdr,
+            upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
+            upper_limit_at_power=None
+            if control is None
+            else limit_at_power(facts.possible, facts.members, control.confirmed, control.images),
         ),
         model=_model(inputs),
         data=Data(
@@ -135,6 +149,7 @@ def assemble(
         diagnostics=Diagnostics(
             stationarity=_stationarity(ran, members, inputs.members.labels) if provenance.complete else None,
             rank=_rank(min(ran, key=lambda result: result.solution.relative_loss), inputs) if ran else None,
+            positive_control=control,
         ),
         attacks=[_attack_report(outcome, used[outcome.attack.id], apart, unsplit) for outcome in outcomes],
         samples=samples,

@@ -118,6 +118,13 @@ def scan(
     no_splitting: Annotated[
         bool, typer.Option("--no-splitting", help="Start with all candidates instead of splitting a few.")
     ] = False,
+    positive_control: Annotated[
+        bool,
+        typer.Option(
+            "--positive-control",
+            help="Try the same attacks on a twin that was made to leak; twice the time, plus training.",
+        ),
+    ] = False,
     seed: Annotated[
         int, typer.Option(metavar="N", callback=_seed, help="Of the attacks' random starts.")
     ] = 0,
@@ -161,6 +168,7 @@ def scan(
             device=device,
             precision=precision,
             splitting=not no_splitting,
+            positive_control=positive_control,
             seed=seed,
             data_root=data_root,
             command=shlex.join(["model-audit", *sys.argv[1:]]),

@@ -18,10 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.errors import OutputError
+from audit.training import log_loss, soft_margins
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000
-_LINEAR_FROM = 60.0
-"""Margin from which log(softplus(-margin)) is -margin, to within exp(-60)."""
 
 
 @dataclass(frozen=True)
@@ -132,23 +131,6 @@ def train(
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter -= rate * gradient
     return {"fc1.weight": weight.detach(), "fc1.bias": bias.detach(), "fc2.weight": head.detach()}
-
-
-def soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Margins whose softplus of the negative is the logistic loss: (n,) from (n, o) and (n,).
-
-    y Phi(x) with y = -1 or 1 for one output; for many, Phi_y(x) - log sum_{c != y} exp Phi_c(x).
-    """
-    if outputs.shape[1] == 1:
-        return outputs[:, 0] * (2 * labels - 1)
-    column = labels[:, None]
-    return outputs.gather(1, column)[:, 0] - outputs.scatter(1, column, -torch.inf).logsumexp(1)
-
-
-def log_loss(margins: Tensor) -> Tensor:
-    """Logarithm of the summed logistic loss, log sum_i log(1 + exp(-margin_i)), also where the loss underflows."""
-    near = functional.softplus(-margins.clamp(max=_LINEAR_FROM)).log()
-    return torch.where(margins > _LINEAR_FROM, -margins, near).logsumexp(0)
 
 
 def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

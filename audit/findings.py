@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_LEAST_POWER = 0.1
+"""What a policy requires that asks for a positive control without a number."""
 
 AttackStatus = Literal["ran", "skipped", "failed"]
 Severity = Literal["high", "medium", "low", "info"]
@@ -77,6 +80,12 @@ class Finding(BaseModel):
     """Ids of the members concerned."""
 
 
+def _power(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, int | float) and 0 < value <= 1):
+        return value
+    raise ValueError("expected true, false, or the smallest power, above 0 and at most 1")
+
+
 class Requirements(BaseModel):
     """What an audit must have done before its silence counts as evidence (`require` in a policy)."""
 
@@ -86,8 +95,15 @@ class Requirements(BaseModel):
     """Smallest number of control images."""
     attacks: list[str] = []
     """Ids of attacks that must have run."""
-    positive_control: bool = False
-    """Whether the battery must have recovered the data of a twin that was trained to leak."""
+    positive_control: Annotated[bool | float, BeforeValidator(_power)] = False
+    """Whether the battery must have found the images of a twin that was made to leak, or what share of them at the
+    least."""
+
+    @property
+    def least_power(self) -> float:
+        """Share of the twin's images that must be confirmed: 0 if no positive control is required."""
+        required = self.positive_control
+        return _LEAST_POWER * required if isinstance(required, bool) else required
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,18 @@ class AttackFact:
     """Whether it ran."""
     reason: str
     """Why it was skipped or failed; ignored for an attack that ran."""
+
+
+@dataclass(frozen=True)
+class PowerFact:
+    """What the battery found of a twin's images."""
+
+    images: int
+    """Of the twin, at least 1."""
+    confirmed: int
+    """Of them."""
+    note: str = ""
+    """What did not go as planned."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +154,15 @@ class Facts:
     """What confirmed members were reconstructed from, in words."""
     observed: tuple[str, ...] = ()
     """Ids of the attacks on an observed gradient or update; empty when none was given."""
-    positive_control: bool | None = None
-    """Whether the twin's data was recovered; None when no positive control was run."""
+    positive_control: PowerFact | None = None
+    """What came of the positive control; None when none was run."""
     complete: bool = True
     """False when the audit broke off."""
+
+    @property
+    def possible(self) -> int:
+        """Members that are confirmed, or would be if there were controls enough."""
+        return self.confirmed + self.unresolved
 
     @property
     def smallest_p(self) -> float:
@@ -336,17 +369,20 @@ def _doubts_about_null_and_twin(facts: Facts, require: Requirements) -> Iterator
             "null-attack-missing",
             "The null attack did not run, so nothing shows that the similarity measure is fair to this data.",
         )
-    if facts.positive_control is False:
+    twin, least = facts.positive_control, require.least_power
+    if twin is not None and (twin.confirmed == 0 or twin.confirmed < least * twin.images):
+        needed = f", and the policy requires {100 * least:.3g} %" if least else ""
+        note = f" ({twin.note})" if twin.note else ""
         yield _finding(
             "positive-control-failed",
-            "The attacks could not recover the data of a twin network that was trained to leak, so finding "
-            "little here means little.",
+            f"The same attacks confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was "
+            f"made to leak{note}{needed}: finding little here means little. More time or controls may help.",
         )
-    if facts.positive_control is None and require.positive_control:
+    if twin is None and least:
         yield _finding(
             "positive-control-missing",
-            "The policy requires a positive control (the same attacks on a twin network that was trained to "
-            "leak), and none was run.",
+            "The policy requires a positive control (the same attacks on a twin that was made to leak), and none "
+            "was run: pass --positive-control.",
         )
 
 

@@ -16,11 +16,13 @@ import torch
 
 from audit.assembly import Audit, assemble, printable
 from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import reconstruct
+from audit.battery import Outcome, reconstruct
+from audit.findings import plural
 from audit.inputs import InputFormat
 from audit.network import network
+from audit.positive_control import draw, kind_of, make_twin, measure, share
 from audit.progress import Listener, Silent
-from audit.report.model import Provenance
+from audit.report.model import PositiveControl, Provenance
 from audit.request import Inputs, Model, Request, check
 from audit.similarity import CONVENTION
 from audit.solve.budget import Budget
@@ -72,29 +74,79 @@ def run(
     with listener or Silent() as tell:
         inputs = inputs or check(request)
         share, most = _KEPT_BACK
-        budget = Budget(whole.left - min(share * whole.left, most), time.monotonic, interrupted)
+        seconds = whole.left - min(share * whole.left, most)
 
-        def watch(attack: Attack, step: int, loss: float) -> None:
-            tell.step(attack.id, budget.spent, budget.seconds, loss)
+        def attack(observation: Observation) -> list[Outcome]:
+            budget = Budget(seconds, time.monotonic, interrupted)
+
+            def watch(attack: Attack, step: int, loss: float) -> None:
+                tell.step(attack.id, budget.spent, budget.seconds, loss)
+
+            return reconstruct(
+                observation,
+                BATTERY,
+                request.attacks,
+                budget,
+                request.seed,
+                watch,
+                splitting=request.splitting,
+            )
 
         tell.stage(f"attacking {inputs.architecture.sizes}")
         model = (inputs.checkpoint, inputs.architecture)
         seen = None if inputs.gradient is None else (inputs.gradient.checkpoint, inputs.architecture)
         observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
-        outcomes = reconstruct(
-            observation,
-            BATTERY,
-            request.attacks,
-            budget,
-            request.seed,
-            watch,
-            splitting=request.splitting,
-        )
+        outcomes = attack(observation)
+        control = None
+        if request.positive_control and not interrupted():
+            control = _positive_control(request, inputs, observation, attack, tell, interrupted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
-        finished = assemble(inputs, outcomes, request.threshold, provenance)
+        finished = assemble(inputs, outcomes, request.threshold, provenance, control)
         took = provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
+
+
+def _positive_control(
+    request: Request,
+    inputs: Inputs,
+    observation: Observation,
+    attack: Callable[[Observation], list[Outcome]],
+    tell: Listener,
+    interrupted: Callable[[], bool],
+) -> PositiveControl | None:
+    """Make a twin, attack it likewise, and look at what came back; None if the user broke off before that."""
+    assert inputs.controls is not None
+    budget, policy = Budget(request.budget, time.monotonic, interrupted), inputs.policy
+    count = share(len(inputs.members), len(inputs.controls), policy.match.fdr)
+    images = inputs.format.to_network(inputs.controls.images)
+    drawn = draw(images, inputs.controls.labels, count, inputs.architecture.outputs, request.seed)
+    leaked = plural(count, "control image")
+    tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
+
+    def watch(step: int, loss: float) -> None:
+        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss)
+
+    outcomes: list[Outcome] = []
+    try:
+        twin = make_twin(observation, drawn, request.seed, budget, watch)
+        note, trained = twin.note, budget.spent
+        if interrupted():
+            return None
+        tell.stage("positive control: attacking the twin")
+        outcomes = attack(twin.observation)
+    except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
+        note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
+    return measure(
+        kind_of(observation),
+        drawn,
+        outcomes,
+        inputs.format,
+        policy.match.threshold if request.threshold is None else request.threshold,
+        policy.match.fdr,
+        (trained, budget.spent),
+        "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
+    )
 
 
 def _provenance(

@@ -7,7 +7,7 @@ that did not run, on a count without controls, or on an audit that broke off, is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import audit
+from audit.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.errors import PolicyError
 from audit.findings import Facts, Finding, Requirements, doubts, plural
 
@@ -113,8 +114,7 @@ def _matters(doubt: Finding, policy: Policy, facts: Facts) -> bool:
     if doubt.kind == "cannot-confirm":
         return bool(calibrated)
     if doubt.kind == "unresolved-recoveries":
-        possible = facts.confirmed + facts.unresolved
-        worst = {"confirmed": possible, "confirmed_fraction": possible / facts.members}
+        worst = {"confirmed": facts.possible, "confirmed_fraction": facts.possible / facts.members}
         return any(worst[limit.metric] > limit.maximum for limit in calibrated)
     return True
 
@@ -163,6 +163,7 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
             f"No training sample was confirmed at SSIM >= {facts.threshold:g}: evidence of resistance to the "
             f"attacks run ({ran}), at this budget."
         ]
+    reasons += _bounds(facts)
     if facts.resolution > 1:
         hidden = plural(facts.resolution - 1, "leaking sample")
         reasons.append(
@@ -170,6 +171,28 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
             f"unconfirmed."
         )
     return reasons
+
+
+def _bounds(facts: Facts) -> Iterator[str]:
+    """How much may leak although nothing, or little, was confirmed."""
+    if not facts.controls:
+        return
+    found = f"{facts.possible} of {facts.members}"
+    if facts.unresolved:
+        found += f", counting {facts.unresolved} that more controls might confirm"
+    limit, twin = upper_limit(facts.possible, facts.members), facts.positive_control
+    yield (
+        f"{found}: of samples like these, the attacks would confirm at most {100 * limit:.3g} % "
+        f"(95 % upper limit)."
+    )
+    if twin is not None:
+        low, high = (100 * end for end in clopper_pearson(twin.confirmed, twin.images))
+        scaled = limit_at_power(facts.possible, facts.members, twin.confirmed, twin.images)
+        yield (
+            f"They confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was made to leak "
+            f"(95 % interval {low:.3g} % to {high:.3g} %): at most {100 * scaled:.3g} % of the samples may leak "
+            f"as the twin's do (95 % upper limit, by both counts)."
+        )
 
 
 def _remarks(policy: Policy, facts: Facts) -> list[str]:

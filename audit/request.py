@@ -25,6 +25,7 @@ from audit.errors import ArchitectureError, UsageError
 from audit.inputs import InputFormat, input_format, parse_shape
 from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import Policy, load_policy
+from audit.positive_control import share
 from audit.similarity import ssim
 
 Model = tuple[Checkpoint, Architecture]
@@ -73,8 +74,10 @@ class Request:
     """float32 or float64."""
     splitting: bool = True
     """Whether attacks split candidates."""
+    positive_control: bool = False
+    """Whether to try the same attacks on a twin that was made to leak. Takes up to three times the budget."""
     seed: int = 0
-    """Of the attacks."""
+    """Of the attacks, and of the twin."""
     data_root: Path = Path("data")
     """Where named data sets lie."""
     command: str = "model-audit scan"
@@ -139,6 +142,8 @@ def check(request: Request) -> Inputs:
         ssim(images.images[0], images.images[0])  # refuses images too small to be compared
     if controls is not None:
         check_disjoint(members, controls)
+    if request.positive_control:
+        share(len(members), 0 if controls is None else len(controls), policy.match.fdr)
     notes = [*architecture.notes, *_assumed(request, initial)]
     if gradient is not None:
         notes += gradient.notes

@@ -6,8 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
+from scipy.stats import binom
 
-from audit.calibration import TIE, benjamini_hochberg, calibrate, clopper_pearson, identification_margins
+from audit.calibration import (
+    TIE,
+    benjamini_hochberg,
+    calibrate,
+    clopper_pearson,
+    identification_margins,
+    limit_at_power,
+    upper_limit,
+)
 from audit.inputs import InputFormat
 
 SHAPE = (1, 10, 10)
@@ -242,3 +251,35 @@ def test_clopper_pearson_against_published_values(count, total, interval):
 
 def test_clopper_pearson_widens_with_confidence():
     assert clopper_pearson(5, 20, 0.99)[0] < clopper_pearson(5, 20, 0.9)[0]
+
+
+@pytest.mark.parametrize("total", [1, 40, 500])
+def test_the_upper_limit_of_nothing_found_has_a_closed_form(total):
+    assert upper_limit(0, total) == pytest.approx(1 - 0.05 ** (1 / total))
+    assert upper_limit(0, total, 0.9) == pytest.approx(1 - 0.1 ** (1 / total))
+
+
+def test_the_upper_limit_is_one_sided():
+    """A count as low as this has probability 5 % there."""
+    assert binom.cdf(3, 40, upper_limit(3, 40)) == pytest.approx(0.05)
+    assert upper_limit(40, 40) == upper_limit(0, 0) == 1.0
+
+
+def test_the_limit_at_power_divides_the_ends_of_two_intervals():
+    assert limit_at_power(0, 40, 24, 40) == pytest.approx(
+        clopper_pearson(0, 40)[1] / clopper_pearson(24, 40)[0]
+    )
+    assert limit_at_power(0, 40, 0, 40) == limit_at_power(0, 40, 0, 0) == limit_at_power(30, 40, 1, 40) == 1.0
+    many = 10**7  # a power known to be 1 leaves the first interval
+    assert limit_at_power(2, 40, many, many) == pytest.approx(clopper_pearson(2, 40)[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(("share", "power"), [(0.1, 0.9), (0.4, 0.6)])
+def test_the_limit_at_power_holds_as_often_as_it_says(share, power):
+    """Exact, over all counts: the true share is above the limit with probability 5 % at most."""
+    counts, plants = np.arange(13), np.arange(9)
+    missed = 0.0
+    for found, chance in zip(plants, binom.pmf(plants, 8, power), strict=True):
+        above = [limit_at_power(int(count), 12, int(found), 8) < share for count in counts]
+        missed += chance * binom.pmf(counts, 12, share * power)[above].sum()
+    assert missed <= 0.05

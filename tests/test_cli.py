@@ -249,6 +249,19 @@ def test_splitting_can_be_left_out(model_audit: Run, tiny: Tiny, steps: None, op
     assert ("Sample splitting" in Path("out/report.html").read_text()) != bool(options)
 
 
+def test_a_positive_control(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    out = tiny.checkpoint.parent / "out"
+    ended = model_audit(*scan(tiny, "--positive-control", "--policy", "strict", "--out", out))
+    assert ended.code == 1
+    stages = [line for line in ended.err.splitlines() if line.startswith("positive control:")]
+    assert len(stages) == 2
+    assert "making a twin that leaks 4 control images" in stages[0]
+    control = json.loads((out / "report.json").read_text())["diagnostics"]["positive_control"]
+    assert control["confirmed"] > 0
+    assert "a power of" in (out / "report.html").read_text()
+    assert "a power of" in (out / "report.md").read_text()
+
+
 def test_quiet_prints_the_verdict_and_the_path_only(model_audit: Run, tiny: Tiny, steps: None) -> None:
     ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.3"))
     verdict, path = ended.out.splitlines()
@@ -432,6 +445,10 @@ def mean_of_another_size(tiny: Tiny) -> None:
     np.save(tiny.mean, np.zeros((SIDE, SIDE + 1)))
 
 
+def few_controls(tiny: Tiny) -> None:
+    np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:22])
+
+
 def nothing(tiny: Tiny) -> None:
     pass
 
@@ -579,6 +596,7 @@ BAD_ACTIVATIONS = [
             (nothing, ["--attacks", names], ["--attacks weight-delta needs the weights", "pass --initial"])
             for names in ("weight-delta", "kkt-loss,weight-delta")
         ),
+        (few_controls, ["--positive-control"], ["22 of them are too few", "give at least 23"]),
         (nothing, ["--format", "pdf"], ["unknown format 'pdf'", "html, markdown, json"]),
         (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'"]),
         (nothing, ["--format", ","], ["--format names no format"]),

@@ -10,6 +10,7 @@ from audit.findings import (
     AttackFact,
     Facts,
     Kind,
+    PowerFact,
     Requirements,
     ahead_of_controls,
     doubts,
@@ -82,8 +83,14 @@ ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
         ({"controls": 1}, ["too-few-controls", "cannot-confirm"], "there was 1."),
         ({"null_confirmed": 2}, ["null-attack-confirmed"], "confirmed 2 training samples"),
         ({"null_confirmed": None}, ["null-attack-missing"], "did not run"),
-        ({"positive_control": False}, ["positive-control-failed"], "could not recover"),
-        ({"positive_control": None}, ["positive-control-missing"], "none was run"),
+        ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "1 of 20 images of a twin"),
+        ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "the policy requires 10 %"),
+        (
+            {"positive_control": PowerFact(20, 0, "training ended early")},
+            ["positive-control-failed"],
+            "to leak (training ended early), and",
+        ),
+        ({"positive_control": None}, ["positive-control-missing"], "pass --positive-control"),
         ({"attacks": {}}, ["no-attack-ran", "required-attack-missing/kkt-margin"], "nothing was tested"),
         (
             {"attacks": {"other": AttackFact("ran", "")}},
@@ -108,7 +115,7 @@ ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
     ],
 )
 def test_doubts(changes: dict[str, object], ids: list[str], words: str) -> None:
-    found = doubts(replace(CLEAN, **{"positive_control": True} | changes), ALL)
+    found = doubts(replace(CLEAN, **{"positive_control": PowerFact(20, 2)} | changes), ALL)
     assert [finding.id for finding in found] == ids
     assert words in found[0].detail
 

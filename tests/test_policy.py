@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import PolicyError
-from audit.findings import AttackFact, Facts
+from audit.findings import AttackFact, Facts, PowerFact
 from audit.policy import Policy, judge, load_policy, shipped_policies
 from audit.policy import _policy_folder as policy_folder
 
@@ -45,6 +45,7 @@ SHARE = {"limits": [{"metric": "confirmed_fraction", "maximum": 0.1}]}
 RECOVERED = {"limits": [{"metric": "recovered", "maximum": 0}]}
 OPEN = {"limits": [], "require": {}}
 TWIN = {"require": {"positive_control": True}}
+HALF = {"require": {"positive_control": 0.5}}
 LEAK = {"confirmed": 3, "recovered": 3}
 
 
@@ -110,9 +111,14 @@ LEAK = {"confirmed": 3, "recovered": 3}
         ),
         # the positive control
         (TWIN, {}, "INCONCLUSIVE", "requires a positive control"),
-        (TWIN, {"positive_control": True}, "PASS", "evidence of resistance"),
+        (TWIN, {"positive_control": PowerFact(40, 4)}, "PASS", "evidence of resistance"),
+        (TWIN, {"positive_control": PowerFact(40, 3)}, "INCONCLUSIVE", "the policy requires 10 %"),
+        (HALF, {"positive_control": PowerFact(40, 20)}, "PASS", "evidence of resistance"),
+        (HALF, {"positive_control": PowerFact(40, 19)}, "INCONCLUSIVE", "the policy requires 50 %"),
+        (HALF, LEAK | {"positive_control": PowerFact(40, 0)}, "FAIL", "3 of 40"),
         (TWIN, LEAK, "FAIL", "3 of 40"),
-        ({}, {"positive_control": False}, "INCONCLUSIVE", "finding little here means little"),
+        ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "finding little here means little"),
+        ({}, {"positive_control": PowerFact(40, 1)}, "PASS", "evidence of resistance"),
         # broken off
         ({}, {"complete": False}, "INCONCLUSIVE", "broke off"),
         ({}, LEAK | {"complete": False}, "FAIL", "3 of 40"),
@@ -145,8 +151,8 @@ def test_limits_say_what_was_measured() -> None:
 
 
 def test_a_pass_says_how_many_leaks_too_few_controls_would_hide() -> None:
-    assert len(judge(policy(), CLEAN).reasons) == 1
-    hidden = judge(policy(), replace(CLEAN, controls=60)).reasons[1]
+    assert not any("unconfirmed" in reason for reason in judge(policy(), CLEAN).reasons)
+    hidden = judge(policy(), replace(CLEAN, controls=60)).reasons[2]
     assert hidden == "With 60 controls, up to 13 leaking samples of 40 could have gone unconfirmed."
 
 
@@ -175,7 +181,7 @@ def audits(draw: st.DrawFn) -> Facts:
         unresolved=draw(st.integers(0, recovered - confirmed)),
         null_confirmed=draw(st.sampled_from([None, 0, 0, 0, 1])),
         attacks={attack: AttackFact(draw(status), "why") for attack in ATTACKS},
-        positive_control=draw(st.sampled_from([None, True, False])),
+        positive_control=draw(st.sampled_from([None, PowerFact(40, 9), PowerFact(40, 0)])),
         complete=draw(st.booleans()),
     )
 
@@ -244,6 +250,32 @@ def test_strict_cannot_pass_without_a_positive_control() -> None:
     assert judge(strict, replace(CLEAN, recovered=1)).verdict == "FAIL"
 
 
+def test_a_clean_result_comes_with_its_upper_limit() -> None:
+    """0 of 40, and 24 of 40 of a twin: 1 - .05^(1/40), and the ends of both exact intervals divided."""
+    release = load_policy("release", ATTACKS)
+    (_, alone) = judge(release, CLEAN).reasons
+    assert (
+        alone
+        == "0 of 40: of samples like these, the attacks would confirm at most 7.22 % (95 % upper limit)."
+    )
+    facts = replace(CLEAN, positive_control=PowerFact(40, 24))
+    (_, same, scaled) = judge(release, facts).reasons
+    assert same == alone
+    assert scaled == (
+        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.1 %): at most "
+        "20.3 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
+    )
+
+
+def test_members_that_controls_cannot_settle_count_towards_the_limit() -> None:
+    facts = replace(CLEAN, controls=60, recovered=2, unresolved=2)
+    reasons = judge(load_policy("release", ATTACKS), facts).reasons
+    assert any(
+        reason.startswith("2 of 40, counting 2 that more controls might confirm: of samples")
+        for reason in reasons
+    )
+
+
 def write(folder: Path, text: str) -> str:
     path = folder / "mine.yaml"
     path.write_text(text, encoding="utf-8")
@@ -283,6 +315,13 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
         ({"match": {"fdr": 0}}, "match.fdr is 0"),
         ({"match": {"metric": "lpips"}}, "match.metric is 'lpips': input should be 'ssim'"),
         ({"require": {"controls": True}}, "require.controls is True"),
+        *(
+            (
+                {"require": {"positive_control": wrong}},
+                f"require.positive_control is {wrong!r}: value error, expected true, false, or the smallest power",
+            )
+            for wrong in (0, 0.0, -0.1, 1.01, float("nan"), "yes", None)
+        ),
         ({"version": 2}, "version is 2: input should be 1"),
         (
             {"require": {"attacks": ["kkt-magrin"]}},

@@ -62,6 +62,12 @@ class Summary(_Part):
     """Members confirmed when the untouched starting candidates are matched instead; None when that did not
     run or there are no controls."""
     fdr: Fraction
+    upper_limit: Fraction | None = None
+    """Share of samples like the members that the audit would confirm, at most: one-sided 95 % limit, exact. Members
+    that beat every control and are not confirmed for want of controls count as confirmed. None without controls."""
+    upper_limit_at_power: Fraction | None = None
+    """Share of them that leak as the twin's images do, at most: joint 95 % limit, by the audit's count and the
+    twin's. None without a positive control."""
 
 
 class Model(_Part):
@@ -123,6 +129,33 @@ class Rank(_Part):
     """The attacker's own estimate of how many independent samples the layer holds."""
 
 
+class PositiveControl(_Part):
+    """The same attacks, with the same budget, on a twin that was made to leak some of the controls."""
+
+    kind: Literal["weights", "change", "gradient"]
+    """Of the twin: a network of the same shape trained on those images until it knows them by heart; the initial
+    network trained likewise; or the gradient of a batch of them, where the audited network is."""
+    images: Annotated[int, Field(ge=1)]
+    """It was made to leak."""
+    controls: Count
+    """The others, which those images were compared with."""
+    labels: Literal["given", "random"]
+    """Of the images: the controls' own, or random ones in equal shares, which are learnt by heart only."""
+    recovered: Count
+    """Images with SSIM at or above the threshold."""
+    confirmed: Count
+    """Images confirmed as members are."""
+    power: Fraction
+    """The confirmed share."""
+    interval: tuple[Fraction, Fraction]
+    """Its Clopper-Pearson 95 % interval."""
+    training_seconds: float
+    seconds: float
+    """Training included. It is not part of the budget."""
+    note: str = ""
+    """What did not go as planned."""
+
+
 class Diagnostics(_Part):
     """What was measured besides the attacks."""
 
@@ -131,6 +164,8 @@ class Diagnostics(_Part):
     best lambda. Large values say that the equation does not describe how the model was trained."""
     rank: Rank | None = None
     identifiability: dict[str, float] | None = None
+    positive_control: PositiveControl | None = None
+    """None when none was asked for, or the audit broke off before it."""
 
 
 class Splitting(_Part):

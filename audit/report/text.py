@@ -41,6 +41,9 @@ VOCABULARY: dict[str, str] = {
     "and the lowest curvature that a split would open, as changes of the relative loss. With a gradient near 0 and "
     "an eigenvalue not below 0, neither a small step nor a small split would lead further down. A lower point "
     "elsewhere is not ruled out.",
+    "positive control": "the same attacks, with as much time, on a twin that was made to leak some of the "
+    "controls. If they cannot find those, finding nothing says little.",
+    "power": "the share of the twin's images that the attacks confirmed.",
     "inconclusive": "the audit cannot tell. It is not a pass.",
 }
 """Every word a reviewer needs, explained in a line."""
@@ -98,6 +101,45 @@ def chance(report: Report) -> str:
         f"{summary.threshold:g}: {summary.control_matches} of {plural(summary.controls, 'control')} {verb}, "
         f"which the network never saw."
     )
+
+
+_TWINS = {
+    "weights": "a network of the same shape, trained on them until it knew them by heart",
+    "change": "the initial network, trained on them until it knew them by heart",
+    "gradient": "the audited network, with the gradient of a batch of them",
+}
+
+
+def positive_control(report: Report) -> str:
+    """Say what the positive control was, and what came of it."""
+    control = report.diagnostics.positive_control
+    if control is None:
+        return "Not run (--positive-control): how much of a leak these attacks would find was not measured."
+    low, high = control.interval
+    labels = "their own labels" if control.labels == "given" else "random labels"
+    fewer = ""
+    if control.images < report.summary.members:
+        fewer = " There are fewer of them than members, which makes a twin easier to read."
+    least = resolution(control.images, control.controls, report.summary.fdr)
+    blind = f", with which fewer than {least} cannot be confirmed" if least > 1 else ""
+    note = f" {sentence(control.note)}" if control.note else ""
+    return (
+        f"{control.confirmed} of {plural(control.images, 'image')} confirmed: a power of {percent(control.power)} "
+        f"(95 % interval {percent(low)} to {percent(high)}). The twin: {_TWINS[control.kind]}, with {labels}. They "
+        f"are controls of this audit; the other {control.controls} were the twin's controls{blind}.{fewer} It took "
+        f"{duration(control.seconds)}, {duration(control.training_seconds)} of it for training.{note}"
+    )
+
+
+def limits(report: Report) -> str:
+    """Say how much may leak although no more was confirmed; empty without controls."""
+    summary = report.summary
+    if summary.upper_limit is None:
+        return ""
+    said = f"at most {percent(summary.upper_limit)} of samples like these would be confirmed by these attacks"
+    if summary.upper_limit_at_power is not None:
+        said += f"; at most {percent(summary.upper_limit_at_power)} may leak as the positive control's do"
+    return said
 
 
 def truth(report: Report, attack: AttackReport) -> float | None:
@@ -204,13 +246,19 @@ def unsaid(report: Report) -> list[str]:
         _other_attacks(report),
         f"Somebody with more time, faster machines or more knowledge ({_unknown(report)}{_gradients(report)} "
         f"seen in training, similar public images) may recover more. This audit had a budget of "
-        f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}.",
+        f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}"
+        f"{_for_the_control(report)}.",
         f"Nothing but the {plural(report.summary.members, 'image')} in {report.data.members.source} was "
         f"looked for. Training data that was not given was not audited.",
         "A match is an image that SSIM finds alike. A network can give away less than an image, such as who "
         "is in it, or that it was used for training at all: that was not measured.",
         _precision(report),
     ]
+
+
+def _for_the_control(report: Report) -> str:
+    control = report.diagnostics.positive_control
+    return "" if control is None else f", {duration(control.seconds)} of it for the positive control"
 
 
 def _unknown(report: Report) -> str:
@@ -242,9 +290,9 @@ def _precision(report: Report) -> str:
         )
     if summary.confirmed == summary.members:
         return "Every member was confirmed; how much better the reconstructions could become is not known."
+    limit = summary.confirmed_interval[1] if summary.upper_limit is None else summary.upper_limit
     bound = (
         f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
-        f"would confirm up to {percent(summary.confirmed_interval[1])} of such images (upper end of the 95 % "
-        f"interval)."
+        f"would confirm up to {percent(limit)} of such images (95 % upper limit)."
     )
     return bound + blind

@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 
 from audit.architecture import infer_architecture
 from audit.checkpoint import load_checkpoint
-from audit.demo import log_loss, soft_margins, train
+from audit.demo import train
 from audit.errors import DataError
+from audit.training import log_loss, soft_margins
 from tests.benchmarks import targets, training
 from tests.benchmarks.stationarity import residual
 from tests.benchmarks.targets import RECIPES, Recipe, prepare, split

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.demo import soft_margins, train
+from audit.demo import train
+from audit.training import soft_margins
 from tests.benchmarks.recipes import Recipe
 from tests.benchmarks.stationarity import residual
 

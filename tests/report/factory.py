@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from audit.calibration import limit_at_power, upper_limit
 from audit.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.policy import judge, load_policy
 from audit.report.evidence import Evidence, Trajectory, gallery
@@ -16,6 +17,7 @@ from audit.report.model import (
     Diagnostics,
     Model,
     PolicyReport,
+    PositiveControl,
     Provenance,
     Rank,
     Report,
@@ -117,6 +119,7 @@ def make_report(
             control_matches=reached,
             null_confirmed=facts.null_confirmed,
             fdr=0.05,
+            upper_limit=upper_limit(facts.possible, MEMBERS) if calibrated else None,
         ),
         model=Model(
             checkpoint=checkpoint,
@@ -177,6 +180,30 @@ def make_observed(kind: Literal["gradient", "update"]) -> Report:
             "attacks": [*report.attacks, attack],
             "samples": [first, *matched],
             "data": report.data.model_copy(update={"gradient": seen}),
+        }
+    )
+
+
+def make_controlled(**changes: Any) -> Report:
+    """The report without a confirmed member, and with a positive control that confirmed two images of three."""
+    report = make_report(confirmed=0, policy="strict", controls=200)
+    told = PositiveControl(
+        kind="weights",
+        images=3,
+        controls=197,
+        labels="given",
+        recovered=3,
+        confirmed=2,
+        power=2 / 3,
+        interval=(0.094, 0.992),
+        training_seconds=4.2,
+        seconds=59.2,
+    ).model_copy(update=changes)
+    limit = limit_at_power(0, MEMBERS, told.confirmed, told.images)
+    return report.model_copy(
+        update={
+            "summary": report.summary.model_copy(update={"upper_limit_at_power": limit}),
+            "diagnostics": report.diagnostics.model_copy(update={"positive_control": told}),
         }
     )
 

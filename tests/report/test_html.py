@@ -8,7 +8,14 @@ from audit.report.evidence import Evidence
 from audit.report.html import render
 from audit.report.model import Report
 from audit.report.text import BEFORE_SPLITTING
-from tests.report.factory import make_evidence, make_observed, make_report, make_trajectories, without_rounds
+from tests.report.factory import (
+    make_controlled,
+    make_evidence,
+    make_observed,
+    make_report,
+    make_trajectories,
+    without_rounds,
+)
 from tests.report.golden import assert_golden, without_pictures
 from tests.tiny import draw_once
 
@@ -228,3 +235,17 @@ def test_wording() -> None:
     for report in (make_report(), make_report(confirmed=0, controls=200), make_report(policy="strict")):
         words = re.sub(r"<style>.*?</style>", "", page(report), flags=re.DOTALL)
         assert not re.search(r"\b(anonym\w*|complian\w*|safe|safely)\b", words, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("confirmed", "verdict"), [(2, "pass"), (0, "inconclusive")])
+def test_what_the_policy_asks_of_a_positive_control(confirmed: int, verdict: str) -> None:
+    page = render(make_controlled(confirmed=confirmed, power=confirmed / 3))
+    row = page.partition("positive control: power at least 10.0 %")[2].partition("</tr>")[0]
+    assert f"<td>{100 * confirmed / 3:.1f} %</td>" in row
+    assert f"badge {verdict}" in row
+    assert f"<p>{confirmed} of 3 images confirmed: a power of" in page
+    missing = (
+        render(make_report(policy="strict")).partition("positive control: power")[2].partition("</tr>")[0]
+    )
+    assert "not run" in missing
+    assert "badge inconclusive" in missing

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from audit.report.model import AttackReport, Report, Splitting
-from tests.report.factory import make_report
+from tests.report.factory import make_controlled, make_report
 
 
 def test_a_report_survives_the_way_through_json() -> None:
@@ -53,3 +53,15 @@ def test_numbers_that_json_cannot_hold_are_refused() -> None:
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValidationError, match="surprise"):
         Report.model_validate(make_report().model_dump() | {"surprise": 1})
+
+
+def test_a_positive_control_survives_the_way_through_json() -> None:
+    report = make_controlled()
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_reports_from_before_the_positive_control_can_be_read() -> None:
+    content = make_report().model_dump()
+    del content["summary"]["upper_limit"], content["summary"]["upper_limit_at_power"]
+    del content["diagnostics"]["positive_control"]
+    assert Report.model_validate(content).diagnostics.positive_control is None

@@ -2,7 +2,7 @@ import pytest
 
 from audit.report import text
 from audit.report.model import Diagnostics
-from tests.report.factory import make_observed, make_report, without_rounds
+from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_cannot_be_said_names_what_was_not_tried() -> None:
     assert "(the initial weights, gradients seen" in said[1]
     assert "6 images in members.npz" in said[2]
     assert "0 confirmed of 6 does not mean that no more leak" in said[-1]
-    assert "up to 88.2 %" in said[-1]
+    assert "up to 39.3 %" in said[-1]
     assert "up to 1 leaking member could have gone unconfirmed" in said[-1]
 
 
@@ -161,3 +161,33 @@ def test_no_round_kept_is_said_in_words_and_claims_no_change() -> None:
     attack = without_rounds(report).attacks[0]
     assert text.splitting(attack).startswith("No round of splitting was kept")
     assert text.splitting_cells(report, attack)[:5] == ["0", "0", "—", "—", "—"]
+
+
+def test_the_positive_control_in_words() -> None:
+    assert text.positive_control(make_report()).startswith("Not run (--positive-control)")
+    said = text.positive_control(make_controlled())
+    assert said == (
+        "2 of 3 images confirmed: a power of 66.7 % (95 % interval 9.4 % to 99.2 %). The twin: a network of the "
+        "same shape, trained on them until it knew them by heart, with their own labels. They are controls of this "
+        "audit; the other 197 were the twin's controls. There are fewer of them than members, which makes a twin "
+        "easier to read. It took 59 s, 4.2 s of it for training."
+    )
+    other = text.positive_control(
+        make_controlled(kind="gradient", images=6, labels="random", note="broken off")
+    )
+    assert "with the gradient of a batch of them, with random labels." in other
+    assert "fewer" not in other
+    few = text.positive_control(make_controlled(images=6, controls=60))
+    assert "the other 60 were the twin's controls, with which fewer than 2 cannot be confirmed." in few
+    assert other.endswith("for training. Broken off.")
+
+
+def test_limits_in_words() -> None:
+    assert text.limits(make_report(controls=0)) == ""
+    alone = "at most 39.3 % of samples like these would be confirmed by these attacks"
+    assert text.limits(make_report(confirmed=0)) == alone
+    assert text.limits(make_controlled()) == f"{alone}; at most 100.0 % may leak as the positive control's do"
+
+
+def test_the_time_of_the_positive_control_is_told_apart() -> None:
+    assert any("59 s of it for the positive control" in line for line in text.unsaid(make_controlled()))

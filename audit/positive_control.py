@@ -1,0 +1,237 @@
+"""The positive control: the same battery on a twin that was made to leak images the audited network never saw.
+
+A third of the controls becomes the twin's images; the others stay controls. The twin shows them in the way in which
+the audited network would show most:
+
+    a gradient was observed     the audited network, with the gradient of a batch of the twin's images
+    initial weights were given  those, trained on the twin's images until it knows them by heart
+    otherwise                   a network of the same shape, trained from a small first layer far past zero error,
+                                near a KKT point of the maximum margin (Lyu and Li 2020; Haim et al. 2022)
+
+The confirmed share of the twin's images is the power of the audit. Members are not used for any of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audit.attacks import Observation
+from audit.battery import AttackResult, Outcome
+from audit.calibration import calibrate
+from audit.errors import UsageError
+from audit.findings import resolution
+from audit.inputs import InputFormat
+from audit.network import Network
+from audit.report.model import PositiveControl
+from audit.solve.budget import Budget
+from audit.training import Trained, descend, loss_gradient
+
+Kind = Literal["weights", "change", "gradient"]
+
+_SHARE = 3
+"""One in so many controls becomes an image of the twin, at most."""
+_SMALL = 1e-4
+"""Standard deviation of the twin's first layer before training, as in the demonstration."""
+_MARGINS: dict[Kind, float] = {"weights": 100.0, "change": 3.0}
+"""Smallest margin at which training ends. Far from its start, a change is no sum of gradients at its ends."""
+_STRIDE = 0x51ED270B
+"""Between the seed of the audit and that of the twin."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Which controls the twin is to leak."""
+
+    images: NDArray[np.float32]
+    """(n, d) in network units."""
+    labels: NDArray[np.int64]
+    """(n,) class numbers."""
+    labels_given: bool
+    """Whether they are the controls' own; otherwise they are random and balanced."""
+    controls: NDArray[np.float32]
+    """(k, d), the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A network that leaks, or a gradient that does."""
+
+    observation: Observation
+    """What the battery is given."""
+    note: str
+    """How training went."""
+
+
+def share(members: int, controls: int, fdr: float) -> int:
+    """How many controls become the twin's images: as many as members, at most a third of the controls.
+
+    Raises
+    ------
+    UsageError
+        When so few are left that none of the twin's images could be confirmed.
+    """
+
+    def enough(given: int) -> bool:
+        drawn = min(members, given // _SHARE)
+        return drawn > 0 and resolution(drawn, given - drawn, fdr) <= drawn
+
+    if not enough(controls):
+        least = next(given for given in itertools.count(controls) if enough(given))
+        raise UsageError(
+            f"--positive-control trains a twin on a third of the controls and compares with the others: "
+            f"{controls} of them are too few",
+            f"give at least {least}, or leave it out",
+        )
+    return min(members, controls // _SHARE)
+
+
+def draw(
+    images: NDArray[np.float32], labels: NDArray[np.int64] | None, count: int, outputs: int, seed: int
+) -> Draw:
+    """Divide the controls.
+
+    Parameters
+    ----------
+    images:
+        (k, d), all controls in network units.
+    labels:
+        (k,), if they have any.
+    count:
+        Images for the twin.
+    outputs:
+        Of the network: labels are 0 and 1 for one output.
+    seed:
+        Of the audit.
+    """
+    random = np.random.default_rng([seed, _STRIDE])
+    order = random.permutation(len(images))
+    chosen, others = order[:count], order[count:]
+    drawn = random.permutation(np.arange(count) % max(2, outputs)) if labels is None else labels[chosen]
+    return Draw(images[chosen], drawn, labels is not None, images[others])
+
+
+def kind_of(audited: Observation) -> Kind:
+    """How a twin has to leak for the strongest of what was observed."""
+    if audited.gradient is not None:
+        return "gradient"
+    return "weights" if audited.initial is None else "change"
+
+
+def make_twin(
+    audited: Observation,
+    drawn: Draw,
+    seed: int,
+    budget: Budget,
+    watch: Callable[[int, float], None] = lambda step, loss: None,
+) -> Twin:
+    """Make what the battery is to be tried on.
+
+    Parameters
+    ----------
+    audited:
+        What the attacker sees of the audited network; it says which kind of twin, and of what shape.
+    drawn:
+        The twin's images.
+    seed:
+        Of the audit.
+    budget:
+        For training.
+    watch:
+        Called with (step, loss) while it trains.
+    """
+    inputs = torch.from_numpy(drawn.images).to(audited.low)
+    labels = torch.from_numpy(drawn.labels).to(audited.low.device)
+    if audited.gradient is not None:
+        return Twin(replace(audited, gradient=loss_gradient(audited.network, inputs, labels)), "")
+    if audited.initial is not None:
+        trained = descend(audited.initial, inputs, labels, _MARGINS["change"], budget, watch)
+    else:
+        generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
+        trained = _from_small(audited.network, inputs, labels, generator, budget, watch)
+    note = _note(trained, _MARGINS[kind_of(audited)], budget)
+    return Twin(replace(audited, network=trained.network), note)
+
+
+def _from_small(
+    like: Network,
+    inputs: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    budget: Budget,
+    watch: Callable[[int, float], None],
+) -> Trained:
+    """Train from a small first layer; from a larger one where outputs are too small to feel its gradient."""
+    scale = _SMALL
+    while True:
+        start = _start(like, scale, generator)
+        trained = descend(start, inputs, labels, _MARGINS["weights"], budget, watch)
+        if trained.margin > 0 or scale > 1 or budget.left == 0:
+            return trained
+        scale *= 10
+
+
+def _start(like: Network, scale: float, generator: torch.Generator) -> Network:
+    """A network of the same shape, its later layers as wide as usual, without biases."""
+    first, *others = [torch.randn(weight.shape, generator=generator).to(weight) for weight in like.weights]
+    weights = (scale * first, *(weight / weight.shape[1] ** 0.5 for weight in others))
+    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
+    return replace(like, weights=weights, biases=biases)
+
+
+def _note(trained: Trained, margin: float, budget: Budget) -> str:
+    if trained.margin > margin:
+        return ""
+    learnt = "" if trained.margin > 0 else ", before the twin had learnt all of its images"
+    when = "early" if budget.left == 0 else "where nothing lowered the loss"
+    return f"training ended {when}, at a smallest margin of {trained.margin:.2g}{learnt}"
+
+
+def measure(
+    kind: Kind,
+    drawn: Draw,
+    outcomes: Sequence[Outcome],
+    format: InputFormat,
+    threshold: float,
+    fdr: float,
+    seconds: tuple[float, float],
+    note: str,
+) -> PositiveControl:
+    """Compare what the battery made of a twin with the twin's images, as the audit does with members.
+
+    Parameters
+    ----------
+    kind, drawn:
+        The twin, and its images.
+    outcomes:
+        One per attack.
+    format, threshold, fdr:
+        As in `calibrate`.
+    seconds:
+        That training took, and all of it up to here.
+    note:
+        How training went.
+    """
+    found = [outcome.reconstructions for outcome in outcomes if isinstance(outcome, AttackResult)]
+    candidates = np.concatenate([drawn.images[:0], *found])
+    belief = calibrate(candidates, drawn.images, drawn.controls, format, threshold, fdr)
+    return PositiveControl(
+        kind=kind,
+        images=len(drawn.images),
+        controls=len(drawn.controls),
+        labels="given" if drawn.labels_given else "random",
+        recovered=belief.recovered_count,
+        confirmed=belief.confirmed_count,
+        power=belief.confirmed_count / len(drawn.images),
+        interval=belief.confirmed_interval,
+        training_seconds=round(seconds[0], 2),
+        seconds=round(seconds[1], 2),
+        note=note,
+    )

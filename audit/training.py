@@ -1,0 +1,115 @@
+"""Full-batch training until a network has learnt its images by heart: what makes a network leak.
+
+Gradient descent on the logistic loss, far past zero error, tends to a KKT point of the maximum margin (Lyu and Li
+2020, arXiv 1906.05890), where the weights are a sum of gradients of the samples: the equation that attacks solve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audit.network import Network
+from audit.solve.budget import Budget
+
+_LINEAR_FROM = 60.0
+"""Margin from which log(softplus(-margin)) is -margin, to within exp(-60)."""
+_FIRST_RATE = 1e-3
+_FASTER, _SLOWER = 1.05, 0.5
+"""Factors of the rate after a step that lowered the loss, and after one that did not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network."""
+
+    network: Network
+    """Its weights."""
+    margin: float
+    """Smallest margin it reached; below 0 where an image is still classified wrongly."""
+    steps: int
+    """That lowered the loss."""
+
+
+def descend(
+    network: Network,
+    inputs: Tensor,
+    labels: Tensor,
+    margin: float,
+    budget: Budget,
+    watch: Callable[[int, float], None] = lambda step, loss: None,
+) -> Trained:
+    """Train by gradient descent on the logarithm of the summed logistic loss until every margin is large.
+
+    The logarithm divides every step by the loss, so that training goes on far past zero error. The rate grows
+    slowly, and is halved by a step that would raise the loss, which is then not taken: no network needs a rate of
+    its own.
+
+    Parameters
+    ----------
+    network:
+        Where to start.
+    inputs:
+        (n, d), in network units.
+    labels:
+        (n,) class numbers.
+    margin:
+        Smallest margin at which to stop.
+    budget:
+        Time after which to stop anyway.
+    watch:
+        Called with (step, summed loss).
+    """
+    tensors, rate, steps = [tensor.detach() for tensor in network.tensors], _FIRST_RATE, 0
+    loss, smallest, gradients = _evaluate(network, tensors, inputs, labels)
+    while smallest <= margin and budget.left > 0 and rate > 0:
+        trial = [tensor - rate * slope for tensor, slope in zip(tensors, gradients, strict=True)]
+        lower, reached, slopes = _evaluate(network, trial, inputs, labels)
+        if lower < loss:
+            tensors, loss, smallest, gradients = trial, lower, reached, slopes
+            rate, steps = rate * _FASTER, steps + 1
+            watch(steps, float(torch.tensor(loss).exp()))
+        else:
+            rate *= _SLOWER
+    return Trained(network.with_tensors(tensors), smallest, steps)
+
+
+def loss_gradient(network: Network, inputs: Tensor, labels: Tensor) -> Network:
+    """Gradient of the mean logistic loss (cross-entropy) of a batch, (n, d) and (n,), in the network's layout."""
+    tensors = [tensor.detach().requires_grad_() for tensor in network.tensors]
+    margins = soft_margins(network.with_tensors(tensors).forward(inputs), labels)
+    return network.with_tensors(torch.autograd.grad(functional.softplus(-margins).mean(), tensors))
+
+
+def soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Margins whose softplus of the negative is the logistic loss: (n,) from (n, o) and (n,).
+
+    y Phi(x) with y = -1 or 1 for one output; for many, Phi_y(x) - log sum_{c != y} exp Phi_c(x).
+    """
+    if outputs.shape[1] == 1:
+        return outputs[:, 0] * (2 * labels - 1)
+    column = labels[:, None]
+    return outputs.gather(1, column)[:, 0] - outputs.scatter(1, column, -torch.inf).logsumexp(1)
+
+
+def log_loss(margins: Tensor) -> Tensor:
+    """Logarithm of the summed logistic loss, log sum_i log(1 + exp(-margin_i)), also where the loss underflows."""
+    near = functional.softplus(-margins.clamp(max=_LINEAR_FROM)).log()
+    return torch.where(margins > _LINEAR_FROM, -margins, near).logsumexp(0)
+
+
+def _evaluate(
+    network: Network, tensors: Sequence[Tensor], inputs: Tensor, labels: Tensor
+) -> tuple[float, float, tuple[Tensor, ...]]:
+    """Logarithm of the loss, smallest margin, and gradients of the former."""
+    free = [tensor.requires_grad_() for tensor in tensors]
+    margins = soft_margins(network.with_tensors(free).forward(inputs), labels)
+    loss = log_loss(margins)
+    gradients = torch.autograd.grad(loss, free)
+    for tensor in free:
+        tensor.requires_grad_(False)
+    return float(loss.detach()), float(margins.detach().min()), gradients

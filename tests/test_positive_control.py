@@ -1,0 +1,360 @@
+"""The twin: which controls it leaks, that it does leak them, and what is reported of it."""
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from audit.attacks import Observation
+from audit.battery import AttackResult, Outcome
+from audit.errors import UsageError
+from audit.network import Network
+from audit.pipeline import run
+from audit.positive_control import Draw, Twin, draw, kind_of, make_twin, share
+from audit.progress import Silent
+from audit.report.json import render
+from audit.report.model import PositiveControl, Report
+from audit.request import Request, check
+from audit.solve.budget import Budget
+from tests.tiny import (
+    CONTROLS,
+    MEMBERS,
+    Tiny,
+    attack_once,
+    fix_steps,
+    make,
+    untrained,
+    untrained_tiny,
+    write_gradient,
+)
+
+PLENTY = Budget(1e6, time.monotonic)
+
+
+# --- which controls ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "controls", "images"), [(4, 100, 4), (40, 60, 20), (500, 200, 66), (1, 20, 1), (9, 29, 9)]
+)
+def test_a_twin_has_as_many_images_as_members_and_at_most_a_third_of_the_controls(
+    members: int, controls: int, images: int
+) -> None:
+    assert share(members, controls, 0.05) == images
+
+
+@pytest.mark.parametrize(
+    ("members", "controls", "least"), [(4, 0, 23), (4, 22, 23), (1, 19, 20), (40, 27, 28)]
+)
+def test_too_few_controls_for_a_twin(members: int, controls: int, least: int) -> None:
+    """Of the others 19 must be left, for p-values of 5 %."""
+    with pytest.raises(UsageError, match=f"{controls} of them are too few; give at least {least}"):
+        share(members, controls, 0.05)
+    share(members, least, 0.05)
+
+
+def numbered(count: int) -> NDArray[np.float32]:
+    return np.arange(count, dtype=np.float32)[:, None]
+
+
+def test_controls_are_divided_by_the_seed() -> None:
+    images, labels = numbered(30), np.arange(30) % 3
+    found = draw(images, labels, 10, 3, seed=1)
+    together = np.concatenate([found.images, found.controls])
+    np.testing.assert_array_equal(np.sort(together, axis=0), images)
+    assert found.labels_given
+    np.testing.assert_array_equal(found.labels, found.images[:, 0] % 3)
+    np.testing.assert_array_equal(draw(images, labels, 10, 3, seed=1).images, found.images)
+    assert not np.array_equal(draw(images, labels, 10, 3, seed=2).images, found.images)
+
+
+@pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (2, 2), (5, 5)])
+def test_labels_that_are_not_given_are_random_and_balanced(outputs: int, classes: int) -> None:
+    found = draw(numbered(30), None, 10, outputs, seed=0)
+    assert not found.labels_given
+    assert np.bincount(found.labels).tolist() == [10 // classes] * classes
+    assert found.labels.tolist() != sorted(found.labels.tolist())
+
+
+# --- the twin ---------------------------------------------------------------------------------------------
+
+
+def random_network(sizes: list[int], activation: str, seed: int = 7) -> Network:
+    generator = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(b, a, generator=generator) / a**0.5 for a, b in pairwise(sizes)]
+    biases = (torch.zeros(sizes[1]), *(None for _ in sizes[2:]))
+    return Network(tuple(weights), biases, activation, (1.0,) * (len(sizes) - 2))
+
+
+def seen(sizes: list[int], activation: str) -> Observation:
+    network = random_network(sizes, activation)
+    low = torch.full((sizes[0],), -1.0)
+    return Observation(network, None, low, -low)
+
+
+def few(inputs: int, outputs: int) -> Draw:
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (6, inputs)).astype(np.float32)
+    return Draw(images, np.arange(6) % max(outputs, 2), False, images[:0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "activation"),
+    [([20, 40, 1], "relu"), ([20, 30, 30, 3], "gelu"), ([20, 40, 1], "polynomial:3"), ([20, 30, 1], "tanh")],
+)
+def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
+    sizes: list[int], activation: str
+) -> None:
+    audited = seen(sizes, activation)
+    assert kind_of(audited) == "weights"
+    drawn = few(sizes[0], sizes[-1])
+    twin = make_twin(audited, drawn, 0, PLENTY)
+    assert twin.note == ""
+    network = twin.observation.network
+    assert network.activation == audited.network.activation
+    assert [tensor.shape for tensor in network.tensors] == [
+        tensor.shape for tensor in audited.network.tensors
+    ]
+    other = replace(audited, network=audited.network.with_tensors([7 * t for t in audited.network.tensors]))
+    torch.testing.assert_close(
+        make_twin(other, drawn, 0, PLENTY).observation.network.tensors, network.tensors
+    )
+    inputs = torch.from_numpy(drawn.images)
+    outputs = network.forward(inputs)
+    predicted = (outputs[:, 0] > 0).long() if sizes[-1] == 1 else outputs.argmax(1)
+    assert predicted.tolist() == drawn.labels.tolist()
+    if activation == "relu":  # its first layer lies in the span of what it was trained on
+        values = torch.linalg.svdvals(network.weights[0])
+        assert float(values[6:].max()) < 0.01 * float(values[0])
+
+
+def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
+    audited = replace(seen([20, 40, 1], "relu"), initial=random_network([20, 40, 1], "relu", seed=3))
+    assert audited.initial is not None
+    assert kind_of(audited) == "change"
+    found = make_twin(audited, few(20, 1), 0, PLENTY).observation
+    assert found.initial is audited.initial
+    near, far = (
+        float((found.network.weights[0] - other.weights[0]).norm())
+        for other in (audited.initial, audited.network)
+    )
+    assert 0 < near < 0.5 * far
+
+
+def test_a_twin_of_a_gradient_needs_no_training() -> None:
+    network = random_network([20, 40, 3], "relu")
+    audited = replace(seen([20, 40, 3], "relu"), gradient=network)
+    assert kind_of(audited) == "gradient"
+    out_of_time = Budget(0.0, time.monotonic)
+    drawn = few(20, 3)
+    found = make_twin(audited, drawn, 0, out_of_time).observation
+    assert found.network is audited.network
+    assert found.gradient is not None
+    span = torch.linalg.lstsq(torch.from_numpy(drawn.images).T, found.gradient.weights[0].T)
+    left = torch.from_numpy(drawn.images).T @ span.solution - found.gradient.weights[0].T
+    assert float(left.norm()) < 1e-5 * float(found.gradient.weights[0].norm())
+
+
+def test_training_that_ran_out_of_time_is_noted() -> None:
+    audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
+    assert make_twin(audited, drawn, 0, Budget(0.0, time.monotonic)).note == (
+        "training ended early, at a smallest margin of -0.00032, before the twin had learnt all of its images"
+    )
+
+
+def test_images_that_cannot_be_learnt_are_noted() -> None:
+    drawn = few(20, 1)
+    alike = replace(drawn, images=np.repeat(drawn.images[:1], 6, axis=0))
+    note = make_twin(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, time.monotonic)).note
+    assert "before the twin had learnt all of its images" in note
+
+
+# --- in an audit ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return make(tmp_path / "tiny")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    fix_steps(monkeypatch)
+    attack_once(monkeypatch)
+
+
+def request(tiny: Tiny, **changes: Any) -> Request:
+    asked = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=1e6)
+    return replace(asked, positive_control=True, **changes)
+
+
+def control_of(report: Report) -> PositiveControl:
+    control = report.diagnostics.positive_control
+    assert control is not None
+    assert Report.model_validate_json(render(report)) == report
+    return control
+
+
+def policy(tiny: Tiny, power: object) -> str:
+    path = tiny.checkpoint.with_name("mine.yaml")
+    limits = "limits: [{metric: confirmed, maximum: 0}]"
+    path.write_text(f"version: 1\nname: mine\n{limits}\nrequire: {{positive_control: {power}}}\n")
+    return str(path)
+
+
+def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> None:
+    save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
+    report = run(request(tiny, policy=policy(tiny, 0.5))).report
+    control = control_of(report)
+    assert (control.kind, control.labels) == ("weights", "random")
+    assert (control.images, control.controls) == (MEMBERS, CONTROLS - MEMBERS)
+    assert control.power == control.confirmed / MEMBERS >= 0.5
+    assert control.seconds > control.training_seconds > 0
+    assert report.verdict == "PASS"
+    assert report.summary.confirmed == 0
+    assert report.summary.controls == CONTROLS  # for the members all of them still are
+    assert report.summary.upper_limit == pytest.approx(1 - 0.05**0.25)
+    assert report.summary.upper_limit_at_power is not None
+    assert report.summary.upper_limit_at_power > report.summary.upper_limit
+    assert f"confirmed {control.confirmed} of 4 images of a twin" in report.reasons[2]
+
+
+def test_nothing_of_the_twin_depends_on_members(tiny: Tiny, steps: None) -> None:
+    first = control_of(run(request(tiny)).report)
+    np.savez(tiny.members, images=255 - np.load(tiny.members)["images"])
+    second = control_of(run(request(tiny)).report)
+    measured = {"kind", "images", "controls", "labels", "recovered", "confirmed", "power", "interval"}
+    assert first.model_dump(include=measured) == second.model_dump(include=measured)
+
+
+def test_the_audit_itself_is_the_same_with_and_without(tiny: Tiny, steps: None) -> None:
+    with_control, without = (run(replace(request(tiny), positive_control=on)).report for on in (True, False))
+    assert without.diagnostics.positive_control is None
+    assert without.summary.upper_limit_at_power is None
+    assert with_control.samples == without.samples
+    assert with_control.controls == without.controls
+
+
+def test_attacks_that_return_noise_are_no_evidence(
+    tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is clean, all else is well, and still it must not pass."""
+    from audit import pipeline
+
+    attack = pipeline.reconstruct
+
+    def blunt(*arguments: Any, **options: Any) -> list[Outcome]:
+        found = attack(*arguments, **options)
+        return [replace(o, reconstructions=o.null) if isinstance(o, AttackResult) else o for o in found]
+
+    monkeypatch.setattr(pipeline, "reconstruct", blunt)
+    save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
+    report = run(request(tiny, policy=policy(tiny, "true"), splitting=False)).report
+    assert control_of(report).confirmed == 0
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.reasons[0].startswith(
+        "The same attacks confirmed 0 of 4 images of a twin that was made to leak"
+    )
+    assert "the policy requires 10 %" in report.reasons[0]
+    assert report.summary.upper_limit_at_power == 1.0
+
+
+def test_a_policy_that_asks_for_it_is_told_how(tiny: Tiny, steps: None) -> None:
+    save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
+    report = run(replace(request(tiny, policy=policy(tiny, "true")), positive_control=False)).report
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.reasons[0].endswith("none was run: pass --positive-control.")
+
+
+def test_the_twin_of_an_observed_gradient(tiny: Tiny, steps: None) -> None:
+    tiny = untrained_tiny(tiny)
+    np.savez(tiny.members, images=np.load(tiny.members)["images"])
+    report = run(request(tiny, gradient=write_gradient(tiny), attacks=("gradient",))).report
+    control = control_of(report)
+    assert control.kind == "gradient"
+    assert control.confirmed > 0
+    assert report.verdict == "FAIL"
+
+
+def test_the_twin_of_a_known_start(tiny: Tiny, steps: None) -> None:
+    start = tiny.checkpoint.with_name("before.safetensors")
+    save_file(untrained(), start)
+    before = load_file(start)
+    save_file(before | {"fc1.weight": before["fc1.weight"] + 1e-3}, tiny.checkpoint)
+    report = run(request(tiny, initial=start, attacks=("weight-delta",))).report
+    control = control_of(report)
+    assert control.kind == "change"
+    assert control.confirmed > 0
+    assert report.summary.confirmed == 0
+
+
+class Stages(Silent):
+    """Remembers the stages."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.mark.parametrize(("moment", "reported"), [("making a twin", False), ("attacking the twin", True)])
+def test_an_interrupt_of_the_positive_control_loses_nothing_of_the_audit(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, moment: str, reported: bool
+) -> None:
+    fix_steps(monkeypatch)
+    heard = Stages()
+    report = run(
+        request(tiny), listener=heard, interrupted=lambda: any(moment in text for text in heard.told)
+    ).report
+    assert not report.provenance.complete
+    assert report.verdict == "FAIL"
+    assert report.summary.confirmed > 0
+    assert [attack.status for attack in report.attacks[:2]] == ["ran", "ran"]
+    assert heard.told[-1].startswith("matching")
+    control = report.diagnostics.positive_control
+    assert (control is not None) == reported
+    if control is not None:
+        assert (control.confirmed, control.note) == (0, "broken off")
+
+
+def test_a_twin_that_needs_too_much_memory_is_reported(
+    tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
+
+    monkeypatch.setattr("audit.pipeline.make_twin", exhausted)
+    report = run(request(tiny)).report
+    assert report.verdict == "FAIL"
+    assert control_of(report).note == "failed: CUDA out of memory"
+    failed = [finding.detail for finding in report.findings if finding.kind == "positive-control-failed"]
+    assert ["(failed: CUDA out of memory)" in detail for detail in failed] == [True]
+
+
+def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    original = make_twin
+
+    def limited(*arguments: Any) -> Twin:
+        given.append(arguments[3].seconds)
+        return original(*arguments)
+
+    monkeypatch.setattr("audit.pipeline.make_twin", limited)
+    run(request(tiny, budget=0.5))
+    assert given == [0.5]
+
+
+def test_too_few_controls_are_seen_before_anything_runs(tiny: Tiny) -> None:
+    np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:22])
+    with pytest.raises(UsageError, match="22 of them are too few; give at least 23"):
+        check(request(tiny))
+    with pytest.raises(UsageError, match="0 of them are too few"):
+        check(replace(request(tiny), controls=None))
