@@ -47,8 +47,9 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 WORTHLESS = 1.0
 """Loss of a published run from which it explains nothing of the gradient; it is not pooled."""
 
-OURS: dict[str, tuple[Attack, ...]] = {attack.id: (attack,) for attack in BATTERY if attack.needs_gradient}
-OURS["battery"] = tuple(attack for attack in BATTERY if attack.needs_gradient)
+APPLYING = tuple(attack for attack in BATTERY if attack.needs_gradient and attack.method != "tensor")
+"""No target has a polynomial activation."""
+OURS: dict[str, tuple[Attack, ...]] = {attack.id: (attack,) for attack in APPLYING} | {"battery": APPLYING}
 
 
 @dataclass(frozen=True, eq=False)
