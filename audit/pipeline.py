@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,8 +16,9 @@ import torch
 
 from audit.assembly import Audit, assemble, printable
 from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import reconstruct
+from audit.battery import AttackResult, Outcome, reconstruct
 from audit.inputs import InputFormat
+from audit.knowledge import Equation, Knowledge, measure
 from audit.network import network
 from audit.progress import Listener, Silent
 from audit.report.model import Provenance
@@ -27,6 +28,8 @@ from audit.solve.budget import Budget
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
+_KNOWING = 0.5
+"""Share of what is kept back, for measuring what the weights hold; granted also where attacks took too long."""
 
 
 def observe(
@@ -90,11 +93,26 @@ def run(
             watch,
             splitting=request.splitting,
         )
+        tell.stage("measuring what the weights hold")
+        granted = Budget(_KNOWING * min(share * request.budget, most), time.monotonic, interrupted)
+        knowledge = None if interrupted() else _know(request, inputs, observation, outcomes, granted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
-        finished = assemble(inputs, outcomes, request.threshold, provenance)
+        finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge)
         took = provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
+
+
+def _know(
+    request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
+) -> Knowledge:
+    """Measure what the attacks that ran could have found; first where they explained most."""
+    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
+    ran.sort(key=lambda result: result.solution.relative_loss)
+    equations = [Equation(result.attack, result.objective, result.space) for result in ran]
+    threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
+    generator = torch.Generator().manual_seed(request.seed)
+    return measure(equations, observation, inputs, threshold, generator, budget)
 
 
 def _provenance(

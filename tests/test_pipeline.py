@@ -497,7 +497,11 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
     heard = Heard()
     run(replace(request(tiny), budget=budget), listener=heard)
     assert sum(given) == pytest.approx(attacking, abs=1.0)
-    assert heard.stages == ["attacking 144-100-1", "matching reconstructions with members and controls"]
+    assert heard.stages == [
+        "attacking 144-100-1",
+        "measuring what the weights hold",
+        "matching reconstructions with members and controls",
+    ]
     assert len(heard.budgets) == 1
     assert heard.budgets.pop() == pytest.approx(attacking, abs=1.0)
     assert not heard.inside
@@ -550,10 +554,18 @@ def test_a_truth_that_cannot_be_measured_does_not_lose_the_report(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("audit.assembly.stationarity", exhausted)
+    monkeypatch.setattr("audit.knowledge.exposure", exhausted)
+    monkeypatch.setattr("audit.knowledge.ceiling", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert report.diagnostics.stationarity is None
+    assert (report.diagnostics.exposure, report.diagnostics.ceiling) == ([], None)
+    assert [note.split(" was not measured: ")[0] for note in report.diagnostics.notes] == [
+        "exposure in the equation of kkt-margin",
+        "exposure in the equation of kkt-loss",
+        "the rank ceiling",
+    ]
+    assert {sample.exposure for sample in report.samples} == {None}
 
 
 def test_the_time_taken_includes_the_matching(
@@ -562,7 +574,7 @@ def test_the_time_taken_includes_the_matching(
     before = []
 
     def slowly(*arguments: Any) -> Audit:
-        before.append(arguments[-1].seconds)
+        before.append(arguments[3].seconds)
         time.sleep(0.2)
         return assemble(*arguments)
 
