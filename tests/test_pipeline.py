@@ -104,6 +104,15 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: N
     assert 0.0 < max(report.diagnostics.stationarity.values()) < 0.05
     assert report.diagnostics.rank is not None
     assert report.diagnostics.rank.kept == MEMBERS - 1  # images minus their mean span one direction less
+    assert {item.attack for item in report.diagnostics.exposure} == {"kkt-margin", "kkt-loss"}
+    assert min(item.auc or 0.0 for item in report.diagnostics.exposure) > 0.95
+    assert {sample.exposure_rank for sample in report.samples} == {1, 2, 3, 4}
+    assert report.diagnostics.ceiling is not None
+    assert report.diagnostics.ceiling.reachable == MEMBERS
+    for sample in report.samples:
+        assert sample.ceiling is not None
+        assert sample.ceiling + report.diagnostics.ceiling.tolerance >= sample.ssim
+    assert (report.diagnostics.identifiability, report.diagnostics.notes) == (None, [])
 
 
 def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:

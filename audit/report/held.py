@@ -62,11 +62,11 @@ def ceiling(found: Ceiling) -> str:
         f"Members above the threshold even in principle: {found.reachable} of {found.of} (SSIM >= "
         f"{found.threshold:g}, in the row space of {listed(found.attacks)})."
     )
-    if not found.complete:
-        return f"{said} Time ended the search: there may be more."
     missing = found.of - found.reachable
     if not missing:
         return said
+    if not found.complete:
+        return f"{said} Time ended the search: there may be more."
     return (
         f"{said} For the other {missing}, no image as similar as {found.threshold - found.tolerance:g} was found "
         f"there: the best image is searched for, and trusted within {found.tolerance:g}, not proven."

@@ -87,6 +87,7 @@ def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> s
         shown = [np.clip(values, edges[0], None).tolist() for values in (members, controls)]
         axes.set_xscale("log")
         _opposed(axes, shown[0], shown[1], edges)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("exposure")
         return _svg(figure, "Histogram of exposure, members against controls")
 
