@@ -7,16 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import audit
+from audit.architecture import Architecture
 from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
+from audit.checkpoint import Checkpoint
 from audit.dataset import ImageSet
-from audit.exposure import stationarity
 from audit.findings import AttackFact, Facts, PowerFact, ahead_of_controls, findings, listed
+from audit.knowledge import Knowledge, spectrum
 from audit.policy import judge
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
@@ -28,7 +29,6 @@ from audit.report.model import (
     PolicyReport,
     PositiveControl,
     Provenance,
-    Rank,
     Report,
     Sample,
     Seen,
@@ -61,6 +61,7 @@ def assemble(
     outcomes: Sequence[Outcome],
     threshold: float | None,
     provenance: Provenance,
+    knowledge: Knowledge | None = None,
     control: PositiveControl | None = None,
 ) -> Audit:
     """Match, calibrate, judge and put into a report what the attacks returned.
@@ -75,9 +76,12 @@ def assemble(
         SSIM; None takes the policy's.
     provenance:
         How the audit was made.
+    knowledge:
+        What the weights hold; None where nothing was measured.
     control:
         What came of the positive control, if there was one.
     """
+    knowledge = knowledge or Knowledge()
     policy, fmt, ran = inputs.policy, inputs.format, [o for o in outcomes if isinstance(o, AttackResult)]
     threshold = policy.match.threshold if threshold is None else threshold
     members = fmt.to_network(inputs.members.images)
@@ -95,7 +99,7 @@ def assemble(
         if r.before_splitting is not None and provenance.complete
     }
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
-    samples = _samples(inputs.members, whole, ran)
+    samples = _with_knowledge(_samples(inputs.members, whole, ran), knowledge)
     used = {outcome.attack.id: _used(outcome.attack, inputs) for outcome in outcomes}
     confirming = {sample.attack for sample in samples if sample.confirmed}
     facts = Facts(
@@ -140,17 +144,13 @@ def assemble(
             if control is None
             else limit_at_power(facts.possible, facts.members, control.confirmed, control.images),
         ),
-        model=_model(inputs),
+        model=described(inputs.checkpoint, inputs.architecture, inputs.format.shape),
         data=Data(
             members=_source(inputs.members),
             controls=None if inputs.controls is None else _source(inputs.controls),
             gradient=_seen(inputs),
         ),
-        diagnostics=Diagnostics(
-            stationarity=_stationarity(ran, members, inputs.members.labels) if provenance.complete else None,
-            rank=_rank(min(ran, key=lambda result: result.solution.relative_loss), inputs) if ran else None,
-            positive_control=control,
-        ),
+        diagnostics=_diagnostics(ran, inputs, knowledge, control),
         attacks=[_attack_report(outcome, used[outcome.attack.id], apart, unsplit) for outcome in outcomes],
         samples=samples,
         controls=_controls(inputs.controls, whole),
@@ -169,16 +169,16 @@ def assemble(
     return Audit(report, _evidence(report, inputs, pixels, controls), trajectories, pixels)
 
 
-def _model(inputs: Inputs) -> Model:
-    architecture = inputs.architecture
+def described(checkpoint: Checkpoint, architecture: Architecture, shape: Sequence[int]) -> Model:
+    """Describe a network whose inputs are images of a shape (c, h, w), or (d,) where that is not known."""
     return Model(
-        checkpoint=printable(str(inputs.checkpoint.path)),
-        sha256=inputs.checkpoint.sha256,
+        checkpoint=printable(str(checkpoint.path)),
+        sha256=checkpoint.sha256,
         layers=[(layer.outputs, layer.inputs) for layer in architecture.layers],
         activation=architecture.activation,
         biases=list(architecture.biases),
         parameters=architecture.parameters,
-        input_shape=list(inputs.format.shape),
+        input_shape=list(shape),
     )
 
 
@@ -205,41 +205,35 @@ def _used(attack: Attack, inputs: Inputs) -> list[str]:
     return ["the weights", "the initial weights"] if attack.needs_initial else ["the weights"]
 
 
-def _rank(result: AttackResult, inputs: Inputs) -> Rank:
-    space, of = result.space, "the first layer"
-    if result.attack.needs_gradient and inputs.gradient is not None:
-        of = f"the observed {inputs.gradient.kind} of the first layer"
-    elif result.attack.needs_initial:
-        of = "the change of the first layer"
-    values = [float(value) for value in space.singular_values]
-    return Rank(of=of, singular_values=values, edge=space.edge, kept=space.signals)
+def _diagnostics(
+    ran: Sequence[AttackResult], inputs: Inputs, knowledge: Knowledge, control: PositiveControl | None
+) -> Diagnostics:
+    kind = None if inputs.gradient is None else inputs.gradient.kind
+    least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
+    return Diagnostics(
+        stationarity=knowledge.stationarity or None,
+        rank=None if least is None else spectrum(least.attack, least.objective, least.space, kind),
+        identifiability=knowledge.identifiability,
+        exposure=knowledge.exposures,
+        ceiling=knowledge.ceiling,
+        positive_control=control,
+        notes=knowledge.notes,
+    )
 
 
-def _stationarity(
-    ran: Sequence[AttackResult], members: NDArray[np.float32], labels: NDArray[np.int64] | None
-) -> dict[str, float] | None:
-    """Relative loss that the true members reach in the equation of every attack, where it can be measured."""
-    found = {}
-    for result in ran:
-        inputs = torch.from_numpy(members).to(result.objective.target[0])
-        truth = None
-        with suppress(MemoryError, RuntimeError):  # what was recovered is reported without it
-            truth = stationarity(result.objective, inputs, _labels(result, inputs, labels))
-        if truth is not None:
-            found[result.attack.id] = truth.residual
-    return found or None
-
-
-def _labels(
-    result: AttackResult, inputs: torch.Tensor, labels: NDArray[np.int64] | None
-) -> torch.Tensor | None:
-    """Class numbers where the attack needs any; as the network predicts them if they were not given."""
-    if result.solution.candidates.labels is None:
-        return None
-    if labels is not None:
-        return torch.from_numpy(labels).to(inputs.device)
-    outputs = result.objective.anchors[0].forward(inputs)
-    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
+def _with_knowledge(samples: list[Sample], knowledge: Knowledge) -> list[Sample]:
+    """Add what is known of every member."""
+    lengths, ranks, ceilings = knowledge.lengths, knowledge.ranks, knowledge.ceilings
+    return [
+        sample.model_copy(
+            update={
+                "exposure": None if lengths is None else float(lengths[i]),
+                "exposure_rank": None if ranks is None else int(ranks[i]),
+                "ceiling": None if ceilings is None else float(ceilings[i]),
+            }
+        )
+        for i, sample in enumerate(samples)
+    ]
 
 
 def _fact(outcome: Outcome) -> AttackFact:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNUSABLE, BROKEN_OFF = 2, 4
+_INSPECTION = 10.0
+"""Seconds for what `inspect` measures at members."""
 
 # typer re-exports BadParameter alone; the class of all mistakes on a command line is the one it is derived from.
 _Mistake: type[Exception] = typer.BadParameter.__mro__[1]
@@ -221,7 +224,7 @@ def demo(
     raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)
 
 
-@app.command(short_help="Show which attacks apply to a checkpoint.")
+@app.command(short_help="Show what a checkpoint holds, and which attacks apply.")
 def inspect(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")
@@ -234,18 +237,69 @@ def inspect(
         Path | None,
         typer.Option(metavar="FILE", help="Gradient of one batch, under the checkpoint's tensor names."),
     ] = None,
+    gradient_kind: Annotated[
+        str, typer.Option(metavar="NAME", help="gradient, or update: what a step added to the weights.")
+    ] = "gradient",
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="Of the step, for an update; default: left open.")
+    ] = None,
     activation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="MEMBERS", help="The training images, to measure what is known of them."),
+    ] = None,
+    controls: Annotated[
+        str | None, typer.Option(metavar="CONTROLS", help="Images the model never saw, in the same forms.")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="C,H,W", help="As 1,28,28; default: the members' shape.")
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(metavar="X|FILE", help="Subtracted from pixels: X, one per channel, or .npy."),
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="X|FILE", help="Divided by then, likewise.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="SSIM", help="That counts as recovered; default: 0.4.")
+    ] = None,
+    data_root: Annotated[Path, typer.Option(metavar="DIR", help="Where named data sets lie.")] = Path("data"),
+    format: Annotated[str, typer.Option(metavar="NAME", help="table or json.")] = "table",
 ) -> None:
-    """Show the network a checkpoint holds, and which attacks apply to it or why not. Nothing is attacked."""
-    with _errors_in_one_line():
-        from audit.inspection import inspect
+    """Show the network a checkpoint holds, which attacks apply to it or why not, and its singular values.
 
-        found = inspect(checkpoint, initial, activation, gradient)
-        lines = [found.network, *(f"note: {note}" for note in found.notes), ""]
-        _print("\n".join(lines))
-        _table([(item.attack.id, item.sentence) for item in found.attacks])
+    With --data also how much the weights lean on the training images, how many of these any reconstruction could
+    show, and with --controls whether they can be told from other images. Nothing is attacked.
+    """
+    with _errors_in_one_line():
+        if format not in ("table", "json"):
+            raise UsageError(f"unknown format {format!r} in --format", "use table or json")
+        from audit.inspection import inspect
+        from audit.inspection_table import lines
+        from audit.request import Request
+        from audit.solve.budget import Budget
+
+        request = Request(
+            checkpoint=checkpoint,
+            data=data,
+            controls=controls,
+            initial=initial,
+            gradient=gradient,
+            gradient_kind=gradient_kind,
+            learning_rate=learning_rate,
+            activation=activation,
+            input_shape=input_shape,
+            mean=mean,
+            std=std,
+            threshold=threshold,
+            data_root=data_root,
+        )
+        found = inspect(request, Budget(_INSPECTION, time.monotonic))
+        if format == "json":
+            _print(found.model_dump_json(indent=2))
+        else:
+            _print("\n".join(lines(found)))
 
 
 @app.command(short_help="List the attacks.")
@@ -372,18 +426,9 @@ def _errors_in_one_line() -> Iterator[None]:
 
 def _table(rows: list[tuple[str, str]]) -> None:
     """Print names and sentences in two columns that fit the terminal."""
-    from rich.console import Console
-    from rich.table import Table
+    from audit.inspection_table import grid
 
-    table = Table.grid(padding=(0, 2, 1, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, sentence in rows:
-        table.add_row(name, sentence)
-    console = Console(markup=False, highlight=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    _print("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
+    _print("\n".join(grid(rows)))
 
 
 def _complain(message: str) -> None:

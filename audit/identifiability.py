@@ -210,6 +210,30 @@ def undetermined(objective: Objective, what: str, *, telling: bool = False) -> s
     str | None
         Words for a reader: another kind of network, too many unknowns, or equations that leave some open.
     """
+    found = analyse(objective, what)
+    if isinstance(found, str):
+        return found
+    if found.undetermined:
+        return found.sentence(what)
+    if telling and not found.telling:
+        rank = found.directions
+        return (
+            f"{what} hold rank {rank} only, where every tensor of order {order(objective.anchors[0])} is a sum of "
+            f"{rank} inputs: they leave open which samples are mixed in them"
+        )
+    return None
+
+
+def analyse(objective: Objective, what: str, most: int = MOST_UNKNOWNS) -> Identifiability | str:
+    """Count what the equations determine, or say why they cannot be written down.
+
+    Parameters
+    ----------
+    objective, what:
+        As for `undetermined`.
+    most:
+        Unknowns that are solved for.
+    """
     anchor = objective.anchors[0]
     if not anchor.activation.startswith("polynomial") or order(anchor) < LEAST_ORDER:
         return f"needs the activation x^k with k of {LEAST_ORDER} or more; here it is {anchor.activation}"
@@ -222,20 +246,12 @@ def undetermined(objective: Objective, what: str, *, telling: bool = False) -> s
     reduced, _ = reduce(objective)
     directions = len(_coordinates(reduced)[0].T)
     unknowns = anchor.outputs * len(Monomials(directions, order(anchor)))
-    if unknowns > MOST_UNKNOWNS:
+    if unknowns > most:
         return (
             f"the data's tensor has {unknowns} entries (rank {directions}, order {order(anchor)}, "
-            f"{anchor.outputs} outputs), more than the {MOST_UNKNOWNS} that take seconds"
+            f"{anchor.outputs} outputs), more than the {most} that there is time for"
         )
-    _, analysis = tensor_system(reduced).solve()
-    if analysis.undetermined:
-        return analysis.sentence(what)
-    if telling and not analysis.telling:
-        return (
-            f"{what} hold rank {directions} only, where every tensor of order {order(anchor)} is a sum of "
-            f"{directions} inputs: they leave open which samples are mixed in them"
-        )
-    return None
+    return tensor_system(reduced).solve()[1]
 
 
 def order(network: Network) -> int:

@@ -1,24 +1,36 @@
-"""What can be said of a checkpoint without attacking it: which network it is, and which attacks apply."""
+"""What can be said of a checkpoint without attacking it: its network, the attacks that apply, what it holds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
+from pydantic import BaseModel, ConfigDict
 
 from audit.architecture import Architecture
-from audit.attacks import BATTERY, Attack, Observation
+from audit.assembly import described, printable
+from audit.attacks import BATTERY, Observation
+from audit.knowledge import (
+    Knowledge,
+    distinct_spaces,
+    equations,
+    identifiability,
+    measure,
+    spectrum,
+)
 from audit.network import network
-from audit.observed import load_gradient
-from audit.request import load_initial, load_model
+from audit.pipeline import observe
+from audit.report.model import Ceiling, Exposure, Identifiability, Model, Rank
+from audit.request import Inputs, Request, Weights, check, check_weights
+from audit.solve.budget import Budget
 
 
-@dataclass(frozen=True)
-class Applicability:
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Applicability(_Part):
     """Whether an attack applies."""
 
-    attack: Attack
+    id: str
     """Which one."""
     reason: str | None
     """Why it does not; None if it does."""
@@ -33,45 +45,132 @@ class Applicability:
         return f"applies, but {self.caveat}" if self.caveat else "applies"
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Known(_Part):
+    """What is known of one member."""
+
+    id: str
+    label: int | None
+    exposure: float | None
+    """In the first equation of `Inspection.exposure`."""
+    exposure_rank: int | None
+    """1 for the most exposed."""
+    ceiling: float | None
+    """SSIM of the best image that was found in the row spaces."""
+
+
+class Inspection(_Part):
     """What was found."""
 
     network: str
     """Sizes, activation, biases and number of parameters, in words."""
-    notes: tuple[str, ...]
-    """Assumptions made for the user."""
-    attacks: tuple[Applicability, ...]
+    model: Model
+    notes: list[str]
+    """Assumptions made for the user, and what was not measured."""
+    attacks: list[Applicability]
     """One per attack of the battery."""
+    spectra: list[Rank]
+    """One per row space that attacks work in."""
+    identifiability: dict[str, Identifiability] | None
+    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    stationarity: dict[str, float] | None
+    """By attack that applies, the relative loss that members leave; None without members."""
+    exposure: list[Exposure]
+    """One per equation, the one that members explain best first; empty without members."""
+    ceiling: Ceiling | None
+    """None without members."""
+    samples: list[Known]
+    """One per member."""
 
 
-def inspect(
-    checkpoint: Path, initial: Path | None, activation: str | None, gradient: Path | None = None
-) -> Inspection:
-    """Look at a checkpoint.
+def inspect(request: Request, budget: Budget) -> Inspection:
+    """Look at a checkpoint, and with members at what it holds of them.
+
+    Parameters
+    ----------
+    request:
+        As for `scan`, but `data` may be None.
+    budget:
+        For what is measured at members.
 
     Raises
     ------
     AuditError
         As `scan` would.
     """
-    tensors, architecture = load_model(checkpoint, activation)
-    before = None if initial is None else load_initial(initial, tensors, architecture)
-    observed = None if gradient is None else load_gradient(gradient, tensors, architecture)
-    bound = torch.ones(architecture.inputs)
-    observation = Observation(
-        network(tensors, architecture),
-        None if before is None else network(*before),
+    if request.data is None:
+        weights, notes = check_weights(request)
+        observation, shape = _without_box(weights), [weights.architecture.inputs]
+        reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
+        found = equations(observation, reasons)
+        known, samples = _identified(weights, observation, budget), []
+    else:
+        inputs = check(request)
+        weights, notes = _weights_of(inputs), inputs.notes
+        observation, shape = _with_box(inputs), list(inputs.format.shape)
+        reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
+        found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
+        threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
+        known = measure(found, observation, inputs, threshold, generator, budget)
+        samples = _samples(inputs, known)
+    kind = None if weights.gradient is None else weights.gradient.kind
+    spaces = distinct_spaces(found)
+    return Inspection(
+        network=_words(weights.architecture),
+        model=described(weights.checkpoint, weights.architecture, shape),
+        notes=[*notes, *known.notes],
+        attacks=[
+            Applicability(id=attack.id, reason=reason, caveat=attack.caveat(observation))
+            for attack, reason in reasons.items()
+        ],
+        spectra=[spectrum(item.attack, item.objective, item.space, kind) for item in spaces],
+        identifiability=known.identifiability,
+        stationarity=known.stationarity or None,
+        exposure=known.exposures,
+        ceiling=known.ceiling,
+        samples=samples,
+    )
+
+
+def _without_box(weights: Weights) -> Observation:
+    bound = torch.ones(weights.architecture.inputs)
+    gradient = weights.gradient
+    return Observation(
+        network(weights.checkpoint, weights.architecture),
+        None if weights.initial is None else network(*weights.initial),
         -bound,
         bound,
-        None if observed is None else network(observed.checkpoint, architecture),
+        None if gradient is None else network(gradient.checkpoint, weights.architecture),
     )
-    attacks = tuple(
-        Applicability(attack, attack.inapplicable(observation), attack.caveat(observation))
-        for attack in BATTERY
-    )
-    notes = architecture.notes if observed is None else (*architecture.notes, *observed.notes)
-    return Inspection(_words(architecture), notes, attacks)
+
+
+def _with_box(inputs: Inputs) -> Observation:
+    model, gradient = (inputs.checkpoint, inputs.architecture), inputs.gradient
+    seen = None if gradient is None else (gradient.checkpoint, inputs.architecture)
+    return observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
+
+
+def _weights_of(inputs: Inputs) -> Weights:
+    return Weights(inputs.checkpoint, inputs.architecture, inputs.initial, inputs.gradient)
+
+
+def _identified(weights: Weights, observation: Observation, budget: Budget) -> Knowledge:
+    notes: list[str] = []
+    kind = None if weights.gradient is None else weights.gradient.kind
+    return Knowledge(identifiability=identifiability(observation, kind, budget.left, notes), notes=notes)
+
+
+def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:
+    members, lengths, ranks, ceilings = inputs.members, known.lengths, known.ranks, known.ceilings
+    return [
+        Known(
+            id=printable(members.ids[i]),
+            label=None if members.labels is None else int(members.labels[i]),
+            exposure=None if lengths is None else float(lengths[i]),
+            exposure_rank=None if ranks is None else int(ranks[i]),
+            ceiling=None if ceilings is None else float(ceilings[i]),
+        )
+        for i in range(len(members))
+    ]
 
 
 def _words(architecture: Architecture) -> str:

@@ -31,6 +31,8 @@ OUTSIDE = 10.0
 """10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""
 FEWEST_CONTROLS = 10
 """Below it no membership test is made."""
+_FEWEST_MEMBERS = 2
+"""Likewise: the bootstrap draws among them."""
 RATE = 0.01
 """False positives at which true positives are counted; takes 1 / RATE controls."""
 CONFIDENCE = 0.95
@@ -103,7 +105,9 @@ def exposure(
     notes = [*_of_members(members, labels), *_of_fit(fit, objective.size, "members")]
     ranks = rankdata(-fit.lengths, method="min").astype(np.int64)
     membership = None
-    if len(controls) < FEWEST_CONTROLS:
+    if len(members) < _FEWEST_MEMBERS:
+        notes.append("membership is not tested: one member is not enough")
+    elif len(controls) < FEWEST_CONTROLS:
         notes.append(
             f"membership is not tested: {len(controls)} controls, and at least {FEWEST_CONTROLS} are needed"
         )
@@ -113,7 +117,7 @@ def exposure(
         if labels is not None and control_labels is not None:
             names = torch.cat([labels, control_labels])
         elif labels is not None:
-            names = _predicted(objective, both)
+            names = predicted(objective, both)
             notes.append("labels of controls are unknown: the membership test uses predicted ones for all")
         common = stationarity(*stretched(objective, both), names, budget)
         if common is None:
@@ -180,7 +184,8 @@ def _membership(
     )
 
 
-def _predicted(objective: Objective, inputs: Tensor) -> Tensor:
+def predicted(objective: Objective, inputs: Tensor) -> Tensor:
+    """Class numbers (n,) of inputs (n, d), as the network of an objective predicts them."""
     with torch.no_grad():
         outputs = objective.anchors[0].forward(inputs)
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,11 +16,13 @@ import torch
 
 from audit.assembly import Audit, assemble, printable
 from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import Outcome, reconstruct
+from audit.battery import AttackResult, Outcome, reconstruct
 from audit.findings import plural
 from audit.inputs import InputFormat
+from audit.knowledge import Equation, Knowledge, measure
 from audit.network import network
-from audit.positive_control import draw, kind_of, make_twin, measure, share
+from audit.positive_control import draw, kind_of, make_twin, share
+from audit.positive_control import measure as measure_power
 from audit.progress import Listener, Silent
 from audit.report.model import PositiveControl, Provenance
 from audit.request import Inputs, Model, Request, check
@@ -29,6 +31,8 @@ from audit.solve.budget import Budget
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
+_KNOWING = 0.5
+"""Share of what is kept back, for measuring what the weights hold; granted also where attacks took too long."""
 
 
 def observe(
@@ -73,8 +77,8 @@ def run(
     started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
-        share, most = _KEPT_BACK
-        seconds = whole.left - min(share * whole.left, most)
+        part, most = _KEPT_BACK
+        seconds = whole.left - min(part * whole.left, most)
 
         def attack(observation: Observation) -> list[Outcome]:
             budget = Budget(seconds, time.monotonic, interrupted)
@@ -97,12 +101,15 @@ def run(
         seen = None if inputs.gradient is None else (inputs.gradient.checkpoint, inputs.architecture)
         observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
         outcomes = attack(observation)
+        tell.stage("measuring what the weights hold")
+        granted = Budget(_KNOWING * min(part * request.budget, most), time.monotonic, interrupted)
+        knowledge = None if interrupted() else _know(request, inputs, observation, outcomes, granted)
         control = None
         if request.positive_control and not interrupted():
             control = _positive_control(request, inputs, observation, attack, tell, interrupted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
-        finished = assemble(inputs, outcomes, request.threshold, provenance, control)
+        finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge, control)
         took = provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
@@ -137,7 +144,7 @@ def _positive_control(
         outcomes = attack(twin.observation)
     except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
         note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
-    return measure(
+    return measure_power(
         kind_of(observation),
         drawn,
         outcomes,
@@ -147,6 +154,18 @@ def _positive_control(
         (trained, budget.spent),
         "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
     )
+
+
+def _know(
+    request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
+) -> Knowledge:
+    """Measure what the attacks that ran could have found; first where they explained most."""
+    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
+    ran.sort(key=lambda result: result.solution.relative_loss)
+    equations = [Equation(result.attack, result.objective, result.space) for result in ran]
+    threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
+    generator = torch.Generator().manual_seed(request.seed)
+    return measure(equations, observation, inputs, threshold, generator, budget)
 
 
 def _provenance(

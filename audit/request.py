@@ -40,8 +40,8 @@ class Request:
 
     checkpoint: Path
     """Weights, .safetensors or a PyTorch state dict."""
-    data: str
-    """Members: .npz, folder of images or torchvision name."""
+    data: str | None
+    """Members: .npz, folder of images or torchvision name. Only `inspect` can do without."""
     controls: str | None = None
     """Images the model never saw; None takes the test set of a named training set, if there is one."""
     policy: str = "release"
@@ -85,6 +85,20 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Weights:
+    """What of a request is no image, read and checked."""
+
+    checkpoint: Checkpoint
+    """Tensors."""
+    architecture: Architecture
+    """What they are."""
+    initial: Model | None
+    """Tensors from before training, of the same layers."""
+    gradient: Observed | None
+    """An observed gradient, in the layers of the checkpoint."""
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """Everything of a request that can be wrong, read and checked."""
 
@@ -121,14 +135,12 @@ def check(request: Request) -> Inputs:
         One line that says what is wrong and what to do.
     """
     _check_options(request)
+    if request.data is None:
+        raise UsageError("no --data", "pass the training images")
     policy = load_policy(request.policy, [attack.id for attack in BATTERY])
     device = _device(request.device)
-    checkpoint, architecture = load_model(request.checkpoint, request.activation)
-    initial = None if request.initial is None else load_initial(request.initial, checkpoint, architecture)
-    gradient = None
-    if request.gradient is not None:
-        kind, rate = cast("Kind", request.gradient_kind), request.learning_rate
-        gradient = load_gradient(request.gradient, checkpoint, architecture, kind, rate)
+    weights = _weights(request)
+    checkpoint, architecture, initial = weights.checkpoint, weights.architecture, weights.initial
     members = load_images(request.data, data_root=request.data_root)
     controls_name = request.controls or default_controls(request.data)
     controls = None if controls_name is None else load_images(controls_name, data_root=request.data_root)
@@ -145,8 +157,8 @@ def check(request: Request) -> Inputs:
     if request.positive_control:
         share(len(members), 0 if controls is None else len(controls), policy.match.fdr)
     notes = [*architecture.notes, *_assumed(request, initial)]
-    if gradient is not None:
-        notes += gradient.notes
+    if weights.gradient is not None:
+        notes += weights.gradient.notes
     if request.mean is None and request.std is None:
         notes.append(
             "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
@@ -160,7 +172,7 @@ def check(request: Request) -> Inputs:
         checkpoint,
         architecture,
         initial,
-        gradient,
+        weights.gradient,
         fmt,
         members,
         controls,
@@ -169,6 +181,40 @@ def check(request: Request) -> Inputs:
         dtype,
         tuple(notes),
     )
+
+
+def check_weights(request: Request) -> tuple[Weights, tuple[str, ...]]:
+    """Read what a request names, without images, and check that it fits together.
+
+    Returns
+    -------
+    tuple[Weights, tuple[str, ...]]
+        And the assumptions made for the user.
+
+    Raises
+    ------
+    AuditError
+        As `check` does; also for options that say something of images only.
+    """
+    _check_options(request)
+    for name in ("controls", "mean", "std", "input_shape"):
+        if getattr(request, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} without --data", "pass the training images, or leave it out"
+            )
+    weights = _weights(request)
+    notes = [*weights.architecture.notes, *_assumed(request, weights.initial)]
+    return weights, (*notes, *(weights.gradient.notes if weights.gradient else ()))
+
+
+def _weights(request: Request) -> Weights:
+    checkpoint, architecture = load_model(request.checkpoint, request.activation)
+    initial = None if request.initial is None else load_initial(request.initial, checkpoint, architecture)
+    gradient = None
+    if request.gradient is not None:
+        kind, rate = cast("Kind", request.gradient_kind), request.learning_rate
+        gradient = load_gradient(request.gradient, checkpoint, architecture, kind, rate)
+    return Weights(checkpoint, architecture, initial, gradient)
 
 
 def load_model(path: Path, activation: str | None) -> Model:

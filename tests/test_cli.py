@@ -287,7 +287,8 @@ def test_progress_is_plain_lines_when_stderr_is_no_terminal(
     model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fix_steps(monkeypatch)
-    stage, step, last = model_audit(*scan(tiny)).err.splitlines()
+    stage, step, measuring, last = model_audit(*scan(tiny)).err.splitlines()
+    assert measuring == "measuring what the weights hold"
     assert stage == "attacking 144-100-1"
     assert re.fullmatch(r"kkt-margin: 0 of 3570 s, relative loss [\d.e+-]+", step)
     assert last == "matching reconstructions with members and controls"
@@ -332,15 +333,51 @@ def test_what_inspect_prints(
     monkeypatch.setenv("COLUMNS", str(columns))
     initial()(tiny)
     ended = model_audit("inspect", tiny.checkpoint, "--initial", BEFORE, "--activation", "tanh")
-    network, blank, *table = ended.out.splitlines()
+    attacks, _, held = ended.out.partition("\nWhat the weights hold\n")
+    network, note, blank, *table = attacks.splitlines()
+    assert note.startswith("note: weights before training: ../tiny/before.safetensors, sha256 ")
     assert (ended.code, ended.err) == (0, "")
     assert (network, blank) == ("144-100-1, tanh, biases in layer 1, 14,600 parameters", "")
-    assert max(map(len, table)) <= columns
+    assert max(map(len, ended.out.splitlines()[2:])) <= columns
+    words = " ".join(held.split())
+    assert words.startswith("- Singular values of the first layer: 3 stand out of noise")
+    assert "- Singular values of the change of the first layer: " in words
     assert [line.split(" ")[0] for line in table if line and line[0] != " "] == [a.id for a in BATTERY]
     words = " ".join(" ".join(table).split())
     assert words.startswith("kkt-margin applies, but tanh is not homogeneous")
     assert "kkt-loss applies, but its theory supposes weight decay" in words
     assert "weight-delta applies gradient does not apply: needs an observed gradient" in words
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_inspect_with_members(
+    model_audit: Run, tiny: Tiny, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    ended = model_audit("inspect", *tiny.arguments, "--controls", tiny.controls)
+    lines = ended.out.splitlines()
+    assert (ended.code, ended.err) == (0, "")
+    assert max(map(len, lines)) <= columns
+    words = " ".join(ended.out.split())
+    assert (
+        "- The weights lean on members more than on controls: AUC 1.00 (95 % interval 1.00 to 1.00)" in words
+    )
+    assert "- Members above the threshold even in principle: 4 of 4" in words
+    assert "- Labels of controls are unknown: the membership test uses predicted ones for all." in words
+    table = lines[lines.index("Members, the 4 most exposed of 4") + 2 :]
+    assert table[0].split() == ["member", "label", "exposure", "rank", "ceiling"]
+    assert [row.split()[3] for row in table[1:]] == ["1", "2", "3", "4"]
+
+
+def test_inspect_writes_json_and_nothing_else(model_audit: Run, tiny: Tiny) -> None:
+    ended = model_audit("inspect", *tiny.arguments, "--controls", tiny.controls, "--format", "json")
+    content = json.loads(ended.out)
+    assert (ended.code, ended.err) == (0, "")
+    assert [attack["id"] for attack in content["attacks"]] == [attack.id for attack in BATTERY]
+    assert content["model"]["input_shape"] == [1, SIDE, SIDE]
+    assert {sample["exposure_rank"] for sample in content["samples"]} == {1, 2, 3, 4}
+    assert content["stationarity"].keys() == {"kkt-margin", "kkt-loss"}
+    assert content["identifiability"] is None
 
 
 def test_inspect_says_what_it_assumed(model_audit: Run, tmp_path: Path) -> None:
@@ -646,7 +683,13 @@ def test_bad_input_gets_one_line_and_nothing_is_written(
         *((spoil, ["--initial", path], words) for spoil, path, words in BAD_STARTS),
         *((spoil, ["--gradient", path], words) for spoil, path, words in BAD_GRADIENTS),
         *((nothing, ["--activation", name], words) for name, words in BAD_ACTIVATIONS),
-        (nothing, ["--data", "x"], ["No such option: --data", "(see model-audit inspect --help)"]),
+        (nothing, ["--data", "x"], ["x is neither a file, nor a folder"]),
+        (nothing, ["--controls", "x"], ["--controls without --data", "pass the training images"]),
+        (nothing, ["--input-shape", "1,2,3"], ["--input-shape without --data"]),
+        (nothing, ["--mean", ""], ["--mean is empty"]),
+        (nothing, ["--gradient-kind", "update"], ["--gradient-kind update without an update"]),
+        (nothing, ["--format", "html"], ["unknown format 'html' in --format", "use table or json"]),
+        (nothing, ["--out", "x"], ["No such option: --out", "(see model-audit inspect --help)"]),
     ],
 )
 def test_inspect_refuses_what_scan_refuses(

@@ -1,14 +1,23 @@
 """What is said of a checkpoint that is not attacked."""
 
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from audit.attacks import BATTERY
 from audit.errors import ArchitectureError
-from audit.inspection import Inspection, inspect
+from audit.inspection import Inspection
+from audit.inspection import inspect as inspect_request
+from audit.knowledge import Equation
+from audit.report import held
+from audit.request import Request
+from audit.solve.budget import Budget
+from tests.polynomials import gradient_sum, random_network
+from tests.tiny import CONTROLS, MEMBERS, make
 
 
 def write(path: Path, *shapes: tuple[int, int], biased: tuple[int, ...] = (), value: float = 1.0) -> Path:
@@ -22,8 +31,17 @@ def write(path: Path, *shapes: tuple[int, int], biased: tuple[int, ...] = (), va
     return path
 
 
+def inspect(
+    path: Path, initial: Path | None = None, activation: str | None = None, **more: str
+) -> Inspection:
+    request = Request(
+        checkpoint=path, data=more.pop("data", None), initial=initial, activation=activation, **more
+    )
+    return inspect_request(request, Budget(60.0, time.monotonic))
+
+
 def sentences(found: Inspection) -> dict[str, str]:
-    return {item.attack.id: item.sentence for item in found.attacks}
+    return {item.id: item.sentence for item in found.attacks}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +68,7 @@ def test_the_network_in_words(
 ) -> None:
     found = inspect(write(tmp_path / "model.safetensors", *shapes, biased=biased), None, activation)
     assert found.network == words
-    assert found.notes == ()
+    assert found.notes == []
 
 
 def test_what_was_assumed_is_noted(tmp_path: Path) -> None:
@@ -97,3 +115,128 @@ def test_a_start_of_other_layers_is_refused(tmp_path: Path) -> None:
     initial = write(tmp_path / "before.safetensors", (5, 9), (1, 5))
     with pytest.raises(ArchitectureError, match=r"fc1.weight is 5x9 in .*before.* is 5x8 in"):
         inspect(path, initial, None)
+
+
+# --- what the weights hold --------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_members_that_were_not_given(tmp_path: Path) -> None:
+    found = inspect(make(tmp_path / "tiny").checkpoint)
+    (spectrum,) = found.spectra
+    assert (spectrum.of, spectrum.kept) == ("the first layer", MEMBERS - 1)
+    assert spectrum.bulk_edge is not None
+    assert 0 < spectrum.bulk_edge < spectrum.edge
+    assert spectrum.effective_rank is not None
+    assert 1 < spectrum.effective_rank < MEMBERS
+    assert (found.exposure, found.ceiling, found.samples, found.stationarity) == ([], None, [], None)
+    assert found.model.input_shape == [144]
+
+
+def test_what_is_known_of_members(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny")
+    images = {"data": str(tiny.members), "controls": str(tiny.controls), "mean": str(tiny.mean)}
+    found = inspect(tiny.checkpoint, **images)
+    assert [item.attack for item in found.exposure] == ["kkt-margin", "kkt-loss"]
+    first = found.exposure[0]
+    assert (first.of, first.unknowns, first.rank) == ("the weights", MEMBERS, MEMBERS)
+    assert first.auc == 1.0
+    assert (len(first.common_members), len(first.common_controls)) == (MEMBERS, CONTROLS)
+    assert min(first.common_members) > max(first.common_controls)
+    assert first.true_positives == 1.0
+    assert found.stationarity == {item.attack: pytest.approx(item.residual) for item in found.exposure}
+    assert found.ceiling is not None
+    assert (found.ceiling.reachable, found.ceiling.of) == (MEMBERS, MEMBERS)
+    assert found.ceiling.complete
+    known = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
+    assert [sample.exposure for sample in known] == sorted(
+        (sample.exposure for sample in found.samples), key=lambda value: -(value or 0.0)
+    )
+
+
+def test_an_untrained_network_leans_on_nobody(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny", trained=False)
+    images = np.load(tiny.controls)["images"]
+    np.savez(tiny.members, images=images[:50])
+    np.savez(tiny.controls, images=images[50:])
+    found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
+    for item in found.exposure:
+        assert item.auc is not None
+        assert 0.35 < item.auc < 0.65  # 50 against 50: a standard error of .06
+        assert item.residual > 0.9
+
+
+def test_labels_of_members_are_used_and_others_predicted(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny")
+    given = {"controls": str(tiny.controls), "mean": str(tiny.mean)}
+    right = inspect(tiny.checkpoint, data=str(tiny.members), **given)
+    arrays = dict(np.load(tiny.members))
+    np.savez(tiny.members, images=arrays["images"])
+    unknown = inspect(tiny.checkpoint, data=str(tiny.members), **given)
+    np.savez(tiny.members, images=arrays["images"], labels=1 - arrays["labels"])
+    wrong = inspect(tiny.checkpoint, data=str(tiny.members), **given)
+    assert unknown.stationarity == right.stationarity
+    assert right.stationarity is not None
+    assert wrong.stationarity is not None
+    assert wrong.stationarity["kkt-margin"] > 0.5 > right.stationarity["kkt-margin"]
+    assert wrong.exposure[0].attack == "kkt-loss"
+
+
+def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny")
+    images = np.load(tiny.members)["images"]
+    np.savez(tiny.members, images=images[[0, 1, 2, 3, 3]])
+    np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:5])
+    found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
+    notes = " ".join(found.exposure[0].notes)
+    assert found.exposure[0].auc is None
+    assert "1 members are copies of others: only the sum of their exposures is determined" in notes
+    assert "gradients of rank 4 for 5 unknowns" in notes
+    assert "membership is not tested: 5 controls, and at least 10 are needed" in notes
+
+
+def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny")
+    request = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean))
+    found = inspect_request(request, Budget(0.0, time.monotonic))
+    assert found.exposure == []
+    assert "no time was left to measure exposure in the equation of kkt-margin, kkt-loss" in found.notes
+    assert found.ceiling is not None
+    assert not found.ceiling.complete
+
+
+def test_attacks_that_solve_one_equation_are_measured_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = make(tmp_path / "tiny")
+    before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.0)
+    found = inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean))
+    assert {item.attack: item.of for item in found.exposure} == {
+        "kkt-margin": "the weights",
+        "kkt-loss": "the weights",
+        "weight-delta": "the change of the weights",
+    }
+    assert len(found.spectra) == 1  # the change from zero is the weights
+    monkeypatch.setattr(Equation, "equals", lambda *_: True)
+    assert len(inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean)).exposure) == 1
+
+
+@pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])
+def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
+    """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
+    net = random_network(4, units)
+    rows = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    slopes = gradient_sum(net, rows, torch.ones(4, 1, dtype=torch.float64))
+    paths = [tmp_path / "model.safetensors", tmp_path / "gradient.safetensors"]
+    for path, holder in zip(paths, (net, slopes), strict=True):
+        names = ("fc1.weight", "fc2.weight")
+        save_file({name: value.contiguous() for name, value in zip(names, holder.weights, strict=True)}, path)
+    request = Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+    found = inspect_request(request, Budget(60.0, time.monotonic)).identifiability
+    assert found is not None
+    assert found.keys() == {"polynomial", "polynomial-gradient"}
+    gradient = found["polynomial-gradient"]
+    assert gradient.of == "the observed gradient"
+    assert (gradient.rank_needed, gradient.rank, gradient.undetermined) == (20, rank, 20 - rank)
+    assert gradient.residual == pytest.approx(0.0, abs=1e-6)
+    said = "leaves 4 directions of the data's tensor undetermined" if rank < 20 else "determines the data's"
+    assert held.identifiability(gradient).startswith(f"The observed gradient {said}")

@@ -105,6 +105,15 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: N
     assert 0.0 < max(report.diagnostics.stationarity.values()) < 0.05
     assert report.diagnostics.rank is not None
     assert report.diagnostics.rank.kept == MEMBERS - 1  # images minus their mean span one direction less
+    assert {item.attack for item in report.diagnostics.exposure} == {"kkt-margin", "kkt-loss"}
+    assert min(item.auc or 0.0 for item in report.diagnostics.exposure) > 0.95
+    assert {sample.exposure_rank for sample in report.samples} == {1, 2, 3, 4}
+    assert report.diagnostics.ceiling is not None
+    assert report.diagnostics.ceiling.reachable == MEMBERS
+    for sample in report.samples:
+        assert sample.ceiling is not None
+        assert sample.ceiling + report.diagnostics.ceiling.tolerance >= sample.ssim
+    assert (report.diagnostics.identifiability, report.diagnostics.notes) == (None, [])
 
 
 def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:
@@ -501,7 +510,11 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
     heard = Heard()
     run(replace(request(tiny), budget=budget), listener=heard)
     assert sum(given) == pytest.approx(attacking, abs=1.0)
-    assert heard.stages == ["attacking 144-100-1", "matching reconstructions with members and controls"]
+    assert heard.stages == [
+        "attacking 144-100-1",
+        "measuring what the weights hold",
+        "matching reconstructions with members and controls",
+    ]
     assert len(heard.budgets) == 1
     assert heard.budgets.pop() == pytest.approx(attacking, abs=1.0)
     assert not heard.inside
@@ -554,10 +567,18 @@ def test_a_truth_that_cannot_be_measured_does_not_lose_the_report(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("audit.assembly.stationarity", exhausted)
+    monkeypatch.setattr("audit.knowledge.exposure", exhausted)
+    monkeypatch.setattr("audit.knowledge.ceiling", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert report.diagnostics.stationarity is None
+    assert (report.diagnostics.exposure, report.diagnostics.ceiling) == ([], None)
+    assert [note.split(" was not measured: ")[0] for note in report.diagnostics.notes] == [
+        "exposure in the equation of kkt-margin",
+        "exposure in the equation of kkt-loss",
+        "the rank ceiling",
+    ]
+    assert {sample.exposure for sample in report.samples} == {None}
 
 
 def test_the_time_taken_includes_the_matching(

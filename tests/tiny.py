@@ -134,7 +134,13 @@ def draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return drawn
 
-    for name in ("similarity_histogram", "loss_curves", "spectrum", "splitting_scatter"):
+    for name in (
+        "similarity_histogram",
+        "exposure_histogram",
+        "loss_curves",
+        "spectrum",
+        "splitting_scatter",
+    ):
         monkeypatch.setattr(plots, name, remembered(name, getattr(plots, name)))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audit.findings import Finding, Kind
-from audit.report import text
+from audit.report import held, text
 from audit.report.evidence import Evidence, Trajectory, gallery, shown
 from audit.report.model import AttackReport, Report
 
@@ -71,6 +71,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.ssim))[:_ROWS],
         findings=_by_kind(report.findings),
         plots=list(_plots(report)),
+        held=held.sentences(report),
+        held_remarks=held.remarks(report),
+        held_plots=list(_held_plots(report)),
         split=[attack for attack in report.attacks if attack.splitting],
         before=text.BEFORE_SPLITTING,
         courses=list(_courses(report, trajectories)),
@@ -118,14 +121,26 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
     curves = plots.loss_curves(report.attacks)
     if curves:
         yield Markup(curves), "How far each attack got: what is left of the squared residual."
-    rank = report.diagnostics.rank
+
+
+def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
+    """Spectrum and exposure, with captions."""
+    from audit.report import plots  # see _plots
+
+    rank, exposures = report.diagnostics.rank, report.diagnostics.exposure
     if rank is not None and rank.singular_values:
         caption = (
-            f"Singular values of {rank.of}. {rank.kept} {'stands' if rank.kept == 1 else 'stand'} out of noise, "
-            f"such as an initialisation leaves: the attacker's own estimate of how many independent images it "
-            f"holds."
+            f"{held.spectrum(rank)} Those that stand out are the attacker's own estimate of how many independent "
+            f"images it holds."
         )
         yield Markup(plots.spectrum(rank)), caption
+    if exposures and exposures[0].common_controls:
+        first = exposures[0]
+        caption = (
+            f"Exposure of members and controls, fitted together to the equation of {first.attack}: how much of "
+            f"what it explains each accounts for. Values below the left edge are counted there."
+        )
+        yield Markup(plots.exposure_histogram(first.common_members, first.common_controls)), caption
 
 
 def _courses(

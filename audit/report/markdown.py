@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from audit.report import text
+from audit.report import held, text
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import Report
 
@@ -49,6 +49,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         batch=text.batch(report),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
+        held=held.sentences(report),
+        held_remarks=held.remarks(report),
+        spectrum=held.spectrum(report.diagnostics.rank) if report.diagnostics.rank else "",
         split=[attack for attack in report.attacks if attack.splitting],
         before=text.BEFORE_SPLITTING,
     )

@@ -127,6 +127,78 @@ class Rank(_Part):
     """Singular values above it are kept."""
     kept: Count
     """The attacker's own estimate of how many independent samples the layer holds."""
+    bulk_edge: float | None = None
+    """Largest singular value that noise of the level seen leaves by itself, as an initialisation does (edge of the
+    Marchenko-Pastur distribution, its level from the median); None for an observed gradient."""
+    effective_rank: float | None = None
+    """Exponential of the entropy of all singular values: 1 when one direction holds everything."""
+
+
+class Exposure(_Part):
+    """How much the training images account for in the equation of one attack, and whether that betrays them."""
+
+    attack: str
+    """Id."""
+    of: str
+    """What they account for, in words: the weights."""
+    residual: float
+    """Relative loss that the training images leave with the best lambda."""
+    converged: bool = True
+    """False when time or steps ended the fit: the residual is then an upper bound."""
+    rank: Count | None = None
+    """Of the gradients of all members; below `unknowns`, exposures are not unique. None if found in steps."""
+    unknowns: Count
+    """Number of lambdas."""
+    controls: Count = 0
+    """Fitted together with the members for the membership test; 0 when none was made."""
+    auc: Fraction | None = None
+    """Probability that a member's exposure is above a control's; .5 tells nothing apart."""
+    auc_interval: tuple[Fraction, Fraction] | None = None
+    """95 %, by bootstrap."""
+    true_positives: Fraction | None = None
+    """Share of members above all but 1 % of the controls; None with fewer than 100 controls."""
+    common_members: list[float] = []
+    """Exposures of the members in the fit together with controls, in the order of `Report.samples`."""
+    common_controls: list[float] = []
+    """Likewise of the controls."""
+    notes: list[str] = []
+    """What to keep in mind."""
+
+
+class Ceiling(_Part):
+    """How many members any reconstruction could recover at all, whatever the attack."""
+
+    attacks: list[str]
+    """Ids of attacks in whose row spaces was searched; every attack that ran works in one of them."""
+    reachable: Count
+    """Members for whom an image at the threshold was found, or one that misses it by `tolerance` at most."""
+    of: Count
+    """Members."""
+    threshold: float
+    """SSIM."""
+    tolerance: float
+    """By how much the search may have missed the best image."""
+    complete: bool
+    """False when the time did not suffice to search for all members: more may then be reachable."""
+
+
+class Identifiability(_Part):
+    """Whether the linear equations of a polynomial network determine the tensor of its data."""
+
+    of: str
+    """What holds the equations, in words: the weights."""
+    rank_needed: Count
+    """Entries of the tensor."""
+    rank: Count
+    """Found above rounding, and above what the residual does to the fit."""
+    undetermined: Count
+    """Dimension of the null space."""
+    condition: Measured
+    """Largest singular value over the smallest that counts; None when none does."""
+    residual: Measured
+    """Norm of what no tensor explains, over that of the target."""
+    error: Measured
+    """Expected error of the tensor relative to its norm, if the residual is white noise."""
 
 
 class PositiveControl(_Part):
@@ -163,7 +235,13 @@ class Diagnostics(_Part):
     """By attack that ran: the relative loss that the training images themselves leave in its equation, with the
     best lambda. Large values say that the equation does not describe how the model was trained."""
     rank: Rank | None = None
-    identifiability: dict[str, float] | None = None
+    identifiability: dict[str, Identifiability] | None = None
+    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    exposure: list[Exposure] = []
+    """One for every equation, the one that the training images explain best first: `Sample.exposure` is of that."""
+    ceiling: Ceiling | None = None
+    notes: list[str] = []
+    """What was not measured for want of time or memory."""
     positive_control: PositiveControl | None = None
     """None when none was asked for, or the audit broke off before it."""
 
@@ -254,7 +332,11 @@ class Sample(_Part):
     candidate: int | None
     """Row in candidates.safetensors of that attack."""
     exposure: float | None = None
+    """Norm of this member's part of what the weights hold, relative to all of it: see `Diagnostics.exposure`."""
+    exposure_rank: Count | None = None
+    """1 for the most exposed member."""
     ceiling: float | None = None
+    """SSIM of the best image that was found in the row spaces of the attacks that ran."""
 
 
 class Control(_Part):

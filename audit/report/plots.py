@@ -14,8 +14,10 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from audit.report.model import AttackReport, Rank
 
@@ -41,6 +43,8 @@ _STYLE: Any = {
 }
 _SIZE = (5.2, 2.7)
 _DASHES = ("-", "--", ":", "-.")
+_DECADES = 4
+"""Of exposure that are shown."""
 
 
 def similarity_histogram(
@@ -62,30 +66,50 @@ def similarity_histogram(
         axes = figure.subplots()
         known = [*members, *controls, *([] if threshold is None else [threshold])]
         edges = np.linspace(min(known), max(known) + 1e-6, 31)
-        for values, name, colour, sign in (
-            (members, "members", _MEMBER, 1),
-            (controls, "controls", _CONTROL, -1),
-        ):
-            if values:
-                share = np.histogram(values, edges)[0] / len(values)
-                axes.stairs(sign * share, edges, fill=True, color=colour)
-                axes.text(
-                    0.99, 0.5 + 0.48 * sign, f"{name} ({len(values)})", color=colour, fontweight="bold",
-                    ha="right", va="top" if sign > 0 else "bottom", transform=axes.transAxes,
-                )  # fmt: skip
-        reach = 1.2 * max(map(abs, axes.get_ylim()))
-        axes.set_ylim(-reach if controls else 0.0, reach)
-        axes.axhline(0.0, color=_INK, linewidth=0.8)
+        _opposed(axes, members, controls, edges)
         if threshold is not None:
             axes.axvline(threshold, color=_INK, linewidth=1.0, linestyle="--")
             axes.annotate(
                 f"threshold {threshold:g}", (threshold, 1.0), xycoords=("data", "axes fraction"),
                 xytext=(4, 0), textcoords="offset points", va="top",
             )  # fmt: skip
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(100 * value):.3g} %"))
         axes.set_xlabel(label)
         return _svg(figure, f"Histogram of {label}, members against controls")
+
+
+def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> str:
+    """Shares of members (up) and of controls (down) over exposure, on a logarithmic scale; neither may be empty."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        largest = max(*members, *controls) or 1.0
+        edges = largest * np.logspace(-_DECADES, 0.01, 31)
+        shown = [np.clip(values, edges[0], None).tolist() for values in (members, controls)]
+        axes.set_xscale("log")
+        _opposed(axes, shown[0], shown[1], edges)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axes.set_xlabel("exposure")
+        return _svg(figure, "Histogram of exposure, members against controls")
+
+
+def _opposed(axes: Axes, members: Sequence[float], controls: Sequence[float], edges: NDArray[Any]) -> None:
+    """Histograms of members (up) and of controls (down), as shares."""
+    for values, name, colour, sign in (
+        (members, "members", _MEMBER, 1),
+        (controls, "controls", _CONTROL, -1),
+    ):
+        if values:
+            share = np.histogram(values, edges)[0] / len(values)
+            axes.stairs(sign * share, edges, fill=True, color=colour)
+            axes.text(
+                0.99, 0.5 + 0.48 * sign, f"{name} ({len(values)})", color=colour, fontweight="bold",
+                ha="right", va="top" if sign > 0 else "bottom", transform=axes.transAxes,
+            )  # fmt: skip
+    reach = 1.2 * max(map(abs, axes.get_ylim()))
+    axes.set_ylim(-reach if controls else 0.0, reach)
+    axes.axhline(0.0, color=_INK, linewidth=0.8)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(100 * value):.3g} %"))
 
 
 def loss_curves(attacks: Sequence[AttackReport]) -> str:
@@ -112,7 +136,7 @@ def loss_curves(attacks: Sequence[AttackReport]) -> str:
 
 
 def spectrum(rank: Rank) -> str:
-    """Singular values with the edge above which they are kept; the far tail is left out."""
+    """Singular values with the edges of what is kept and of noise by itself; the far tail is left out."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
@@ -128,6 +152,13 @@ def spectrum(rank: Rank) -> str:
             f"edge {rank.edge:.3g}", (1.0, rank.edge), xycoords=("axes fraction", "data"),
             xytext=(0, 3), textcoords="offset points", ha="right", va="bottom",
         )  # fmt: skip
+        if rank.bulk_edge:
+            axes.axhline(rank.bulk_edge, color=_CONTROL, linewidth=1.0, linestyle=":")
+            axes.annotate(
+                f"noise by itself {rank.bulk_edge:.3g}", (0.0, rank.bulk_edge),
+                xycoords=("axes fraction", "data"), xytext=(2, -3), textcoords="offset points",
+                ha="left", va="top", color=_CONTROL,
+            )  # fmt: skip
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("singular value, largest first")

@@ -34,6 +34,11 @@ VOCABULARY: dict[str, str] = {
     "nothing, or else the measure is at fault.",
     "relative loss": "the share of an attack's equation that its reconstructions leave unexplained: 0 is solved, "
     "1 is nothing. At the truth: the share that the training images themselves leave.",
+    "exposure": "how much of what an attack explains a training image accounts for: the length of its part of the "
+    "sum, over that of the whole. Parts overlap, so that they need not add up to 1.",
+    "AUC": "how often a member's exposure is above a control's: .5 is no better than tossing a coin, 1 is always.",
+    "ceiling": "the best SSIM that was found for an image in the row space of the first layer, where every attack "
+    "works. Below the threshold, no attack of this kind is expected to recover the member.",
     "splitting": "an attack first lets few candidates settle, then replaces each by two where the curvature of "
     "what it minimises says that two lead further down, and goes on. A round of this is taken back where the "
     "attack ends no lower than before.",
@@ -250,8 +255,8 @@ def unsaid(report: Report) -> list[str]:
         f"{_for_the_control(report)}.",
         f"Nothing but the {plural(report.summary.members, 'image')} in {report.data.members.source} was "
         f"looked for. Training data that was not given was not audited.",
-        "A match is an image that SSIM finds alike. A network can give away less than an image, such as who "
-        "is in it, or that it was used for training at all: that was not measured.",
+        f"A match is an image that SSIM finds alike. A network can give away less than an image, such as who "
+        f"is in it, or that it was used for training at all: {_less(report)}",
         _precision(report),
     ]
 
@@ -259,6 +264,14 @@ def unsaid(report: Report) -> list[str]:
 def _for_the_control(report: Report) -> str:
     control = report.diagnostics.positive_control
     return "" if control is None else f", {duration(control.seconds)} of it for the positive control"
+
+
+def _less(report: Report) -> str:
+    if any(exposure.auc is not None for exposure in report.diagnostics.exposure):
+        return (
+            "of the latter, the AUC above shows a part; no limit counts it, and the former was not measured."
+        )
+    return "that was not measured."
 
 
 def _unknown(report: Report) -> str:

@@ -12,9 +12,11 @@ from audit.policy import judge, load_policy
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
     AttackReport,
+    Ceiling,
     Control,
     Data,
     Diagnostics,
+    Exposure,
     Model,
     PolicyReport,
     PositiveControl,
@@ -136,7 +138,17 @@ def make_report(
         ),
         diagnostics=Diagnostics(
             stationarity={"kkt-margin": 0.00284},
-            rank=Rank(singular_values=[9.0, 7.5, 6.0, 5.5, 1.0, 0.9, 0.8], edge=1.8, kept=4),
+            rank=Rank(
+                singular_values=[9.0, 7.5, 6.0, 5.5, 1.0, 0.9, 0.8],
+                edge=1.8,
+                kept=4,
+                bulk_edge=1.55,
+                effective_rank=4.93,
+            ),
+            exposure=[_exposure(controls)],
+            ceiling=Ceiling(
+                attacks=["kkt-margin"], reachable=4, of=MEMBERS, threshold=0.4, tolerance=0.05, complete=True
+            ),
         ),
         attacks=attacks,
         samples=samples,
@@ -262,4 +274,26 @@ def _sample(index: int, confirmed: int, controls: int, prefix: str) -> Sample:
         confirmed=is_confirmed,
         attack="kkt-margin" if matched else None,
         candidate=10 + index if matched else None,
+        exposure=0.5 - 0.07 * index,
+        exposure_rank=1 + index,
+        ceiling=0.95 - 0.15 * index,
     )
+
+
+def _exposure(controls: int) -> Exposure:
+    told = Exposure(
+        attack="kkt-margin",
+        of="the weights",
+        residual=0.00284,
+        rank=MEMBERS,
+        unknowns=MEMBERS,
+        notes=["2 members are copies of others: only the sum of their exposures is determined"],
+    )
+    tested = {
+        "controls": controls,
+        "auc": 0.975,
+        "auc_interval": (0.951, 1.0),
+        "common_members": [0.49 - 0.07 * index for index in range(MEMBERS)],
+        "common_controls": [0.11 * index / controls for index in range(controls)],
+    }
+    return told.model_copy(update=tested) if controls else told

@@ -115,3 +115,16 @@ def test_plots_in_one_page_share_no_ids() -> None:
 
 def test_plots_do_not_vary_between_runs() -> None:
     assert histogram() == histogram()
+
+
+def test_exposures_of_both_groups_on_one_scale() -> None:
+    svg = plots.exposure_histogram([0.5, 0.1, 0.0], [0.001, 0.0])
+    assert {"members (3)", "controls (2)", "exposure", "0.1"} <= set(texts(svg))
+    assert "<title>Histogram of exposure, members against controls</title>" in svg
+    assert "members (1)" in texts(plots.exposure_histogram([0.0], [0.0]))
+
+
+def test_a_spectrum_shows_what_noise_leaves_by_itself() -> None:
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5)
+    assert {"edge 3", "noise by itself 1.5"} <= set(texts(plots.spectrum(rank)))
+    assert "noise" not in " ".join(texts(plots.spectrum(rank.model_copy(update={"bulk_edge": None}))))

@@ -1,0 +1,110 @@
+"""An inspection as text: tables that fit the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from audit.inspection import Inspection
+from audit.report import held
+from audit.report.text import number, percent, sentence, significant
+
+_SHOWN = 10
+"""Members in the table; all are in the JSON."""
+
+
+def lines(found: Inspection) -> Iterator[str]:
+    """Write an inspection."""
+    yield found.network
+    yield from (f"note: {note}" for note in found.notes)
+    yield ""
+    yield from grid([(item.id, item.sentence) for item in found.attacks])
+    yield from _section("What the weights hold", _sentences(found))
+    if found.exposure:
+        yield from _section("Exposure", _remarks(found))
+        yield from _printed(_exposures(found))
+    if found.samples and found.exposure:
+        most = min(_SHOWN, len(found.samples))
+        yield from _section(f"Members, the {most} most exposed of {len(found.samples)}", [])
+        yield from _printed(_members(found))
+
+
+def grid(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Write names and sentences in two columns."""
+    table = Table.grid(padding=(0, 2, 1, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, words in rows:
+        table.add_row(name, words)
+    return _printed(table)
+
+
+def _sentences(found: Inspection) -> list[str]:
+    said = [held.spectrum(rank) for rank in found.spectra]
+    said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
+    if found.exposure:
+        said.append(held.exposure(found.exposure[0]))
+    if found.ceiling is not None:
+        said.append(held.ceiling(found.ceiling))
+    return said
+
+
+def _remarks(found: Inspection) -> list[str]:
+    return [sentence(note) for note in found.exposure[0].notes]
+
+
+def _section(title: str, said: Sequence[str]) -> Iterator[str]:
+    yield ""
+    yield title
+    yield ""
+    if said:
+        bullets = Table.grid(padding=(0, 1, 0, 0))
+        for words in said:
+            bullets.add_row("-", words)
+        yield from _printed(bullets)
+
+
+def _exposures(found: Inspection) -> Table:
+    table = _table("equation", "unexplained", "lambdas", "AUC", "95 %", "at 1 %")
+    for item in found.exposure:
+        bounds = item.auc_interval
+        table.add_row(
+            item.attack,
+            f"{'' if item.converged else '<= '}{significant(item.residual)}",
+            str(item.unknowns),
+            number(item.auc),
+            "—" if bounds is None else f"{number(bounds[0])}-{number(bounds[1])}",
+            "—" if item.true_positives is None else percent(item.true_positives),
+        )
+    return table
+
+
+def _members(found: Inspection) -> Table:
+    table = _table("member", "label", "exposure", "rank", "ceiling")
+    ranked = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
+    for sample in ranked[:_SHOWN]:
+        table.add_row(
+            sample.id,
+            "—" if sample.label is None else str(sample.label),
+            significant(sample.exposure),
+            str(sample.exposure_rank),
+            number(sample.ceiling),
+        )
+    return table
+
+
+def _table(name: str, *numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(name, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _printed(table: RenderableType) -> list[str]:
+    console = Console(markup=False, highlight=False, emoji=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.rstrip() for line in captured.get().rstrip().splitlines()]

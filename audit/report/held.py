@@ -1,0 +1,108 @@
+"""Sentences on what the weights hold, for reports and `inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.findings import listed, plural
+from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
+from audit.report.text import number, percent, significant
+
+
+def sentences(report: Report) -> list[str]:
+    """All that a report can say of what the weights hold, without the spectrum."""
+    found = report.diagnostics
+    said = []
+    if found.exposure:
+        said.append(exposure(found.exposure[0]))
+    if found.ceiling is not None:
+        said.append(ceiling(found.ceiling))
+    said += [identifiability(item) for item in (found.identifiability or {}).values()]
+    return said
+
+
+def remarks(report: Report) -> list[str]:
+    """What to keep in mind with these sentences."""
+    found = report.diagnostics
+    notes = found.exposure[0].notes if found.exposure else []
+    return [*notes, *found.notes]
+
+
+def exposure(found: Exposure) -> str:
+    """Say whether the equation tells members from controls."""
+    bound = "" if found.converged else "at most "
+    left = f"leave {bound}{percent(found.residual)} of the equation of {found.attack} unexplained"
+    return f"{_membership(found)} The training images {left}.".strip()
+
+
+def _membership(found: Exposure) -> str:
+    if found.auc is None or found.auc_interval is None:
+        return ""
+    low, high = found.auc_interval
+    measured = f"AUC {number(found.auc)} (95 % interval {number(low)} to {number(high)})"
+    lean = "lean" if found.of == "the weights" else "leans"
+    subject = f"{found.of[:1].upper()}{found.of[1:]}"
+    if low > 0.5:
+        tail = ""
+        if found.true_positives is not None:
+            share = f"{100 * found.true_positives:.0f} %"
+            tail = f"; {share} of members are recognised at 1 % false positives"
+        return f"{subject} {lean} on members more than on controls: {measured}{tail}."
+    if high < 0.5:
+        return (
+            f"{subject} {lean} on controls more than on members: {measured}. Either the two were mixed up, or they "
+            f"are images of different kinds."
+        )
+    return f"What {found.of} {lean} on does not tell members from controls: {measured}."
+
+
+def ceiling(found: Ceiling) -> str:
+    """Say how many members any reconstruction could recover."""
+    said = (
+        f"Members above the threshold even in principle: {found.reachable} of {found.of} (SSIM >= "
+        f"{found.threshold:g}, in the row space of {listed(found.attacks)})."
+    )
+    missing = found.of - found.reachable
+    if not missing:
+        return said
+    if not found.complete:
+        return f"{said} Time ended the search: there may be more."
+    return (
+        f"{said} For the other {missing}, no image as similar as {found.threshold - found.tolerance:g} was found "
+        f"there: the best image is searched for, and trusted within {found.tolerance:g}, not proven."
+    )
+
+
+def identifiability(found: Identifiability) -> str:
+    """Say how much of the data's tensor the equations determine."""
+    verb = "leave" if found.of == "the weights" else "leaves"
+    figures = (
+        f"rank {found.rank} of {found.rank_needed} needed, condition {significant(found.condition)}, "
+        f"residual {significant(found.residual)}"
+    )
+    subject = f"{found.of[:1].upper()}{found.of[1:]}"
+    if found.undetermined:
+        directions = plural(found.undetermined, "direction")
+        return f"{subject} {verb} {directions} of the data's tensor undetermined ({figures})."
+    verb = "determine" if found.of == "the weights" else "determines"
+    return f"{subject} {verb} the data's tensor ({figures}, expected error {significant(found.error)})."
+
+
+def spectrum(found: Rank) -> str:
+    """Say what the singular values show."""
+    stand = "stands" if found.kept == 1 else "stand"
+    parts = [f"{found.kept} {stand} out of noise (above {significant(found.edge, 3)})"]
+    parts += list(_bulk(found))
+    if found.effective_rank is not None:
+        parts.append(f"effective rank {found.effective_rank:.1f} of {len(found.singular_values)}")
+    return f"Singular values of {found.of}: {'; '.join(parts)}."
+
+
+def _bulk(found: Rank) -> Iterator[str]:
+    if found.bulk_edge:
+        beyond = sum(value > found.bulk_edge for value in found.singular_values)
+        lie = "lies" if beyond == 1 else "lie"
+        yield (
+            f"{beyond} {lie} beyond what noise such as an initialisation leaves by itself (up to "
+            f"{significant(found.bulk_edge, 3)})"
+        )

@@ -1,0 +1,108 @@
+"""The sentence that each measurement implies, and no more than that."""
+
+import pytest
+
+from audit.report import held
+from audit.report.model import Ceiling, Exposure, Identifiability, Rank
+from audit.report.text import unsaid
+from tests.report.factory import make_report
+
+FIT = Exposure(attack="kkt-margin", of="the weights", residual=0.1234, unknowns=40)
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (
+            (0.95, 1.0),
+            "The weights lean on members more than on controls: AUC 0.98 (95 % interval 0.95 to 1.00)",
+        ),
+        ((0.45, 1.0), "What the weights lean on does not tell members from controls: AUC 0.98"),
+        ((0.1, 0.3), "The weights lean on controls more than on members: AUC 0.98"),
+    ],
+)
+def test_what_the_interval_allows_to_say(interval: tuple[float, float], words: str) -> None:
+    found = FIT.model_copy(update={"auc": 0.98, "auc_interval": interval, "controls": 500})
+    assert held.exposure(found).startswith(words)
+    assert held.exposure(found).endswith(
+        "The training images leave 12.3 % of the equation of kkt-margin unexplained."
+    )
+
+
+def test_true_positives_are_told_where_members_stand_out() -> None:
+    tested = FIT.model_copy(update={"auc": 0.98, "auc_interval": (0.95, 1.0), "true_positives": 0.4})
+    assert "1.00); 40 % of members are recognised at 1 % false positives. The" in held.exposure(tested)
+    blurred = tested.model_copy(update={"auc_interval": (0.4, 1.0)})
+    assert "recognised" not in held.exposure(blurred)
+
+
+def test_a_change_leans_and_a_fit_that_time_ended_is_a_bound() -> None:
+    update = {"auc": 0.98, "auc_interval": (0.95, 1.0), "of": "the change of the weights", "converged": False}
+    said = held.exposure(FIT.model_copy(update=update))
+    assert said.startswith("The change of the weights leans on members")
+    assert "leave at most 12.3 %" in said
+    assert held.exposure(FIT).startswith("The training images leave 12.3 %")
+
+
+def test_a_ceiling_is_no_proof() -> None:
+    found = Ceiling(
+        attacks=["kkt-margin", "weight-delta"],
+        reachable=12,
+        of=500,
+        threshold=0.4,
+        tolerance=0.05,
+        complete=True,
+    )
+    assert held.ceiling(found) == (
+        "Members above the threshold even in principle: 12 of 500 (SSIM >= 0.4, in the row space of kkt-margin and "
+        "weight-delta). For the other 488, no image as similar as 0.35 was found there: the best image is searched "
+        "for, and trusted within 0.05, not proven."
+    )
+    assert held.ceiling(found.model_copy(update={"complete": False})).endswith(
+        "Time ended the search: there may be more."
+    )
+    assert held.ceiling(found.model_copy(update={"reachable": 500})).endswith("weight-delta).")
+
+
+@pytest.mark.parametrize(
+    ("of", "undetermined", "words"),
+    [
+        (
+            "the weights",
+            10,
+            "The weights leave 10 directions of the data's tensor undetermined (rank 10 of 20 needed",
+        ),
+        ("the change of the weights", 1, "The change of the weights leaves 1 direction of the data's tensor"),
+        (
+            "the weights",
+            0,
+            "The weights determine the data's tensor (rank 20 of 20 needed, condition 14, residual 0",
+        ),
+    ],
+)
+def test_what_equations_leave_open(of: str, undetermined: int, words: str) -> None:
+    found = Identifiability(
+        of=of,
+        rank_needed=20,
+        rank=20 - undetermined,
+        undetermined=undetermined,
+        condition=14.0,
+        residual=0.0,
+        error=float("inf"),
+    )
+    assert held.identifiability(found).startswith(words)
+
+
+def test_a_spectrum_in_words() -> None:
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5, effective_rank=2.6)
+    assert held.spectrum(rank) == (
+        "Singular values of the first layer: 1 stands out of noise (above 3); 2 lie beyond what noise such as an "
+        "initialisation leaves by itself (up to 1.5); effective rank 2.6 of 3."
+    )
+    assert "beyond" not in held.spectrum(rank.model_copy(update={"bulk_edge": None}))
+
+
+def test_a_membership_test_that_was_made_is_not_called_missing() -> None:
+    made, not_made = (" ".join(unsaid(make_report(controls=controls))) for controls in (60, 0))
+    assert "the AUC above shows a part" in made
+    assert "at all: that was not measured" in not_made
