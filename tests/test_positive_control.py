@@ -216,7 +216,7 @@ def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> 
     assert (control.kind, control.labels) == ("weights", "random")
     assert (control.images, control.controls) == (MEMBERS, CONTROLS - MEMBERS)
     assert control.power == control.confirmed / MEMBERS >= 0.5
-    assert control.seconds > control.training_seconds > 0
+    assert control.seconds >= control.training_seconds > 0
     assert report.verdict == "PASS"
     assert report.summary.confirmed == 0
     assert report.summary.controls == CONTROLS  # for the members all of them still are
