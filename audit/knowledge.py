@@ -278,7 +278,7 @@ def _exposure(
         torch.from_numpy(rows).to(objective.target[0]) for rows in (images.members, images.controls)
     )
     labels = control_labels = None
-    if equation.attack.classes(observation):
+    if equation.attack.labels(observation, 1) is not None:
         if images.labels is None:
             labels = predicted(objective, members)
         else:

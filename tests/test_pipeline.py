@@ -427,6 +427,25 @@ def test_a_gradient_beside_the_weights(tiny: Tiny) -> None:
     ]
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_every_attack_on_a_gradient_runs_and_is_measured(tiny: Tiny, once: None, *, labelled: bool) -> None:
+    tiny = untrained_tiny(tiny)
+    biased = load_file(tiny.checkpoint) | {"fc2.bias": torch.zeros(10)}
+    save_file(biased, tiny.checkpoint, metadata={"activation": "relu"})
+    seen = write_gradient(tiny)
+    if not labelled:
+        np.savez(tiny.members, images=np.load(tiny.members)["images"])
+    names = ["gradient", "gradient-cosine", "gradient-exact"]
+    report = run(replace(request(tiny), gradient=seen, attacks=tuple(names), policy="research")).report
+    assert [attack.id for attack in report.attacks if attack.status == "ran"] == names
+    assert report.summary.confirmed == MEMBERS
+    assert report.diagnostics.stationarity is not None
+    # One exposure for each equation; that of gradient-exact is that of gradient.
+    assert {exposure.attack for exposure in report.diagnostics.exposure} <= set(names)
+    assert len(report.diagnostics.exposure) == 2
+    assert min(exposure.residual for exposure in report.diagnostics.exposure) < 1e-6
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_gradient_of_any_precision_works(tiny: Tiny, dtype: torch.dtype) -> None:
     tiny = untrained_tiny(tiny)

@@ -194,7 +194,7 @@ def write_gradient(tiny: Tiny, **options: Any) -> Path:
     images = np.load(tiny.members)["images"] / 255
     inputs = torch.from_numpy(images - np.load(tiny.mean)).float().flatten(1)
     hidden = (inputs @ tensors["fc1.weight"].T + tensors["fc1.bias"]).relu()
-    outputs = hidden @ tensors["fc2.weight"].T
+    outputs = hidden @ tensors["fc2.weight"].T + tensors.get("fc2.bias", 0.0)
     targets = 100 * torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1))
     (outputs - targets).square().mean().backward()
     slopes = {name: options.get("factor", 1.0) * value.grad for name, value in tensors.items()}
