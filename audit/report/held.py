@@ -8,6 +8,9 @@ from audit.findings import listed, plural
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
 from audit.report.text import number, percent, significant
 
+_UNEXPLAINED = 0.5
+"""Residual of an equation, in norms, from which a tensor that fits says nothing of data."""
+
 
 def sentences(report: Report) -> list[str]:
     """All that a report can say of what the weights hold, without the spectrum."""
@@ -50,8 +53,8 @@ def _membership(found: Exposure) -> str:
         return f"{subject} {lean} on members more than on controls: {measured}{tail}."
     if high < 0.5:
         return (
-            f"{subject} {lean} on controls more than on members: {measured}. Either the two were mixed up, or they "
-            f"are images of different kinds."
+            f"{subject} {lean} on controls more than on members: {measured}. The two were mixed up, or are images "
+            f"of different kinds, or it is chance, which does this once in forty times."
         )
     return f"What {found.of} {lean} on does not tell members from controls: {measured}."
 
@@ -67,8 +70,9 @@ def ceiling(found: Ceiling) -> str:
         return said
     if not found.complete:
         return f"{said} Time ended the search: there may be more."
+    others = "all" if missing == found.of else "the other"
     return (
-        f"{said} For the other {missing}, no image as similar as {found.threshold - found.tolerance:g} was found "
+        f"{said} For {others} {missing}, no image as similar as {found.threshold - found.tolerance:g} was found "
         f"there: the best image is searched for, and trusted within {found.tolerance:g}, not proven."
     )
 
@@ -84,6 +88,11 @@ def identifiability(found: Identifiability) -> str:
     if found.undetermined:
         directions = plural(found.undetermined, "direction")
         return f"{subject} {verb} {directions} of the data's tensor undetermined ({figures})."
+    if found.residual is None or found.residual > _UNEXPLAINED:
+        return (
+            f"{subject} would determine the data's tensor ({figures}), but no tensor explains them: this is not "
+            f"what training on data leaves."
+        )
     verb = "determine" if found.of == "the weights" else "determines"
     return f"{subject} {verb} the data's tensor ({figures}, expected error {significant(found.error)})."
 

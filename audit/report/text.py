@@ -142,7 +142,11 @@ def limits(report: Report) -> str:
     if summary.upper_limit is None:
         return ""
     said = f"at most {percent(summary.upper_limit)} of samples like these would be confirmed by these attacks"
-    if summary.upper_limit_at_power is not None:
+    if summary.upper_limit_at_power == 1.0:
+        said += (
+            "; the power is too low, or too uncertain, to limit what may leak as the positive control's do"
+        )
+    elif summary.upper_limit_at_power is not None:
         said += f"; at most {percent(summary.upper_limit_at_power)} may leak as the positive control's do"
     return said
 
