@@ -94,6 +94,10 @@ def load_gradient(
         kept = {name: tensor.float() for name, tensor in kept.items()}
     if kind == "update":
         kept = {name: -tensor / (rate or 1.0) for name, tensor in kept.items()}
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in kept.values()):
+            raise CheckpointError(
+                f"--learning-rate {rate:g} makes the gradient infinite", "pass the rate of the step"
+            )
     space = row_space(kept[architecture.layers[0].weight].float(), gradient=True)
     notes = [f"observed {kind}: {_held(space)}"]
     if half:

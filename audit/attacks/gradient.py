@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from audit.attacks.base import Attack, Observation
 from audit.objective import Objective, every_output
+from audit.reduction import row_space
 
 
 class Gradient(Attack):
@@ -32,6 +33,8 @@ class Gradient(Attack):
             return "the observed gradient is zero everywhere: it holds nothing"
         if not observation.gradient.weights[0].any():
             return "the gradient of the first layer is zero everywhere: it holds nothing of the inputs"
+        if not row_space(observation.gradient.weights[0], gradient=True).signals:
+            return "nothing in the gradient of the first layer stands out of its noise"
         return None
 
     def caveat(self, observation: Observation) -> str | None:
