@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ def load(
     rank: int = 2,
     noise: float = 0.0,
     shape: tuple[int, int] = (9, 7),
-    **options: object,
+    **options: Any,
 ) -> tuple[Observed, torch.Tensor]:
     """A first layer of a certain rank, and what was read."""
     rng = torch.Generator().manual_seed(0)
@@ -31,7 +32,7 @@ def load(
     save_file(tensors, folder / "seen.safetensors")
     checkpoint = load_checkpoint(folder / "model.safetensors")
     architecture = infer_architecture(checkpoint, "relu")
-    return load_gradient(folder / "seen.safetensors", checkpoint, architecture, **options), first  # type: ignore[arg-type]
+    return load_gradient(folder / "seen.safetensors", checkpoint, architecture, **options), first
 
 
 def test_a_gradient_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from audit.attacks.gradient import Gradient
 from audit.reduction import row_space
 
 MOST_SAMPLES = 64
-"""Of 500 hidden units that takes a minute, twice as many ten."""
+"""With 500 hidden units that takes a minute."""
 
 
 class GradientExact(Gradient):

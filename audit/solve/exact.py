@@ -3,7 +3,7 @@
 One sample is the ratio of weight and bias gradient (Phong et al. 2018). Of a few behind a ReLU, draws find the
 directions by their zeros (`sparse`). Otherwise samples are found one by one, as inputs whose slopes lie in the span
 of the gradient (`span`): exactly if the activation is smooth, and with a ReLU nearly, which says at which units the
-slopes are zero, and those say the rest. What was found is taken away before the next round.
+slopes are zero, and those say the rest. The next round keeps away from what was found.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class _Search:
         return _Samples(inputs, directions)
 
     def _errors(self, known: _Samples) -> Tensor:
-        """Expected of the worst pixel of all that is known, (1,): infinite before there are b, or with a ReLU."""
+        """Expected of the worst pixel of every known input, (k,); infinite, (1,), before there are b or with a ReLU."""
         if self.kinked or len(known.inputs) < self.layer.samples:
             return torch.full((1,), math.inf)
         # The span of all is no more exact than its smallest part, and every sample was found from all of it.

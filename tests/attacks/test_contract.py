@@ -10,10 +10,8 @@ import torch
 
 import audit.attacks
 from audit.attacks import BATTERY
-from audit.candidates import Candidates
 from tests.planted import (
     ACTIVATED,
-    KINKED,
     NETWORKS,
     observation,
     random_candidates,
@@ -33,12 +31,6 @@ def table(networks):
 EVERY = NETWORKS | ACTIVATED
 every_network = table(NETWORKS)
 every_activation = table(EVERY)
-kinked = table({name: net for name, net in EVERY.items() if net.activation in KINKED})
-smooth = table({name: net for name, net in EVERY.items() if net.activation not in KINKED})
-two_layers = table({name: net for name, net in EVERY.items() if len(net.weights) == 2})
-smooth_or_not = pytest.mark.parametrize("smoothing", [None, 6.0])
-
-RESTARTS = 3
 
 
 @pytest.fixture
@@ -46,16 +38,8 @@ def seen(attack, net):
     return observation(net)
 
 
-def flat(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors])
-
-
 def norm(values):
     return float(values.detach().norm())
-
-
-def restart(candidates, index):
-    return Candidates(candidates.inputs[index], candidates.weights[index], candidates.labels)
 
 
 # What the attacker does not know
