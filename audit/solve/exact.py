@@ -224,7 +224,7 @@ class _Search:
         return _Samples(inputs, directions)
 
     def _errors(self, known: _Samples) -> Tensor:
-        """Expected of the worst pixel of every known input, (k,); infinite, (1,), before there are b or with a ReLU."""
+        """Expected of the worst pixel of every known input, (k,): infinite before there are b, and with a ReLU."""
         if self.kinked or len(known.inputs) < self.layer.samples:
             return torch.full((1,), math.inf)
         # The span of all is no more exact than its smallest part, and every sample was found from all of it.
