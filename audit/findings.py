@@ -60,6 +60,21 @@ RULES: dict[Kind, tuple[Severity, Confidence, str]] = {
 """Severity, usual confidence and title of every kind."""
 
 
+class Suppression(BaseModel):
+    """Why a finding does not count, though it is still told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["waiver", "baseline"]
+    """Somebody took responsibility for it, or an earlier run that was accepted has it too."""
+    reason: str
+    """In a sentence: the waiver's, or which run."""
+    owner: str = ""
+    """Who took responsibility."""
+    expires: str | None = None
+    """Last day on which a waiver holds, ISO 8601."""
+
+
 class Finding(BaseModel):
     """One thing a reviewer should know."""
 
@@ -78,6 +93,8 @@ class Finding(BaseModel):
     """One or two plain sentences."""
     samples: list[str] = []
     """Ids of the members concerned."""
+    suppression: Suppression | None = None
+    """None for a finding that counts."""
 
 
 def _power(value: object) -> object:

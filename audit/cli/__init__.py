@@ -1,0 +1,75 @@
+"""The command line: parse, call the pipeline, print, exit. Everything heavy is imported when it is needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+import audit
+from audit.cli.scan import demo, scan
+from audit.cli.shell import BROKEN_OFF, EXIT_CODES, UNUSABLE, complain, say
+from audit.cli.show import attacks, inspect
+
+__all__ = ["EXIT_CODES", "app", "main"]
+
+# typer re-exports BadParameter alone; the class of all mistakes on a command line is the one it is derived from.
+_Mistake: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="model-audit",
+    help="How many training samples can be reconstructed from this model's weights?",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal
+)
+app.command(short_help="Audit a checkpoint.")(scan)
+app.command(short_help="Train a model that leaks faces, and scan it.")(demo)
+app.command(short_help="Show what a checkpoint holds, and which attacks apply.")(inspect)
+app.command(short_help="List the attacks.")(attacks)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"model-audit {audit.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """How many training samples can be reconstructed from this model's weights?"""  # noqa: D400
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UNUSABLE)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script: every way to end has its exit code, and no mistake looks like FAIL."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Threads that spin while they wait make every step ten times slower as soon as the machine has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code = app(prog_name="model-audit", standalone_mode=False) or 0
+    except _Mistake as mistake:
+        complain(_explain(mistake))
+        code = UNUSABLE
+    except Exception:
+        say(traceback.format_exc(), err=True)
+        complain("broken off by a mistake of its own; please report the lines above")
+        code = BROKEN_OFF
+    sys.exit(code)
+
+
+def _explain(mistake: Any) -> str:
+    where = mistake.ctx.command_path if mistake.ctx else "model-audit"
+    return f"{mistake.format_message().rstrip('.')} (see {where} --help)"

@@ -1,0 +1,79 @@
+"""Options that several commands take, and what their values mean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.errors import UsageError
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value < 2**63:
+        raise typer.BadParameter(f"{value} is not a whole number from 0 to 2^63 - 1")
+    return value
+
+
+Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")]
+Controls = Annotated[
+    str | None, typer.Option(metavar="CONTROLS", help="Images the model never saw, in the same forms.")
+]
+Initial = Annotated[
+    Path | None,
+    typer.Option(metavar="CHECKPOINT", help="The weights before training, or the public base model."),
+]
+Gradient = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Gradient of one batch, under the checkpoint's tensor names."),
+]
+GradientKind = Annotated[
+    str, typer.Option(metavar="NAME", help="gradient, or update: what a step added to the weights.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option(metavar="X", help="Of the step, for an update; default: left open.")
+]
+Activation = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
+]
+InputShape = Annotated[
+    str | None, typer.Option(metavar="C,H,W", help="As 1,28,28; default: the members' shape.")
+]
+Mean = Annotated[
+    str | None, typer.Option(metavar="X|FILE", help="Subtracted from pixels: X, one per channel, or .npy.")
+]
+Std = Annotated[str | None, typer.Option(metavar="X|FILE", help="Divided by then, likewise.")]
+DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Where named data sets lie.")]
+RunFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Run folder; default: reports/NAME-TIME.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", callback=_seed, help="Of all that is random.")]
+BudgetText = Annotated[str, typer.Option(metavar="TIME", help="For the whole audit: 60s, 10m, 2h.")]
+
+
+def parse_budget(text: str) -> float:
+    """Seconds in `60s`, `10m`, `2h` or a plain number of seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not found or float(found[1]) == 0:
+        raise UsageError(f"--budget is {text!r}", "give a positive time such as 60s, 10m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def words(text: str) -> list[str]:
+    """Split at commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def formats(given: list[str] | None) -> list[str]:
+    """Names of formats in what was given to `--format`; all of them if nothing was."""
+    from audit.report.formats import FORMATS
+
+    names = [name for text in given or [",".join(FORMATS)] for name in words(text)]
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"unknown format {name!r} in --format", f"the formats are: {', '.join(FORMATS)}")
+    if not names:
+        raise UsageError("--format names no format", f"the formats are: {', '.join(FORMATS)}")
+    return list(dict.fromkeys(names))
