@@ -99,6 +99,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, tensors, metadata, sha256)
 
 
+def load_plain(path: Path) -> object:
+    """Read whatever torch.save wrote, if it is plain data; no code in it is run.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is damaged, of another kind, or would run code.
+    OSError
+        When it cannot be read.
+    """
+    if _kind(path) != "pickle":
+        raise CheckpointError(f"{path} is a safetensors file, expected one that torch.save wrote", _WANTED)
+    return _load_pickle(path)
+
+
 def _kind(path: Path) -> Literal["safetensors", "pickle"]:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -134,18 +149,21 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, st
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    return _find_state(path, _load_pickle(path))
+
+
+def _load_pickle(path: Path) -> object:
     try:
         # An open file: given a path, torch.load goes by its suffix.
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content: object = torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         if error.errno != errno.EINVAL:  # what a seek to before the beginning of a truncated archive raises
             raise
         raise _refusal(path, error) from error
     except _DAMAGE as error:
         raise _refusal(path, error) from error
-    return _find_state(path, content)
 
 
 def _refusal(path: Path, error: BaseException) -> CheckpointError:

@@ -1,4 +1,4 @@
-"""Pixels and network inputs: x = (pixel - mean) / std, flattened channel-first as PyTorch's Flatten does."""
+"""Data and network inputs: x = (value - mean) / std; images flattened channel-first as PyTorch's Flatten does."""
 
 from __future__ import annotations
 
@@ -20,22 +20,38 @@ _LARGEST_SIZE = 10**8
 
 @dataclass(frozen=True, eq=False)
 class InputFormat:
-    """How pixels in [0, 1] become network inputs."""
+    """How pixels in [0, 1], or rows of a table, become network inputs."""
 
-    shape: tuple[int, int, int]
-    """Channels, height and width (c, h, w) of an image."""
+    shape: tuple[int, ...]
+    """Channels, height and width (c, h, w) of an image; (d,) for rows of a table."""
     mean: NDArray[np.float32]
-    """(d,), in network order, in units of pixels."""
+    """(d,), in network order, in units of pixels or of the table."""
     std: NDArray[np.float32]
     """(d,), in network order, positive."""
+    low: NDArray[np.float32] | None = None
+    """(d,), lowest usual values of the columns of a table; None for images, whose pixels lie in [0, 1]."""
+    high: NDArray[np.float32] | None = None
+    """(d,), highest."""
 
     @property
     def size(self) -> int:
         """Number d = c * h * w of network inputs."""
         return prod(self.shape)
 
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """(c, h, w); None for rows of a table."""
+        return (self.shape[0], self.shape[1], self.shape[2]) if len(self.shape) == 3 else None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether inputs are rows of a table, not images."""
+        return self.image is None
+
     def box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Lowest and highest network inputs, (d,) each, that pixels in [0, 1] give."""
+        """Lowest and highest network inputs, (d,) each: of pixels in [0, 1], or of usual values of a table."""
+        if self.low is not None and self.high is not None:
+            return (self.low - self.mean) / self.std, (self.high - self.mean) / self.std
         one = np.float32(1.0)
         return -self.mean / self.std, (one - self.mean) / self.std
 
@@ -45,21 +61,25 @@ class InputFormat:
         Parameters
         ----------
         pixels:
-            (n, h, w, c) in [0, 1].
+            (n, h, w, c) in [0, 1]; or rows (n, d) of a table, in its units.
 
         Returns
         -------
         (n, d) float32, in network units.
         """
-        channels, height, width = self.shape
+        if self.image is None:
+            return np.asarray((pixels - self.mean) / self.std, dtype=np.float32)
+        channels, height, width = self.image
         if pixels.shape[1:] != (height, width, channels):
             raise ValueError(f"images of shape {pixels.shape[1:]}, expected {(height, width, channels)}")
         flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), self.size)
         return np.asarray((flat - self.mean) / self.std, dtype=np.float32)
 
     def to_pixels(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Undo `to_network` without clipping: (n, d) in network units to (n, h, w, c) float32."""
+        """Undo `to_network` without clipping: (n, d) in network units to (n, h, w, c), or (n, d), float32."""
         pixels = np.asarray(inputs * self.std + self.mean, dtype=np.float32)
+        if self.is_table:
+            return pixels
         return pixels.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
 
 
@@ -80,16 +100,16 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     return (channels[0] if channels else 1, height, width)
 
 
-def input_format(shape: tuple[int, int, int], mean: str | None, std: str | None) -> InputFormat:
+def input_format(shape: tuple[int, ...], mean: str | None, std: str | None) -> InputFormat:
     """Build the format from the user's words.
 
     Parameters
     ----------
     shape:
-        (c, h, w).
+        (c, h, w), or (d,) for rows of a table.
     mean, std:
-        One number, one per channel (`0.49,0.48,0.45`), or the path of a `.npy` file with a full image
-        (h, w[, c]) or a vector (d,) in network order. By default 0 and 1.
+        One number, one per channel (`0.49,0.48,0.45`) or column, or the path of a `.npy` file with a full
+        image (h, w[, c]) or a vector (d,) in network order. By default 0 and 1.
 
     Raises
     ------
@@ -97,7 +117,7 @@ def input_format(shape: tuple[int, int, int], mean: str | None, std: str | None)
         When a value cannot be read, is not finite, is of the wrong number, or when a std is not positive.
     """
     means = _per_input("--mean", mean if mean is not None else "0", shape)
-    if np.abs(means).max() > _LARGEST_MEAN:
+    if len(shape) == 3 and np.abs(means).max() > _LARGEST_MEAN:
         problem = f"--mean {mean} reaches {np.abs(means).max():g}, but pixels are scaled to [0, 1]"
         raise UsageError(problem, "divide --mean, and --std if it is in the same units, by 255")
     stds = _per_input("--std", std if std is not None else "1", shape)
@@ -107,7 +127,7 @@ def input_format(shape: tuple[int, int, int], mean: str | None, std: str | None)
     return InputFormat(shape, means, stds)
 
 
-def _per_input(option: str, text: str, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+def _per_input(option: str, text: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values of one option, (d,) in network order."""
     numbers = _numbers(text)
     values = _from_file(option, Path(text), shape) if numbers is None else _from_words(option, numbers, shape)
@@ -126,22 +146,25 @@ def _numbers(text: str) -> list[float] | None:
         return None
 
 
-def _from_words(option: str, numbers: list[float], shape: tuple[int, int, int]) -> NDArray[np.float64]:
-    channels, height, width = shape
+def _from_words(option: str, numbers: list[float], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    channels, *size = shape
     if len(numbers) not in (1, channels):
-        problem = (
-            f"{option} gives {len(numbers)} values, --input-shape {_words(shape)} has {channels} channels"
-        )
-        raise UsageError(problem, "pass one number, or one per channel")
+        what = "channel" if size else "column"
+        where = f"--input-shape {_words(shape)}" if size else "the data"
+        problem = f"{option} gives {len(numbers)} values, {where} has {channels} {what}s"
+        raise UsageError(problem, f"pass one number, or one per {what}")
     per_channel = np.broadcast_to(np.array(numbers, dtype=np.float64), (channels,))
-    return np.repeat(per_channel, height * width)
+    return np.repeat(per_channel, prod(size))
 
 
-def _from_file(option: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np.float64]:
-    channels, height, width = shape
+def _from_file(option: str, path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     array = _read_array(option, path)
     if array.shape == (prod(shape),):
         return array
+    if len(shape) == 1:
+        problem = f"{option} {path} has shape {array.shape}, the data has {shape[0]} columns"
+        raise UsageError(problem, f"save a vector of {shape[0]} values")
+    channels, height, width = shape
     if array.shape == (height, width, channels):
         return array.transpose(2, 0, 1).reshape(-1)
     if channels == 1 and array.shape == (height, width):
@@ -168,5 +191,5 @@ def _read_array(option: str, path: Path) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _words(shape: tuple[int, int, int]) -> str:
+def _words(shape: tuple[int, ...]) -> str:
     return ",".join(str(length) for length in shape)

@@ -41,7 +41,7 @@ class Request:
     checkpoint: Path
     """Weights, .safetensors or a PyTorch state dict."""
     data: str | None
-    """Members: .npz, folder of images or torchvision name. Only `inspect` can do without."""
+    """Members: file, folder of images or torchvision name. Only `inspect` can do without."""
     controls: str | None = None
     """Images the model never saw; None takes the test set of a named training set, if there is one."""
     policy: str = "release"
@@ -80,6 +80,8 @@ class Request:
     """Of the attacks, and of the twin."""
     data_root: Path = Path("data")
     """Where named data sets lie."""
+    download: bool = False
+    """Whether torchvision may fetch them there."""
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
@@ -141,12 +143,15 @@ def check(request: Request) -> Inputs:
     device = _device(request.device)
     weights = _weights(request)
     checkpoint, architecture, initial = weights.checkpoint, weights.architecture, weights.initial
-    members = load_images(request.data, data_root=request.data_root)
+    stated = parse_shape(request.input_shape) if request.input_shape else None
+
+    def load(spec: str) -> ImageSet:
+        return load_images(spec, data_root=request.data_root, shape=stated, download=request.download)
+
+    members = load(request.data)
     controls_name = request.controls or default_controls(request.data)
-    controls = None if controls_name is None else load_images(controls_name, data_root=request.data_root)
-    height, width, channels = members.images.shape[1:]
-    shape = parse_shape(request.input_shape) if request.input_shape else (channels, height, width)
-    fmt = input_format(shape, request.mean, request.std)
+    controls = None if controls_name is None else load(controls_name)
+    fmt = input_format(stated or members.shape, request.mean, request.std)
     check_input(architecture, fmt)
     for images in [members] if controls is None else [members, controls]:
         check_fits(images, fmt)

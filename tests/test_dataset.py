@@ -104,7 +104,7 @@ def test_hash_depends_on_pixels_shape_and_labels_but_not_on_the_name(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "parts"),
     [
-        ({"x": pixels(), "y": np.arange(6)}, ["has no array 'images', only x, y"]),
+        ({"x": pixels(), "y": np.arange(6)}, ["has no array 'images' or 'features', only x, y"]),
         ({"images": pixels().astype(np.int64)}, ["type int64", "expected uint8 or float"]),
         ({"images": pixels().astype(complex)}, ["type complex128"]),
         ({"images": np.array(["a", "b"])}, ["expected uint8 or float"]),
@@ -153,9 +153,12 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
     assert "set.npz is not an .npz archive, or is truncated" in message
 
 
-def test_a_single_array_is_refused(tmp_path):
-    np.save(tmp_path / "set.npy", pixels())
-    assert "single array, not an .npz" in complaint(tmp_path / "set.npy")
+def test_a_single_array(tmp_path):
+    raw = pixels()
+    np.save(tmp_path / "set.npy", raw)
+    found = load_images(str(tmp_path / "set.npy"))
+    assert found.images[..., 0] == pytest.approx(raw / 255.0)
+    assert found.labels is None
 
 
 def test_a_truncated_archive_is_refused(tmp_path):
@@ -436,7 +439,7 @@ def test_empty_ranges(mnist, spec):
 def test_absent_sets_say_where_they_were_looked_for(tmp_path, spec):
     message = complaint(spec, data_root=tmp_path)
     assert f"under {tmp_path}" in message
-    assert "never downloads" in message
+    assert "pass --download" in message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -46,6 +46,7 @@ Mean = Annotated[
 ]
 Std = Annotated[str | None, typer.Option(metavar="X|FILE", help="Divided by then, likewise.")]
 DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Where named data sets lie.")]
+Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch named sets there.")]
 RunFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Run folder; default: reports/NAME-TIME.")
 ]

@@ -17,6 +17,7 @@ from audit.cli.options import (
     Checkpoint,
     Controls,
     DataRoot,
+    Download,
     Gradient,
     GradientKind,
     Initial,
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 def scan(
     checkpoint: Checkpoint,
     data: Annotated[
-        str, typer.Option(metavar="MEMBERS", help="The training images: .npz, folder, or mnist:train[:500].")
+        str,
+        typer.Option(
+            metavar="MEMBERS", help="The training data: .npz, .pt, .csv, folder or mnist:train[:500]."
+        ),
     ],
     controls: Controls = None,
     initial: Initial = None,
@@ -82,6 +86,7 @@ def scan(
         list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
     ] = None,
     data_root: DataRoot = Path("data"),
+    download: Download = False,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress on stderr.")
     ] = True,
@@ -118,6 +123,7 @@ def scan(
             positive_control=positive_control,
             seed=seed,
             data_root=data_root,
+            download=download,
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)

@@ -13,6 +13,7 @@ from audit.cli.options import (
     Checkpoint,
     Controls,
     DataRoot,
+    Download,
     Gradient,
     GradientKind,
     Initial,
@@ -47,6 +48,7 @@ def inspect(
         float | None, typer.Option(metavar="SSIM", help="That counts as recovered; default: 0.4.")
     ] = None,
     data_root: DataRoot = Path("data"),
+    download: Download = False,
     format: Annotated[str, typer.Option(metavar="NAME", help="table or json.")] = "table",
 ) -> None:
     """Show the network a checkpoint holds, which attacks apply to it or why not, and its singular values.
@@ -76,6 +78,7 @@ def inspect(
             std=std,
             threshold=threshold,
             data_root=data_root,
+            download=download,
         )
         found = inspect(request, Budget(_INSPECTION, time.monotonic))
         say(found.model_dump_json(indent=2) if format == "json" else "\n".join(lines(found)))

@@ -1,0 +1,100 @@
+"""Whether members and controls suit the network, and each other."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from audit.dataset.imageset import ImageSet, times
+from audit.errors import DataError
+from audit.inputs import InputFormat
+
+
+def check_labels(images: ImageSet, outputs: int) -> None:
+    """Check that labels suit a network: 0 and 1 for one output, 0 to k - 1 for k. No labels suit all.
+
+    Raises
+    ------
+    DataError
+        Naming the first image whose label is out of range.
+    """
+    if images.labels is None:
+        return
+    last = max(outputs, 2) - 1
+    wrong = np.flatnonzero(images.labels > last)
+    if len(wrong):
+        raise DataError(
+            f"{images.source}: {images.noun} {images.ids[wrong[0]]} has label {images.labels[wrong[0]]}, "
+            f"but a network with {outputs} output{'s' if outputs > 1 else ''} takes labels 0 to {last}",
+            f"relabel the {images.noun}s as the model was trained, or audit the model they belong to",
+        )
+
+
+def check_fits(images: ImageSet, format: InputFormat) -> None:
+    """Check that images have the network's size and channels.
+
+    Raises
+    ------
+    DataError
+        Showing both shapes.
+    """
+    if images.shape == format.shape:
+        return
+    if (len(images.shape), len(format.shape)) == (1, 3):
+        remedy = "pass --input-shape C,H,W if the rows are flattened images"
+    elif len(format.shape) == 1:
+        remedy = "give members and controls in the same form, with the same columns"
+    elif images.images.shape[1:] == format.shape:
+        remedy = "move the channels last: images.transpose(0, 2, 3, 1)"
+    else:
+        remedy = "resize the images as for training, or correct --input-shape"
+    problem = f"{images.source}: {_size(images.shape)}, but the network takes {_wanted(format.shape)}"
+    raise DataError(problem, remedy)
+
+
+def check_disjoint(members: ImageSet, controls: ImageSet) -> None:
+    """Check that no image is both member and control.
+
+    Raises
+    ------
+    DataError
+        Saying how many are, and naming the first.
+    """
+    known = dict(zip(reversed(_digests(members)), reversed(members.ids), strict=True))
+    shared = [
+        (known[digest], name)
+        for digest, name in zip(_digests(controls), controls.ids, strict=True)
+        if digest in known
+    ]
+    if shared:
+        noun = members.noun
+        raise DataError(
+            f"{len(shared)} of the {len(controls)} controls are also members: {noun} {shared[0][1]} of "
+            f"{controls.source} is {noun} {shared[0][0]} of {members.source}",
+            f"controls must be {noun}s the model never saw; remove the shared ones",
+        )
+
+
+def count_duplicates(images: ImageSet) -> int:
+    """Count the images that are exact copies of an earlier one."""
+    return len(images) - len(set(_digests(images)))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    if len(shape) == 3:
+        return f"images are {times(shape)} (channels x height x width)"
+    return f"rows have {shape[0]} columns"
+
+
+def _wanted(shape: tuple[int, ...]) -> str:
+    return times(shape) if len(shape) == 3 else f"rows of {shape[0]} columns"
+
+
+def _digests(images: ImageSet) -> list[bytes]:
+    """One hash per image, blind to the rounding between uint8 and the float formats; or per row of a table."""
+    values = images.images + np.float32(0.0)  # of the two zeros, one
+    if images.columns is None:
+        values = np.round(values * np.float32(65535)).astype(np.uint16)
+    shape = repr(values.shape[1:]).encode()
+    return [hashlib.blake2b(row.tobytes(), digest_size=16, key=shape).digest() for row in values]
