@@ -286,8 +286,8 @@ def _splitting(result: AttackResult, after: Calibration, before: Calibration | N
         confirmed_after=after.confirmed_count,
         gradient=None if reached is None else reached.gradient,
         eigenvalue=None if reached is None else reached.eigenvalue,
-        ssim_before=before.matching.members.ssim.tolist(),
-        ssim_after=after.matching.members.ssim.tolist(),
+        ssim_before=before.matching.members.similarity.tolist(),
+        ssim_after=after.matching.members.similarity.tolist(),
     )
 
 
@@ -302,7 +302,7 @@ def _trajectory(
     before = unsplit.get(result.attack.id)
     if before is None:
         return None
-    gain = apart[result.attack.id].matching.members.ssim - before.matching.members.ssim
+    gain = apart[result.attack.id].matching.members.similarity - before.matching.members.similarity
     most = int(gain.argmax())
     with suppress(MemoryError, RuntimeError):  # the rest is reported without it
         return trajectory(result, most, members[most], inputs.format) if gain[most] > 0 else None
@@ -320,7 +320,7 @@ def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]
             Sample(
                 id=printable(members.ids[i]),
                 label=None if members.labels is None else int(members.labels[i]),
-                ssim=float(matches.ssim[i]),
+                ssim=float(matches.similarity[i]),
                 ncc=float(matches.ncc[i]),
                 margin=float(margins.members[i]),
                 p_value=None if margins.p_values is None else float(margins.p_values[i]),
@@ -339,7 +339,7 @@ def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
     return [
         Control(
             id=printable(name),
-            ssim=float(matches.ssim[i]),
+            ssim=float(matches.similarity[i]),
             ncc=float(matches.ncc[i]),
             margin=float(margins[i]),
         )

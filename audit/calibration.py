@@ -10,7 +10,8 @@ For member i, z and z' range over {x_i} and the controls, and
 
 s treats that set symmetrically, so p_i is a full-conformal p-value (Vovk, Gammerman, Shafer 2005): exact
 when x_i and the controls are exchangeable given the candidates, which is what "no leakage" means.
-*Recovered* is SSIM at or above a threshold; *confirmed* is recovered and rejected by Benjamini-Hochberg.
+*Recovered* is SSIM, of rows of a table NCC, at or above a threshold; *confirmed* is recovered and rejected by
+Benjamini-Hochberg.
 
 The null attack is `calibrate` applied to the untouched starting candidates: it must confirm nothing.
 """
@@ -25,7 +26,7 @@ from scipy.stats import binomtest, false_discovery_control
 
 from audit.inputs import InputFormat
 from audit.matching import Matching, match
-from audit.similarity import correlate, standardise
+from audit.similarity import column_units, correlate, standardise
 
 TIE = 1e-6
 """Scores closer than this are ties, which count against the finding: the rounding of float32."""
@@ -55,19 +56,19 @@ class Calibration:
     """What one set of candidates says about n members, given k controls."""
 
     matching: Matching
-    """Candidate, SSIM and NCC of every member and control."""
+    """Candidate, similarity and NCC of every member and control."""
     margins: Margins
     """Identification margins and p-values."""
     threshold: float
-    """SSIM from which a match counts as recovered."""
+    """SSIM, of rows of a table NCC, from which a match counts as recovered."""
     fdr: float
     """Expected fraction of false ones among the rejected members, at most."""
     recovered: NDArray[np.bool_]
-    """(n,), members whose SSIM reaches the threshold."""
+    """(n,), members whose similarity reaches the threshold."""
     confirmed: NDArray[np.bool_]
     """(n,), recovered members that Benjamini-Hochberg rejects; all False without controls."""
     control_matches: int
-    """Controls whose SSIM reaches the threshold."""
+    """Controls whose similarity reaches the threshold."""
 
     @property
     def recovered_count(self) -> int:
@@ -128,7 +129,7 @@ def calibrate(
     format:
         Leads from network units to pixels.
     threshold:
-        SSIM from which a match counts as recovered.
+        SSIM, of rows of a table NCC, from which a match counts as recovered.
     fdr:
         Rate of Benjamini-Hochberg, within (0, 1).
 
@@ -137,9 +138,11 @@ def calibrate(
     DataError
         When images are under 3 pixels high or wide.
     """
+    if format.is_table:
+        candidates, members, controls = column_units(candidates, members, controls)
     matching = match(candidates, members, controls, format)
     margins = identification_margins(candidates, members, controls)
-    recovered = _reach(matching.members.candidate, matching.members.ssim, threshold)
+    recovered = _reach(matching.members.candidate, matching.members.similarity, threshold)
     if margins.p_values is None:
         confirmed = np.zeros(len(members), dtype=np.bool_)
     else:
@@ -151,7 +154,9 @@ def calibrate(
         fdr=fdr,
         recovered=recovered,
         confirmed=confirmed,
-        control_matches=int(_reach(matching.controls.candidate, matching.controls.ssim, threshold).sum()),
+        control_matches=int(
+            _reach(matching.controls.candidate, matching.controls.similarity, threshold).sum()
+        ),
     )
 
 
@@ -270,8 +275,10 @@ def limit_at_power(count: int, total: int, found: int, planted: int, confidence:
     return min(1.0, upper / lower) if lower > 0 else 1.0
 
 
-def _reach(candidate: NDArray[np.int64], ssim: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
-    return (candidate >= 0) & (ssim >= threshold)
+def _reach(
+    candidate: NDArray[np.int64], similarity: NDArray[np.float64], threshold: float
+) -> NDArray[np.bool_]:
+    return (candidate >= 0) & (similarity >= threshold)
 
 
 def _field(candidates: NDArray[np.float32], controls: NDArray[np.float32]) -> _Field:

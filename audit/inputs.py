@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -81,6 +81,29 @@ class InputFormat:
         if self.is_table:
             return pixels
         return pixels.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
+
+
+def with_usual_range(fmt: InputFormat, rows: NDArray[np.float32] | None) -> InputFormat:
+    """Say what attackers are taken to know of the columns of a table: where their values usually lie.
+
+    Parameters
+    ----------
+    fmt:
+        Of a table.
+    rows:
+        (k, d), public rows, which are the controls and never members; None takes `mean` and `std` of the network's
+        normalisation for those of the data.
+
+    Returns
+    -------
+    InputFormat
+        With two standard deviations about the mean of every column, extended to what the network is given as 0. A
+        quarter of that is a typical deviation, as it is for pixels.
+    """
+    centre, spread = (fmt.mean, fmt.std) if rows is None else (rows.mean(axis=0), rows.std(axis=0))
+    spread = np.where(spread > 0, spread, fmt.std)
+    low, high = np.minimum(centre - 2 * spread, fmt.mean), np.maximum(centre + 2 * spread, fmt.mean)
+    return replace(fmt, low=low.astype(np.float32), high=high.astype(np.float32))
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
 """Which candidate reconstructs which image: NCC shortlist, SSIM, one-to-one assignment.
 
+Rows of a table are assigned by NCC itself.
+
 Every image keeps the five candidates closest to it by NCC, SSIM is computed for those pairs, and
 candidates are assigned to images so that the sum of SSIM is largest (Hungarian method, scipy). One
 candidate is evidence for one image only.
@@ -30,10 +32,10 @@ _CHUNK = 256
 class Matches:
     """The candidate assigned to each of n images."""
 
-    ssim: NDArray[np.float64]
-    """(n,), in pixels; 0 where no candidate was assigned."""
+    similarity: NDArray[np.float64]
+    """(n,), SSIM in pixels, of rows of a table NCC; 0 where no candidate was assigned."""
     ncc: NDArray[np.float32]
-    """(n,), in network units; 0 where no candidate was assigned."""
+    """(n,), in network or column units; 0 where no candidate was assigned."""
     candidate: NDArray[np.int64]
     """(n,), row among the candidates; -1 where none was assigned."""
 
@@ -56,7 +58,7 @@ class _Shortlist:
     """(n, t)"""
     ncc: NDArray[np.float32]
     """(n, t)"""
-    ssim: NDArray[np.float64]
+    similarity: NDArray[np.float64]
     """(n, t)"""
 
 
@@ -71,11 +73,11 @@ def match(
     Parameters
     ----------
     candidates:
-        (m, d), network units. Rows with NaN or infinite values match nothing.
+        (m, d), network units, of tables column units. Rows with NaN or infinite values match nothing.
     members, controls:
-        (n, d) and (k, d), network units; either may be empty.
+        (n, d) and (k, d), in the same units; either may be empty.
     format:
-        Leads from network units to pixels.
+        Says what inputs are, and leads from network units to pixels.
 
     Raises
     ------
@@ -89,9 +91,9 @@ def match(
     for first in range(groups):
         # Strides, not blocks: folders are sorted by label, and a group should be as mixed as the members.
         group = slice(first, None, groups)
-        given[group] = _assign(chance.candidate[group], chance.ssim[group])
+        given[group] = _assign(chance.candidate[group], chance.similarity[group])
     return Matching(
-        members=_matches(wanted, _assign(wanted.candidate, wanted.ssim)),
+        members=_matches(wanted, _assign(wanted.candidate, wanted.similarity)),
         controls=_matches(chance, given),
     )
 
@@ -99,14 +101,17 @@ def match(
 def _shortlist(
     candidates: NDArray[np.floating], images: NDArray[np.floating], format: InputFormat
 ) -> _Shortlist:
-    with np.errstate(over="ignore", invalid="ignore"):
-        pixels = format.to_pixels(candidates)
-    usable = np.flatnonzero(np.isfinite(candidates).all(axis=1) & np.isfinite(pixels).all(axis=(1, 2, 3)))
+    pixels, finite = None, np.isfinite(candidates).all(axis=1)
+    if not format.is_table:
+        with np.errstate(over="ignore", invalid="ignore"):
+            pixels = format.to_pixels(candidates)
+        finite &= np.isfinite(pixels).all(axis=(1, 2, 3))
+    usable = np.flatnonzero(finite)
     size = min(_SHORTLIST, len(usable))
     found = _Shortlist(
         candidate=np.zeros((len(images), size), dtype=np.int64),
         ncc=np.zeros((len(images), size), dtype=np.float32),
-        ssim=np.zeros((len(images), size)),
+        similarity=np.zeros((len(images), size)),
     )
     if size == 0:
         return found
@@ -117,16 +122,19 @@ def _shortlist(
         best = np.argpartition(-correlation, size - 1, axis=1)[:, :size]
         found.candidate[rows] = usable[best]
         found.ncc[rows] = np.take_along_axis(correlation, best, axis=1)
-        truth = np.repeat(format.to_pixels(images[rows]), size, axis=0)
-        found.ssim[rows] = ssim_pairs(pixels[usable[best.ravel()]], truth).reshape(best.shape)
+        if pixels is None:
+            found.similarity[rows] = found.ncc[rows]
+        else:
+            truth = np.repeat(format.to_pixels(images[rows]), size, axis=0)
+            found.similarity[rows] = ssim_pairs(pixels[usable[best.ravel()]], truth).reshape(best.shape)
     return found
 
 
-def _assign(candidate: NDArray[np.int64], ssim: NDArray[np.float64]) -> NDArray[np.int64]:
+def _assign(candidate: NDArray[np.int64], similarity: NDArray[np.float64]) -> NDArray[np.int64]:
     """Candidate given to each image, -1 for none: (n,) from two (n, t)."""
     wanted, column = np.unique(candidate, return_inverse=True)
     gain = np.zeros((len(candidate), len(wanted)))
-    gain[np.arange(len(candidate))[:, None], column.reshape(candidate.shape)] = np.maximum(ssim, 0.0)
+    gain[np.arange(len(candidate))[:, None], column.reshape(candidate.shape)] = np.maximum(similarity, 0.0)
     image, taken = linear_sum_assignment(gain, maximize=True)
     # A gain of zero stands for "not on the shortlist": that pair only completes the assignment.
     paired = gain[image, taken] > 0.0
@@ -138,7 +146,7 @@ def _assign(candidate: NDArray[np.int64], ssim: NDArray[np.float64]) -> NDArray[
 def _matches(shortlist: _Shortlist, given: NDArray[np.int64]) -> Matches:
     chosen = shortlist.candidate == given[:, None]
     return Matches(
-        ssim=np.where(chosen, shortlist.ssim, 0.0).sum(axis=1),
+        similarity=np.where(chosen, shortlist.similarity, 0.0).sum(axis=1),
         ncc=np.where(chosen, shortlist.ncc, np.float32(0.0)).sum(axis=1),
         candidate=given,
     )

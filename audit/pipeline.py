@@ -47,7 +47,7 @@ def observe(
     low, high = (torch.from_numpy(bound).to(device, dtype) for bound in fmt.box())
     before = None if initial is None else network(*initial, device, dtype)
     slope = None if gradient is None else network(*gradient, device, dtype)
-    return Observation(network(*model, device, dtype), before, low, high, slope, fmt.image)
+    return Observation(network(*model, device, dtype), before, low, high, slope, fmt.shape)
 
 
 def run(

@@ -22,11 +22,11 @@ from audit.dataset import (
     load_images,
 )
 from audit.errors import ArchitectureError, UsageError
-from audit.inputs import InputFormat, input_format, parse_shape
+from audit.inputs import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import Policy, load_policy
 from audit.positive_control import share
-from audit.similarity import ssim
+from audit.similarity import check_columns, ssim
 
 Model = tuple[Checkpoint, Architecture]
 """Tensors, and which network they are."""
@@ -156,7 +156,11 @@ def check(request: Request) -> Inputs:
     for images in [members] if controls is None else [members, controls]:
         check_fits(images, fmt)
         check_labels(images, architecture.outputs)
-        ssim(images.images[0], images.images[0])  # refuses images too small to be compared
+    if fmt.is_table:
+        check_columns(fmt.size)
+        fmt = with_usual_range(fmt, None if controls is None else controls.images)
+    else:
+        ssim(members.images[0], members.images[0])  # refuses images too small to be compared
     if controls is not None:
         check_disjoint(members, controls)
     if request.positive_control:

@@ -1,5 +1,7 @@
 """How alike two images are: normalised cross-correlation (NCC) in network units, and SSIM in pixels.
 
+Rows of a table have no pixels: they are compared by NCC alone, in units of each column's standard deviation.
+
 NCC is cheap and blind to brightness, contrast and the mean image; it finds the pairs worth a closer look
 and gives the identification margin. SSIM is what the papers count with. The convention is theirs (Haim et
 al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827) and stated in `CONVENTION`.
@@ -19,6 +21,13 @@ CONVENTION = (
 )
 """The similarity convention in words, for the report."""
 
+TABLE_CONVENTION = (
+    "SSIM is not applicable to rows of a table; every column in standard deviations about its mean, both over members "
+    "and controls; correlation of two rows over their columns, each row less its own mean"
+)
+"""Likewise for rows of a table."""
+
+_LEAST_COLUMNS = 3
 _WINDOW = 7
 _SMALLEST = 3
 _STACK = 50
@@ -65,6 +74,54 @@ def correlate(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.floa
     """NCC of rows that are standardised already: (m, d) and (n, d) to (m, n), within [-1, 1]."""
     product: NDArray[np.float32] = a @ b.T
     return product.clip(-1.0, 1.0, out=product)
+
+
+def column_units(
+    candidates: NDArray[np.floating], members: NDArray[np.floating], controls: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Bring the columns of a table to one unit: standard deviations about the mean.
+
+    Both are over members and controls together, so that no row is treated unlike another. Columns that are the same
+    in all of them become zero, also in candidates.
+
+    Parameters
+    ----------
+    candidates, members, controls:
+        (m, d), (n, d) and (k, d), in one unit per column.
+    """
+    rows = np.concatenate([members, controls]).astype(np.float64)
+    centre, spread = (rows.mean(axis=0), rows.std(axis=0)) if len(rows) else (0.0, 1.0)
+    # Below it lies the rounding of a column that is constant.
+    constant = spread <= 1e-6 * np.abs(centre)
+    unit = np.where(constant, np.inf, spread)
+    scaled = [(part - centre) / unit for part in (candidates, members, controls)]
+    return scaled[0], scaled[1], scaled[2]
+
+
+def relative_error(found: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.float64]:
+    """|found - truth| / |truth| of every pair of rows (n, d), in column units, where the mean is 0: (n,).
+
+    Infinite for a row that is the mean itself.
+    """
+    distance, norm = (np.linalg.norm(rows, axis=1) for rows in (found - truth, truth))
+    error: NDArray[np.float64] = np.divide(distance, norm, out=np.full(len(norm), np.inf), where=norm > 0)
+    return error
+
+
+def check_columns(count: int) -> None:
+    """Check that rows have columns enough for a correlation.
+
+    Raises
+    ------
+    DataError
+        When they have fewer than 3.
+    """
+    if count < _LEAST_COLUMNS:
+        raise DataError(
+            f"rows have {count} column{'s' if count > 1 else ''}, and a correlation needs at least "
+            f"{_LEAST_COLUMNS}",
+            "audit a model of more columns, or pass --input-shape if the rows are images",
+        )
 
 
 def nearest(queries: NDArray[np.floating], images: NDArray[np.floating]) -> NDArray[np.int64]:

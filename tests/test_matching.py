@@ -34,7 +34,7 @@ def test_planted_candidates_are_found_with_their_scores():
     found = match(candidates, members, controls, FORMAT)
     assert found.members.candidate.tolist() == list(range(51, 39, -1))
     assert found.controls.candidate.tolist() == list(range(52, 59))
-    assert found.members.ssim == pytest.approx(1.0)
+    assert found.members.similarity == pytest.approx(1.0)
     assert found.members.ncc == pytest.approx(1.0, abs=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_scores_belong_to_the_assigned_pair():
     found = match(candidates, members, NONE, FORMAT).members
     for row in np.flatnonzero(found.candidate >= 0):
         given_candidate = candidates[found.candidate[row]]
-        assert found.ssim[row] == pytest.approx(pixel_ssim(given_candidate, members[row]), abs=1e-6)
+        assert found.similarity[row] == pytest.approx(pixel_ssim(given_candidate, members[row]), abs=1e-6)
         assert found.ncc[row] == pytest.approx(ncc(given_candidate[None], members[row][None])[0, 0], abs=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_the_sum_of_ssim_is_the_largest_possible(seed, n, m):
         for columns in itertools.permutations(range(m + n), n)
     )
     found = match(candidates, members, NONE, FORMAT).members
-    assert found.ssim.sum() == pytest.approx(best, abs=1e-6)
+    assert found.similarity.sum() == pytest.approx(best, abs=1e-6)
     taken = found.candidate[found.candidate >= 0]
     assert len(set(taken)) == len(taken)
 
@@ -68,7 +68,7 @@ def test_one_candidate_serves_one_member_and_the_rest_get_nothing():
     found = match(members[:1], members, NONE, FORMAT).members
     assert sorted(found.candidate) == [-1, -1, -1, -1, 0]
     left_out = found.candidate == -1
-    assert (found.ssim[left_out] == 0.0).all()
+    assert (found.similarity[left_out] == 0.0).all()
     assert (found.ncc[left_out] == 0.0).all()
 
 
@@ -102,19 +102,19 @@ def test_candidates_that_are_not_finite_match_nothing_and_harm_nothing(bad):
     mixed = match(np.vstack([poison, candidates]), members, controls, large)
     for before, after in ((clean.members, mixed.members), (clean.controls, mixed.controls)):
         assert (after.candidate[before.candidate >= 0] == before.candidate[before.candidate >= 0] + 2).all()
-        assert after.ssim == pytest.approx(before.ssim)
+        assert after.similarity == pytest.approx(before.similarity)
 
 
 @pytest.mark.parametrize("candidates", [NONE, np.full((3, SIZE), np.nan, dtype=np.float32)])
 def test_no_usable_candidates(candidates):
     found = match(candidates, images(0, 3), images(1, 5), FORMAT)
     assert found.members.candidate.tolist() == [-1] * 3
-    assert found.controls.ssim.tolist() == [0.0] * 5
+    assert found.controls.similarity.tolist() == [0.0] * 5
 
 
 def test_no_controls_and_no_members():
     candidates = images(0, 3)
-    assert match(candidates, images(1, 2), NONE, FORMAT).controls.ssim.shape == (0,)
+    assert match(candidates, images(1, 2), NONE, FORMAT).controls.similarity.shape == (0,)
     alone = match(candidates, NONE, candidates, FORMAT)
     assert alone.members.candidate.shape == (0,)
     assert alone.controls.candidate.tolist() == [0, 1, 2]

@@ -22,14 +22,14 @@ class Observation:
     initial: Network | None
     """The network before training, or the public base model it was fine-tuned from; None if unknown."""
     low: Tensor
-    """(d,) the smallest input each pixel can give, in network units."""
+    """(d,) the smallest input each pixel can give, or each column usually gives, in network units."""
     high: Tensor
     """(d,) the largest."""
     gradient: Network | None = None
     """A gradient of the loss over one batch, taken at the network, in its layout; None if none was seen. An update
     stands for the gradient it went down."""
-    shape: tuple[int, int, int] | None = None
-    """(c, h, w) of the images that inputs are; None if unknown."""
+    shape: tuple[int, ...] | None = None
+    """(c, h, w) of the images that inputs are, (d,) if they are rows of a table; None if unknown."""
 
 
 class Attack(ABC):

@@ -7,6 +7,9 @@ it is, for images of many shades; and larger, with what overshoots cut off, for 
 background. Where a gradient with biases fixes the scale, a candidate is also given as it is, and what noise the
 gradient had is taken out of that by total variation (Rudin, Osher and Fatemi 1992), as Geiping et al. 2020 do.
 All are fixed in advance; which one is nearer to the truth is not looked at.
+
+Rows of a table have no bounds, neighbours or background: their box is what is usual, so nothing is cut off. They are
+read as large as fits it, and as they are where the scale is fixed.
 """
 
 from __future__ import annotations
@@ -40,8 +43,8 @@ class Readings:
     """Whether candidates have a scale of their own."""
     variation: float = 0.0
     """Weight of total variation in what has; 0 for none."""
-    shape: tuple[int, int, int] | None = None
-    """(c, h, w) of images; None where inputs are not images."""
+    shape: tuple[int, ...] | None = None
+    """(c, h, w) of images, (d,) of rows of a table; None if unknown, which is taken for images."""
 
     @property
     def note(self) -> str | None:
@@ -51,6 +54,9 @@ class Readings:
     def __call__(self, lifted: Tensor) -> Tensor:
         """All readings of (M, d) images in network units, at any scale: (k M, d)."""
         box = self.box
+        if _are_rows(self.shape):
+            fitted = box.scale_to_fit(lifted, FITTED)
+            return torch.cat([fitted, lifted]) if self.own_scale else fitted
         found = [
             box.scale_to_fit(lifted, FITTED),
             box.scale_to_fit(lifted, CLIPPED).clamp(box.low, box.high),
@@ -61,7 +67,7 @@ class Readings:
             found.append(self._denoised(found[-1], self.shape))
         return torch.cat(found)
 
-    def _denoised(self, images: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    def _denoised(self, images: Tensor, shape: tuple[int, ...]) -> Tensor:
         low, span = self.box.low, self.box.high - self.box.low
         pixels = ((images - low) / span).cpu().numpy().reshape(-1, *shape)
         smooth = [denoise_tv_chambolle(image, weight=self.variation, channel_axis=0) for image in pixels]
@@ -69,9 +75,9 @@ class Readings:
         return low + span * torch.from_numpy(flat).to(images)
 
 
-def readings(box: Box, space: RowSpace, *, own_scale: bool, shape: tuple[int, int, int] | None) -> Readings:
+def readings(box: Box, space: RowSpace, *, own_scale: bool, shape: tuple[int, ...] | None) -> Readings:
     """Choose readings from what is known of scale and noise."""
-    noisy = own_scale and shape is not None and space.noise > _LEAST_NOISE
+    noisy = own_scale and shape is not None and not _are_rows(shape) and space.noise > _LEAST_NOISE
     return Readings(box, own_scale, _PER_NOISE * space.noise if noisy else 0.0, shape)
 
 
@@ -97,6 +103,10 @@ def images(candidates: Candidates, space: RowSpace, read: Readings, *, both_sign
     """
     lifted = space.lift(merge_near_duplicates(_alive(candidates.pooled())).inputs)
     return read(torch.cat([lifted, -lifted]) if both_signs else lifted)
+
+
+def _are_rows(shape: tuple[int, ...] | None) -> bool:
+    return shape is not None and len(shape) == 1
 
 
 def _alive(candidates: Candidates) -> Candidates:

@@ -119,7 +119,7 @@ def score(candidates: NDArray[np.float32], target: GradientTarget) -> dict[str, 
     low, high = target.format.box()
     inside = np.clip(candidates, low, high)
     belief = calibrate(inside, target.members, target.controls, target.format, THRESHOLD, FDR)
-    ssim = belief.matching.members.ssim
+    ssim = belief.matching.members.similarity
     return {
         "recovered": belief.recovered_count,
         "confirmed": belief.confirmed_count,

@@ -133,7 +133,7 @@ def score(found: Found, target: Target) -> dict[str, Any]:
         "recovered": belief.recovered_count,
         "expected_false": belief.expected_false,
         "control_matches": belief.control_matches,
-        "best_ssim": round(float(np.sort(belief.matching.members.ssim)[-BEST:].mean()), 4),
+        "best_ssim": round(float(np.sort(belief.matching.members.similarity)[-BEST:].mean()), 4),
         "best_run_confirmed": max((run["confirmed"] for run in runs), default=0),
         "candidates": len(pool),
         "null_confirmed": null.confirmed_count,

@@ -135,7 +135,7 @@ def attacked(case: Case, solver: Solver, seed: int, budget: Budget) -> dict[str,
         found = images(kept, case.space, Readings(box), both_signs=case.both_signs).float().cpu().numpy()
         loss = 1 - case.share * (1 - solution.relative_loss)
     belief = calibrate(found, target.members, target.controls, target.format, THRESHOLD, FDR)
-    ssim, split = np.sort(belief.matching.members.ssim), solution.splitting
+    ssim, split = np.sort(belief.matching.members.similarity), solution.splitting
     return {
         "confirmed": belief.confirmed_count,
         "recovered": belief.recovered_count,
