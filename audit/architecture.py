@@ -153,6 +153,11 @@ def check_input(architecture: Architecture, image: InputFormat) -> None:
     first = architecture.layers[0]
     if image.size == first.inputs:
         return
+    if image.is_table:
+        raise ArchitectureError(
+            f"the rows have {image.size} columns, {first.weight} takes {first.inputs}",
+            "give the columns that the model was trained on, in that order; class numbers belong into a column 'label'",
+        )
     shape = ",".join(str(length) for length in image.shape)
     problem = f"--input-shape {shape} has {image.size} values, {first.weight} takes {first.inputs}"
     sides = [(c, math.isqrt(first.inputs // c)) for c in (1, 3)]

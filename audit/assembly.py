@@ -38,8 +38,12 @@ from audit.report.model import (
     Tool,
 )
 from audit.request import Inputs
-from audit.similarity import nearest, rescale
+from audit.similarity import column_units, nearest, relative_error, rescale
 from audit.trajectory import trajectory
+
+
+_COLUMNS = 8
+"""Of a table, shown of every match in the gallery."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ class Audit:
     trajectories: list[Trajectory] = field(default_factory=list)
     """How splitting led to some of them."""
     reconstructions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """By attack, (M, h, w, c) pixels, not clipped."""
+    """By attack, (M, h, w, c) pixels, not clipped; or (M, d) rows of a table in its units."""
 
 
 def assemble(
@@ -99,13 +103,15 @@ def assemble(
         if r.before_splitting is not None and provenance.complete
     }
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
-    samples = _with_knowledge(_samples(inputs.members, whole, ran), knowledge)
+    errors = _relative_errors(whole, ran, members, controls) if fmt.is_table else None
+    samples = _with_knowledge(_samples(inputs.members, whole, ran, errors), knowledge)
     used = {outcome.attack.id: _used(outcome.attack, inputs) for outcome in outcomes}
     confirming = {sample.attack for sample in samples if sample.confirmed}
     facts = Facts(
         members=len(inputs.members),
         controls=len(controls),
         threshold=threshold,
+        similarity="correlation" if fmt.is_table else "SSIM",
         fdr=policy.match.fdr,
         recovered=whole.recovered_count,
         confirmed=whole.confirmed_count,
@@ -139,6 +145,7 @@ def assemble(
             control_matches=whole.control_matches,
             null_confirmed=null_confirmed,
             fdr=facts.fdr,
+            metric="correlation" if fmt.is_table else "ssim",
             upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
             upper_limit_at_power=None
             if control is None
@@ -300,7 +307,7 @@ def _trajectory(
 ) -> Trajectory | None:
     """Of the member whose similarity rose most, if any did."""
     before = unsplit.get(result.attack.id)
-    if before is None:
+    if before is None or inputs.format.is_table:  # a course is shown in pictures
         return None
     gain = apart[result.attack.id].matching.members.similarity - before.matching.members.similarity
     most = int(gain.argmax())
@@ -309,7 +316,25 @@ def _trajectory(
     return None
 
 
-def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]) -> list[Sample]:
+def _relative_errors(
+    belief: Calibration,
+    ran: Sequence[AttackResult],
+    members: NDArray[np.float32],
+    controls: NDArray[np.float32],
+) -> list[float | None]:
+    """Of rows of a table, of every member with its match."""
+    found = np.concatenate([members[:0], *(result.reconstructions for result in ran)])
+    candidates, truth, _ = column_units(found, members, controls)
+    given = belief.matching.members.candidate
+    return [
+        float(relative_error(candidates[[place]], truth[[row]])[0]) if place >= 0 else None
+        for row, place in enumerate(given)
+    ]
+
+
+def _samples(
+    members: ImageSet, belief: Calibration, ran: Sequence[AttackResult], errors: list[float | None] | None
+) -> list[Sample]:
     owners = [(r.attack.id, row) for r in ran for row in range(len(r.reconstructions))]
     matches, margins = belief.matching.members, belief.margins
     samples = []
@@ -320,8 +345,9 @@ def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]
             Sample(
                 id=printable(members.ids[i]),
                 label=None if members.labels is None else int(members.labels[i]),
-                ssim=float(matches.similarity[i]),
+                ssim=float(matches.similarity[i]) if errors is None else None,
                 ncc=float(matches.ncc[i]),
+                relative_error=None if errors is None else errors[i],
                 margin=float(margins.members[i]),
                 p_value=None if margins.p_values is None else float(margins.p_values[i]),
                 recovered=bool(belief.recovered[i]),
@@ -334,16 +360,17 @@ def _samples(members: ImageSet, belief: Calibration, ran: Sequence[AttackResult]
 
 
 def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
+    if controls is None:
+        return []
     matches, margins = belief.matching.controls, belief.margins.controls
-    ids = () if controls is None else controls.ids
     return [
         Control(
             id=printable(name),
-            ssim=float(matches.similarity[i]),
+            ssim=float(matches.similarity[i]) if controls.columns is None else None,
             ncc=float(matches.ncc[i]),
             margin=float(margins[i]),
         )
-        for i, name in enumerate(ids)
+        for i, name in enumerate(controls.ids)
     ]
 
 
@@ -356,6 +383,9 @@ def _evidence(
         assert sample.attack is not None
         assert sample.candidate is not None
         image = pixels[sample.attack][sample.candidate]
+        if inputs.format.is_table:
+            items.append(_row_evidence(index, image, inputs, report))
+            continue
         closest = int(nearest(inputs.format.to_network(image[None]), controls)[0]) if len(controls) else -1
         found = inputs.controls is not None and closest >= 0
         items.append(
@@ -368,6 +398,24 @@ def _evidence(
             )
         )
     return items
+
+
+def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: Report) -> Evidence:
+    """The columns in which a member differs most from the mean, in units of the table."""
+    members, controls = inputs.members.images, inputs.controls
+    others = members[:0] if controls is None else controls.images
+    candidate, truth, scaled = column_units(row[None], members, others)
+    columns = np.argsort(-np.abs(truth[index]), kind="stable")[:_COLUMNS]
+    closest = int(nearest(candidate, scaled)[0])
+    found = controls is not None and closest >= 0
+    return Evidence(
+        sample=index,
+        reconstruction=row[columns],
+        member=members[index, columns],
+        control=others[closest, columns] if found else None,
+        control_id=report.controls[closest].id if found else None,
+        columns=tuple(printable((inputs.members.columns or ())[place]) for place in columns),
+    )
 
 
 def printable(text: str) -> str:

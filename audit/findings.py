@@ -154,11 +154,11 @@ class Facts:
     controls: int
     """Control images compared; 0 means that nothing is calibrated."""
     threshold: float
-    """SSIM from which a match counted as recovered in this audit."""
+    """From which a match counted as recovered in this audit."""
     fdr: float
     """False discovery rate given to Benjamini-Hochberg."""
     recovered: int
-    """Members with SSIM at or above the threshold."""
+    """Members with a similarity at or above the threshold."""
     confirmed: int
     """Recovered members that Benjamini-Hochberg rejects."""
     unresolved: int
@@ -175,6 +175,8 @@ class Facts:
     """What came of the positive control; None when none was run."""
     complete: bool = True
     """False when the audit broke off."""
+    similarity: str = "SSIM"
+    """What the threshold is of: SSIM, or correlation for rows of a table."""
 
     @property
     def possible(self) -> int:
@@ -211,8 +213,8 @@ class Matched(Protocol):
         """Name of the member."""
 
     @property
-    def ssim(self) -> float:
-        """SSIM to its best candidate."""
+    def similarity(self) -> float:
+        """To its best candidate: SSIM, or correlation of rows of a table."""
 
     @property
     def p_value(self) -> float | None:
@@ -220,7 +222,7 @@ class Matched(Protocol):
 
     @property
     def recovered(self) -> bool:
-        """Whether SSIM reached the threshold."""
+        """Whether it reached the threshold."""
 
     @property
     def confirmed(self) -> bool:
@@ -291,7 +293,7 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
             p_value = "" if sample.p_value is None else f", p-value {sample.p_value:.2g}"
             yield _finding(
                 "confirmed-reconstruction",
-                f"{sample.id} was reconstructed beyond chance (SSIM {sample.ssim:.2f}{p_value}).",
+                f"{sample.id} was reconstructed beyond chance ({facts.similarity} {sample.similarity:.2f}{p_value}).",
                 about=sample.id,
                 samples=[sample.id],
                 confidence="low" if facts.null_confirmed else "high",
@@ -301,7 +303,7 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
         looks, was = ("looks", "was") if len(rest) == 1 else ("look", "were")
         yield _finding(
             "recovered-not-confirmed",
-            f"{plural(len(rest), 'training sample')} {looks} like a reconstruction (SSIM >= "
+            f"{plural(len(rest), 'training sample')} {looks} like a reconstruction ({facts.similarity} >= "
             f"{facts.threshold:g}), but {was} not shown to be more than chance.",
             samples=rest,
         )

@@ -334,6 +334,9 @@ def _ceilings(
     different = distinct_spaces(equations)
     if not different:
         return None, None
+    if inputs.format.is_table:
+        notes.append("the rank ceiling is one of SSIM, which is not applicable to rows of a table")
+        return None, None
     try:
         found = [
             ceiling(equation.space, images.members, inputs.format, part)

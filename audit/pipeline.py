@@ -26,7 +26,7 @@ from audit.positive_control import measure as measure_power
 from audit.progress import Listener, Silent
 from audit.report.model import PositiveControl, Provenance
 from audit.request import Inputs, Model, Request, check
-from audit.similarity import CONVENTION
+from audit.similarity import CONVENTION, TABLE_CONVENTION
 from audit.solve.budget import Budget
 
 _KEPT_BACK = (0.2, 30.0)
@@ -183,5 +183,5 @@ def _provenance(
         budget_seconds=request.budget,
         complete=complete,
         notes=list(inputs.notes),
-        similarity=CONVENTION,
+        similarity=TABLE_CONVENTION if inputs.format.is_table else CONVENTION,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import audit
 from audit.calibration import clopper_pearson, limit_at_power, upper_limit
@@ -31,14 +31,28 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Similarity = Literal["ssim", "correlation"]
+"""Of images, and of rows of a table."""
+
+_THRESHOLDS: dict[Similarity, float] = {"ssim": 0.4, "correlation": 0.8}
+"""That of the papers, for images. For rows, half of what is confirmed above .8 lies below .9; chance takes up to 3 % of
+controls above .8 with 30 columns, and up to a third where columns are few and go together: it decides nothing alone."""
+
+
 class MatchRule(_Part):
     """When a candidate counts as a reconstruction of a member."""
 
-    metric: Literal["ssim"] = "ssim"
-    threshold: float = Field(default=0.4, gt=0.0, le=1.0)
-    """SSIM from which a match counts as recovered."""
+    metric: Similarity = "ssim"
+    threshold: float = Field(default=_THRESHOLDS["ssim"], gt=0.0, le=1.0)
+    """From which a match counts as recovered; by default 0.4 for SSIM, 0.8 for correlation."""
     fdr: float = Field(default=0.05, gt=0.0, lt=1.0)
     """False discovery rate among the confirmed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_of_the_metric(cls, given: Any) -> Any:
+        metric = given.get("metric") if isinstance(given, dict) else None
+        return {"threshold": _THRESHOLDS[metric], **given} if metric in _THRESHOLDS else given
 
 
 class Limit(_Part):
@@ -136,7 +150,7 @@ def _apply(limit: Limit, facts: Facts, doubtful: bool) -> LimitResult:
 
 
 def _violation(limit: LimitResult, facts: Facts) -> str:
-    count, word = facts.recovered, f"recovered (SSIM >= {facts.threshold:g}, chance included)"
+    count, word = facts.recovered, f"recovered ({facts.similarity} >= {facts.threshold:g}, chance included)"
     if limit.metric in CALIBRATED:
         count, word = facts.confirmed, f"confirmed: reconstructed from {facts.used}, beyond chance"
     verb = "was" if count == 1 else "were"
@@ -155,12 +169,12 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
     if facts.confirmed:
         verb = "was" if facts.confirmed == 1 else "were"
         reasons = [
-            f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at SSIM >= "
-            f"{facts.threshold:g}, which the policy allows."
+            f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at {facts.similarity} "
+            f">= {facts.threshold:g}, which the policy allows."
         ]
     else:
         reasons = [
-            f"No training sample was confirmed at SSIM >= {facts.threshold:g}: evidence of resistance to the "
+            f"No training sample was confirmed at {facts.similarity} >= {facts.threshold:g}: evidence of resistance to the "
             f"attacks run ({ran}), at this budget."
         ]
     reasons += _bounds(facts)
@@ -199,7 +213,7 @@ def _remarks(policy: Policy, facts: Facts) -> list[str]:
     if facts.threshold == policy.match.threshold:
         return []
     return [
-        f"The threshold used was SSIM >= {facts.threshold:g}; the policy says {policy.match.threshold:g}."
+        f"The threshold used was {facts.similarity} >= {facts.threshold:g}; the policy says {policy.match.threshold:g}."
     ]
 
 

@@ -21,15 +21,17 @@ from audit.dataset import (
     default_controls,
     load_images,
 )
-from audit.errors import ArchitectureError, UsageError
+from audit.errors import ArchitectureError, DataError, UsageError
 from audit.inputs import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
-from audit.policy import Policy, load_policy
+from audit.policy import MatchRule, Policy, load_policy
 from audit.positive_control import share
-from audit.similarity import check_columns, ssim
+from audit.similarity import check_columns, constant_columns, ssim
 
 Model = tuple[Checkpoint, Architecture]
 """Tensors, and which network they are."""
+_NAMED = 5
+"""Columns that a note names."""
 PRECISIONS = ("float32", "float64")
 """In which attacks can compute."""
 
@@ -67,7 +69,7 @@ class Request:
     std: str | None = None
     """Likewise."""
     threshold: float | None = None
-    """SSIM; None takes the policy's."""
+    """SSIM, or correlation of rows of a table; None takes the policy's."""
     device: str = "auto"
     """auto, cpu or cuda."""
     precision: str = "float32"
@@ -156,10 +158,17 @@ def check(request: Request) -> Inputs:
     for images in [members] if controls is None else [members, controls]:
         check_fits(images, fmt)
         check_labels(images, architecture.outputs)
-    if fmt.is_table:
-        check_columns(fmt.size)
+    if members.columns is not None:
         fmt = with_usual_range(fmt, None if controls is None else controls.images)
+        policy, said = _for_rows(policy, request, members, controls)
+    elif policy.match.metric != "ssim":
+        raise UsageError(
+            f"policy {request.policy} compares by {policy.match.metric}, which is for rows of a table: "
+            f"{members.source} holds images",
+            "set match.metric to ssim",
+        )
     else:
+        said = []
         ssim(members.images[0], members.images[0])  # refuses images too small to be compared
     if controls is not None:
         check_disjoint(members, controls)
@@ -169,9 +178,9 @@ def check(request: Request) -> Inputs:
     if weights.gradient is not None:
         notes += weights.gradient.notes
     if request.mean is None and request.std is None:
-        notes.append(
-            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
-        )
+        what = "pixels in [0, 1]" if members.columns is None else "the columns as they are"
+        notes.append(f"normalisation not stated: inputs taken as {what}; pass --mean and --std if not")
+    notes += said
     if duplicates := count_duplicates(members):
         notes.append(
             f"exact copies among the members: {duplicates}; one candidate matches an image and its copies"
@@ -190,6 +199,41 @@ def check(request: Request) -> Inputs:
         dtype,
         tuple(notes),
     )
+
+
+def _for_rows(
+    policy: Policy, request: Request, members: ImageSet, controls: ImageSet | None
+) -> tuple[Policy, list[str]]:
+    """The policy with a rule for rows of a table, and what a reader should know of how they are compared."""
+    names = members.columns or ()
+    check_columns(len(names))
+    same = constant_columns(members.images, members.images[:0] if controls is None else controls.images)
+    if same.all():
+        given = members.source if controls is None else f"{members.source} and {controls.source}"
+        raise DataError(
+            f"every column of {given} is the same in all rows: nothing can be compared",
+            "give rows that differ, and controls",
+        )
+    notes, rule = [], policy.match
+    if rule.metric == "ssim":
+        policy = policy.model_copy(update={"match": MatchRule(metric="correlation", fdr=rule.fdr)})
+        if request.threshold is None:
+            notes.append(
+                f"SSIM is not applicable to rows of a table: recovered is a correlation of {policy.match.threshold:g} "
+                f"and more, in place of the policy's SSIM of {rule.threshold:g}"
+            )
+    of = "--mean and --std" if controls is None else "the controls"
+    notes.append(
+        f"attackers are taken to know where each column usually lies: two standard deviations about the mean, by {of}"
+    )
+    if same.any():
+        listing = [name for name, constant in zip(names, same, strict=True) if constant]
+        more = f" and {len(listing) - _NAMED} more" if len(listing) > _NAMED else ""
+        notes.append(
+            f"columns that are the same in all rows are left out of the comparison: "
+            f"{', '.join(listing[:_NAMED])}{more}"
+        )
+    return policy, notes
 
 
 def check_weights(request: Request) -> tuple[Weights, tuple[str, ...]]:
@@ -260,7 +304,7 @@ def _check_options(request: Request) -> None:
         raise UsageError(f"--budget is {request.budget:g} s", "give a positive time such as 60s, 10m or 2h")
     if request.threshold is not None and not 0 < request.threshold <= 1:
         raise UsageError(
-            f"--threshold is {request.threshold:g}", "SSIM thresholds lie above 0 and at most at 1"
+            f"--threshold is {request.threshold:g}", "thresholds of similarity lie above 0 and at most at 1"
         )
     if request.precision not in PRECISIONS:
         raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")

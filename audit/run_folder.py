@@ -15,6 +15,7 @@ from audit.errors import OutputError
 from audit.report.formats import FORMATS
 
 CANDIDATES = "candidates.safetensors"
+_IMAGES = "(candidate, height, width, channel), pixels, not clipped"
 _PROBE = b" " * 65536
 
 
@@ -83,7 +84,9 @@ def _write(path: Path, content: bytes) -> None:
 
 def _tensors(reconstructions: Mapping[str, NDArray[np.float32]]) -> bytes:
     contiguous = {name: np.ascontiguousarray(images) for name, images in reconstructions.items()}
-    return save(contiguous, metadata={"layout": "(candidate, height, width, channel), pixels, not clipped"})
+    rows = any(values.ndim == 2 for values in reconstructions.values())
+    layout = "(candidate, column), units of the table" if rows else _IMAGES
+    return save(contiguous, metadata={"layout": layout})
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

@@ -90,12 +90,22 @@ def column_units(
         (m, d), (n, d) and (k, d), in one unit per column.
     """
     rows = np.concatenate([members, controls]).astype(np.float64)
-    centre, spread = (rows.mean(axis=0), rows.std(axis=0)) if len(rows) else (0.0, 1.0)
-    # Below it lies the rounding of a column that is constant.
-    constant = spread <= 1e-6 * np.abs(centre)
-    unit = np.where(constant, np.inf, spread)
+    centre, spread = (rows.mean(axis=0), rows.std(axis=0)) if len(rows) else (np.zeros(1), np.ones(1))
+    unit = np.where(_constant(rows), np.inf, spread)
     scaled = [(part - centre) / unit for part in (candidates, members, controls)]
     return scaled[0], scaled[1], scaled[2]
+
+
+def constant_columns(members: NDArray[np.floating], controls: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which columns are the same in all rows of (n, d) and (k, d), but for rounding: (d,)."""
+    return _constant(np.concatenate([members, controls]).astype(np.float64))
+
+
+def _constant(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    if len(rows) == 0:
+        return np.ones(rows.shape[1], dtype=np.bool_)
+    span: NDArray[np.float64] = np.ptp(rows, axis=0)
+    return np.asarray(span <= 1e-6 * np.abs(rows).max(axis=0), dtype=np.bool_)
 
 
 def relative_error(found: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ CLEAN = Facts(
 @dataclass(frozen=True)
 class Match:
     id: str
-    ssim: float = 0.9
+    similarity: float = 0.9
     p_value: float | None = 0.001
     recovered: bool = True
     confirmed: bool = True
@@ -58,8 +58,10 @@ def test_every_confirmed_member_is_a_finding_of_its_own() -> None:
 
 
 def test_ids_do_not_depend_on_what_varies_between_runs() -> None:
-    one = findings(CLEAN, [Match("a", ssim=0.91)], Requirements())
-    other = findings(replace(CLEAN, recovered=1), [Match("a", ssim=0.52, p_value=0.004)], Requirements())
+    one = findings(CLEAN, [Match("a", similarity=0.91)], Requirements())
+    other = findings(
+        replace(CLEAN, recovered=1), [Match("a", similarity=0.52, p_value=0.004)], Requirements()
+    )
     assert [finding.id for finding in one] == [finding.id for finding in other]
     assert one[0].detail != other[0].detail
 

@@ -1,4 +1,4 @@
-"""The pictures of a report: reconstructions beside the members they match, and how some came about."""
+"""The pictures, or rows, of a report: reconstructions beside the members they match, and how some came about."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ GALLERY = 24
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Three images of the same shape (h, w, c), floats in [0, 1], rescaled for display already."""
+    """Three images of the same shape (h, w, c), floats in [0, 1], rescaled for display already.
+
+    Or three rows of a table, (d,) in its units, with the columns shown.
+    """
 
     sample: int
     """Index into `Report.samples`."""
@@ -28,6 +31,8 @@ class Evidence:
     """(h, w, c), the control most like the reconstruction; None without controls."""
     control_id: str | None
     """Name of that control."""
+    columns: tuple[str, ...] = ()
+    """d names of columns, the most telling ones of the member; empty for images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +56,9 @@ class Trajectory:
 
 
 def gallery(samples: Sequence[Sample], limit: int = GALLERY) -> list[int]:
-    """List the indices of the best matches: confirmed ones first, each group by falling SSIM."""
+    """List the indices of the best matches: confirmed ones first, each group by falling similarity."""
     matched = [index for index, sample in enumerate(samples) if sample.candidate is not None]
-    matched.sort(key=lambda index: (not samples[index].confirmed, -samples[index].ssim, index))
+    matched.sort(key=lambda index: (not samples[index].confirmed, -samples[index].similarity, index))
     return matched[:limit]
 
 

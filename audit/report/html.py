@@ -56,7 +56,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
         "standing": partial(text.standing, report),
-        "splitting": text.splitting,
+        "splitting": partial(text.splitting, report),
         "splitting_cells": partial(text.splitting_cells, report),
         "png": _png,
     }
@@ -68,7 +68,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         pictures=[] if redacted else pictures,
         silhouettes=withheld if redacted else [],
         matched=sum(sample.candidate is not None for sample in report.samples),
-        rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.ssim))[:_ROWS],
+        rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.similarity))[:_ROWS],
         findings=_by_kind(report.findings),
         plots=list(_plots(report)),
         held=held.sentences(report),
@@ -85,7 +85,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         shown_from=text.used(report, [sample for sample, _ in pictures]),
         interval=text.interval(report),
         unsaid=text.unsaid(report),
-        vocabulary=text.VOCABULARY,
+        vocabulary=text.vocabulary(report),
+        similarity=text.similarity(report),
+        noun=text.noun(report),
     )
 
 
@@ -100,9 +102,9 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
     samples, controls = report.samples, report.controls
     if samples:
         similarity = plots.similarity_histogram(
-            [sample.ssim for sample in samples],
-            [control.ssim for control in controls],
-            "SSIM of the best match",
+            [sample.similarity for sample in samples],
+            [control.similarity for control in controls],
+            f"{text.similarity(report)} of the best match",
             report.summary.threshold,
         )
         caption = "How alike the best matches look. Where controls pass the threshold too, chance does."
@@ -156,7 +158,7 @@ def _courses(
                 part.ssim_before,
                 part.ssim_after,
                 report.summary.threshold,
-                f"SSIM of every member before and after splitting, {attack.id}",
+                f"{text.similarity(report)} of every member before and after splitting, {attack.id}",
             )
             yield attack, Markup(scatter), [item for item in trajectories if item.attack == attack.id]
 

@@ -36,7 +36,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
         "standing": partial(text.standing, report),
-        "splitting": text.splitting,
+        "splitting": partial(text.splitting, report),
         "splitting_cells": partial(text.splitting_cells, report),
         "fence": _fence,
     }
@@ -44,6 +44,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
         chance=text.chance(report),
+        similarity=text.similarity(report),
+        noun=text.noun(report),
         positive_control=text.positive_control(report),
         limits=text.limits(report),
         batch=text.batch(report),

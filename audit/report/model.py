@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from audit.findings import AttackStatus, Finding, Requirements
-from audit.policy import LimitResult, Verdict
+from audit.policy import LimitResult, Similarity, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -45,9 +45,9 @@ class Summary(_Part):
     members: Annotated[int, Field(ge=1)]
     controls: Count
     threshold: float
-    """SSIM from which a match counted as recovered."""
+    """From which a match counted as recovered."""
     recovered: Count
-    """Members with SSIM at or above the threshold: the papers' count, not calibrated."""
+    """Members with a similarity at or above the threshold: the papers' count, not calibrated."""
     confirmed: Count
     """Recovered members that Benjamini-Hochberg also rejects: recovered beyond chance."""
     confirmed_fraction: Fraction
@@ -68,6 +68,8 @@ class Summary(_Part):
     upper_limit_at_power: Fraction | None = None
     """Share of them that leak as the twin's images do, at most: joint 95 % limit, by the audit's count and the
     twin's. None without a positive control."""
+    metric: Similarity = "ssim"
+    """What the threshold is of: SSIM of images; correlation of rows of a table, to which SSIM is not applicable."""
 
 
 class Model(_Part):
@@ -214,7 +216,7 @@ class PositiveControl(_Part):
     labels: Literal["given", "random"]
     """Of the images: the controls' own, or random ones in equal shares, which are learnt by heart only."""
     recovered: Count
-    """Images with SSIM at or above the threshold."""
+    """Images with a similarity at or above the threshold."""
     confirmed: Count
     """Images confirmed as members are."""
     power: Fraction
@@ -276,7 +278,8 @@ class Splitting(_Part):
     eigenvalue: Measured = None
     """Likewise: lowest curvature that a split would open. Below zero, a split would still lead down."""
     ssim_before: list[float] = []
-    """One per member, in the order of `Report.samples`: SSIM of its match in this attack's candidates before."""
+    """One per member, in the order of `Report.samples`: similarity, of rows of a table correlation, of its match in
+    this attack's candidates before."""
     ssim_after: list[float] = []
     """The same at the end."""
 
@@ -321,8 +324,10 @@ class Sample(_Part):
 
     id: str
     label: int | None
-    ssim: float
+    ssim: float | None
+    """None for rows of a table."""
     ncc: float
+    """Centred correlation; of rows of a table, in standard deviations of each column."""
     margin: float
     """Identification margin: how much closer a candidate is to this image than to every other one."""
     p_value: Fraction | None
@@ -337,15 +342,29 @@ class Sample(_Part):
     """1 for the most exposed member."""
     ceiling: float | None = None
     """SSIM of the best image that was found in the row spaces of the attacks that ran."""
+    relative_error: Measured = None
+    """Of rows of a table: distance between reconstruction and member over the member's from the mean, in standard
+    deviations of each column. None for images, and without a match."""
+
+    @property
+    def similarity(self) -> float:
+        """SSIM, or correlation of rows of a table."""
+        return self.ncc if self.ssim is None else self.ssim
 
 
 class Control(_Part):
     """One control and its best match: what chance gives."""
 
     id: str
-    ssim: float
+    ssim: float | None
+    """None for rows of a table."""
     ncc: float
     margin: float
+
+    @property
+    def similarity(self) -> float:
+        """SSIM, or correlation of rows of a table."""
+        return self.ncc if self.ssim is None else self.ssim
 
 
 class PolicyReport(_Part):

@@ -53,6 +53,27 @@ VOCABULARY: dict[str, str] = {
 }
 """Every word a reviewer needs, explained in a line."""
 
+_OF_IMAGES = ("SSIM", "NCC", "ceiling")
+"""Words that mean nothing for rows of a table."""
+_OF_ROWS = {
+    "member": "a row of the table the network was trained on, or is said to have been. With an observed gradient or "
+    "update: a row of the batch that it is of.",
+    "control": "a row of the same kind that the network never saw. What controls reach, chance reaches.",
+    "reconstruction": "a row computed from the network's weights, or from a gradient seen in training, without "
+    "looking at any data.",
+    "candidate": "one of the many rows that an attack improves together until they explain what it was given.",
+    "correlation": "of two rows over their columns, each column in standard deviations about its mean: 1 for rows "
+    "that are equal up to scale, near 0 for unrelated ones. Few columns, or columns that go together, make high values "
+    "likely by chance.",
+    "relative error": "distance between reconstruction and member over the member's distance from the mean: 0 for "
+    "equal rows, 1 for no better than the mean. Weights often leave the scale of a row open, which this counts as "
+    "error, and correlation does not.",
+    "recovered": "a member whose reconstruction reaches the threshold of correlation. Chance contributes to it.",
+    "margin": "how much closer a reconstruction is to this row than to every other row.",
+    "null attack": "the same comparison with random starting rows, which know nothing. It must confirm nothing, or "
+    "else the measure is at fault.",
+}
+
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number with a fixed count of decimals; a dash for None."""
@@ -87,6 +108,24 @@ def sentence(remark: str) -> str:
     return f"{remark[:1].upper()}{remark[1:].rstrip('.')}."
 
 
+def similarity(report: Report) -> str:
+    """Name what the threshold is of."""
+    return "SSIM" if report.summary.metric == "ssim" else "correlation"
+
+
+def noun(report: Report) -> str:
+    """Name what a sample is."""
+    return "image" if report.summary.metric == "ssim" else "row"
+
+
+def vocabulary(report: Report) -> dict[str, str]:
+    """Words that a report uses, explained."""
+    if report.summary.metric == "ssim":
+        return VOCABULARY
+    kept = {word: meaning for word, meaning in VOCABULARY.items() if word not in _OF_IMAGES}
+    return _OF_ROWS | {word: meaning for word, meaning in kept.items() if word not in _OF_ROWS}
+
+
 def interval(report: Report) -> str:
     """Write the 95 % interval of the confirmed fraction, or say that there is none."""
     bounds = report.summary.confirmed_interval
@@ -102,8 +141,8 @@ def chance(report: Report) -> str:
         return "Without controls, what chance alone would give is unknown."
     verb = "does" if summary.control_matches == 1 else "do"
     return (
-        f"Chance alone would take about {summary.expected_false:.1f} of {summary.members} members to SSIM >= "
-        f"{summary.threshold:g}: {summary.control_matches} of {plural(summary.controls, 'control')} {verb}, "
+        f"Chance alone would take about {summary.expected_false:.1f} of {summary.members} members to "
+        f"{similarity(report)} >= {summary.threshold:g}: {summary.control_matches} of {plural(summary.controls, 'control')} {verb}, "
         f"which the network never saw."
     )
 
@@ -211,7 +250,7 @@ BEFORE_SPLITTING = (
 """What the figures before splitting are, and are not."""
 
 
-def splitting(attack: AttackReport) -> str:
+def splitting(report: Report, attack: AttackReport) -> str:
     """Say what became of the members' matches, or that no round of splitting was kept."""
     part = attack.splitting
     if part is None:
@@ -228,9 +267,7 @@ def splitting(attack: AttackReport) -> str:
         sum(after > before for before, after in pairs),
         sum(after < before for before, after in pairs),
     )
-    return (
-        f"From before to after, SSIM rose for {rose} of {plural(len(pairs), 'member')} and fell for {fell}."
-    )
+    return f"From before to after, {similarity(report)} rose for {rose} of {plural(len(pairs), 'member')} and fell for {fell}."
 
 
 def splitting_cells(report: Report, attack: AttackReport) -> list[str]:
@@ -254,15 +291,23 @@ def unsaid(report: Report) -> list[str]:
     return [
         _other_attacks(report),
         f"Somebody with more time, faster machines or more knowledge ({_unknown(report)}{_gradients(report)} "
-        f"seen in training, similar public images) may recover more. This audit had a budget of "
+        f"seen in training, similar public {noun(report)}s) may recover more. This audit had a budget of "
         f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}"
         f"{_for_the_control(report)}.",
-        f"Nothing but the {plural(report.summary.members, 'image')} in {report.data.members.source} was "
+        f"Nothing but the {plural(report.summary.members, noun(report))} in {report.data.members.source} was "
         f"looked for. Training data that was not given was not audited.",
-        f"A match is an image that SSIM finds alike. A network can give away less than an image, such as who "
-        f"is in it, or that it was used for training at all: {_less(report)}",
+        f"A match is {_found_alike(report)}, or that it was used for training at all: {_less(report)}",
         _precision(report),
     ]
+
+
+def _found_alike(report: Report) -> str:
+    if report.summary.metric == "correlation":
+        return (
+            "a row that correlation finds alike; SSIM is not applicable to rows of a table. A network can give away "
+            "less than a row, such as one of its columns"
+        )
+    return "an image that SSIM finds alike. A network can give away less than an image, such as who is in it"
 
 
 def _for_the_control(report: Report) -> str:
@@ -310,6 +355,6 @@ def _precision(report: Report) -> str:
     limit = summary.confirmed_interval[1] if summary.upper_limit is None else summary.upper_limit
     bound = (
         f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
-        f"would confirm up to {percent(limit)} of such images (95 % upper limit)."
+        f"would confirm up to {percent(limit)} of such {noun(report)}s (95 % upper limit)."
     )
     return bound + blind

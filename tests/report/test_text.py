@@ -143,8 +143,9 @@ def test_the_precision_of_the_count() -> None:
 
 def test_splitting_says_whose_match_became_more_alike() -> None:
     kept, skipped = make_report().attacks
-    assert text.splitting(kept) == "From before to after, SSIM rose for 4 of 6 members and fell for 1."
-    assert text.splitting(skipped) == ""
+    report = make_report()
+    assert text.splitting(report, kept) == "From before to after, SSIM rose for 4 of 6 members and fell for 1."
+    assert text.splitting(make_report(), skipped) == ""
 
 
 def test_cells_of_splitting_go_from_before_to_after() -> None:
@@ -159,7 +160,7 @@ def test_cells_of_splitting_go_from_before_to_after() -> None:
 def test_no_round_kept_is_said_in_words_and_claims_no_change() -> None:
     report = make_report()
     attack = without_rounds(report).attacks[0]
-    assert text.splitting(attack).startswith("No round of splitting was kept")
+    assert text.splitting(report, attack).startswith("No round of splitting was kept")
     assert text.splitting_cells(report, attack)[:5] == ["0", "0", "—", "—", "—"]
 
 
