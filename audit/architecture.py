@@ -156,7 +156,8 @@ def check_input(architecture: Architecture, image: InputFormat) -> None:
     if image.is_table:
         raise ArchitectureError(
             f"the rows have {image.size} columns, {first.weight} takes {first.inputs}",
-            "give the columns that the model was trained on, in that order; class numbers belong into a column 'label'",
+            "give the columns that the model was trained on, in that order; class numbers belong into a column "
+            "'label'",
         )
     shape = ",".join(str(length) for length in image.shape)
     problem = f"--input-shape {shape} has {image.size} values, {first.weight} takes {first.inputs}"

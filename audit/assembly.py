@@ -41,7 +41,6 @@ from audit.request import Inputs
 from audit.similarity import column_units, nearest, relative_error, rescale
 from audit.trajectory import trajectory
 
-
 _COLUMNS = 8
 """Of a table, shown of every match in the gallery."""
 

@@ -293,7 +293,8 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
             p_value = "" if sample.p_value is None else f", p-value {sample.p_value:.2g}"
             yield _finding(
                 "confirmed-reconstruction",
-                f"{sample.id} was reconstructed beyond chance ({facts.similarity} {sample.similarity:.2f}{p_value}).",
+                f"{sample.id} was reconstructed beyond chance "
+                f"({facts.similarity} {sample.similarity:.2f}{p_value}).",
                 about=sample.id,
                 samples=[sample.id],
                 confidence="low" if facts.null_confirmed else "high",

@@ -35,8 +35,8 @@ Similarity = Literal["ssim", "correlation"]
 """Of images, and of rows of a table."""
 
 _THRESHOLDS: dict[Similarity, float] = {"ssim": 0.4, "correlation": 0.8}
-"""That of the papers, for images. For rows, half of what is confirmed above .8 lies below .9; chance takes up to 3 % of
-controls above .8 with 30 columns, and up to a third where columns are few and go together: it decides nothing alone."""
+"""That of the papers, for images. For rows, more than half of what is confirmed above .8 lies below .9. Chance
+takes up to 3 % of controls above .8 with 30 columns, and more than half with 8 that go together."""
 
 
 class MatchRule(_Part):
@@ -169,13 +169,13 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
     if facts.confirmed:
         verb = "was" if facts.confirmed == 1 else "were"
         reasons = [
-            f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at {facts.similarity} "
-            f">= {facts.threshold:g}, which the policy allows."
+            f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at "
+            f"{facts.similarity} >= {facts.threshold:g}, which the policy allows."
         ]
     else:
         reasons = [
-            f"No training sample was confirmed at {facts.similarity} >= {facts.threshold:g}: evidence of resistance to the "
-            f"attacks run ({ran}), at this budget."
+            f"No training sample was confirmed at {facts.similarity} >= {facts.threshold:g}: evidence of "
+            f"resistance to the attacks run ({ran}), at this budget."
         ]
     reasons += _bounds(facts)
     if facts.resolution > 1:
@@ -213,7 +213,8 @@ def _remarks(policy: Policy, facts: Facts) -> list[str]:
     if facts.threshold == policy.match.threshold:
         return []
     return [
-        f"The threshold used was {facts.similarity} >= {facts.threshold:g}; the policy says {policy.match.threshold:g}."
+        f"The threshold used was {facts.similarity} >= {facts.threshold:g}; "
+        f"the policy says {policy.match.threshold:g}."
     ]
 
 

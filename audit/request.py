@@ -14,6 +14,7 @@ from audit.attacks import BATTERY
 from audit.checkpoint import Checkpoint, load_checkpoint
 from audit.dataset import (
     ImageSet,
+    check_columns_agree,
     check_disjoint,
     check_fits,
     check_labels,
@@ -171,6 +172,7 @@ def check(request: Request) -> Inputs:
         said = []
         ssim(members.images[0], members.images[0])  # refuses images too small to be compared
     if controls is not None:
+        check_columns_agree(members, controls)
         check_disjoint(members, controls)
     if request.positive_control:
         share(len(members), 0 if controls is None else len(controls), policy.match.fdr)
@@ -219,12 +221,13 @@ def _for_rows(
         policy = policy.model_copy(update={"match": MatchRule(metric="correlation", fdr=rule.fdr)})
         if request.threshold is None:
             notes.append(
-                f"SSIM is not applicable to rows of a table: recovered is a correlation of {policy.match.threshold:g} "
-                f"and more, in place of the policy's SSIM of {rule.threshold:g}"
+                f"SSIM is not applicable to rows of a table: recovered is a correlation of "
+                f"{policy.match.threshold:g} and more, in place of the policy's SSIM of {rule.threshold:g}"
             )
     of = "--mean and --std" if controls is None else "the controls"
     notes.append(
-        f"attackers are taken to know where each column usually lies: two standard deviations about the mean, by {of}"
+        f"attackers are taken to know where each column usually lies: two standard deviations about the mean, "
+        f"by {of}"
     )
     if same.any():
         listing = [name for name, constant in zip(names, same, strict=True) if constant]

@@ -22,8 +22,8 @@ CONVENTION = (
 """The similarity convention in words, for the report."""
 
 TABLE_CONVENTION = (
-    "SSIM is not applicable to rows of a table; every column in standard deviations about its mean, both over members "
-    "and controls; correlation of two rows over their columns, each row less its own mean"
+    "SSIM is not applicable to rows of a table; every column in standard deviations about its mean, both over "
+    "members and controls; correlation of two rows over their columns, each row less its own mean"
 )
 """Likewise for rows of a table."""
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from audit.dataset.arrays import from_arrays
-from audit.dataset.checks import check_disjoint, check_fits, check_labels, count_duplicates
+from audit.dataset.checks import (
+    check_columns_agree,
+    check_disjoint,
+    check_fits,
+    check_labels,
+    count_duplicates,
+)
 from audit.dataset.folders import from_folder
 from audit.dataset.imageset import Found, ImageSet, checked
 from audit.dataset.named import SETS, default_controls, from_torchvision
@@ -15,6 +21,7 @@ from audit.errors import DataError
 
 __all__ = [
     "ImageSet",
+    "check_columns_agree",
     "check_disjoint",
     "check_fits",
     "check_labels",

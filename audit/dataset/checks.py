@@ -53,6 +53,22 @@ def check_fits(images: ImageSet, format: InputFormat) -> None:
     raise DataError(problem, remedy)
 
 
+def check_columns_agree(members: ImageSet, controls: ImageSet) -> None:
+    """Check that rows of two tables have the same columns, by name.
+
+    Raises
+    ------
+    DataError
+        Naming the first that differs.
+    """
+    for place, (ours, theirs) in enumerate(zip(members.columns or (), controls.columns or (), strict=False)):
+        if ours != theirs:
+            raise DataError(
+                f"column {place} is {ours!r} in {members.source}, {theirs!r} in {controls.source}",
+                "give both the same columns in the same order",
+            )
+
+
 def check_disjoint(members: ImageSet, controls: ImageSet) -> None:
     """Check that no image is both member and control.
 

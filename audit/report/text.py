@@ -56,15 +56,15 @@ VOCABULARY: dict[str, str] = {
 _OF_IMAGES = ("SSIM", "NCC", "ceiling")
 """Words that mean nothing for rows of a table."""
 _OF_ROWS = {
-    "member": "a row of the table the network was trained on, or is said to have been. With an observed gradient or "
-    "update: a row of the batch that it is of.",
+    "member": "a row of the table the network was trained on, or is said to have been. With an observed gradient "
+    "or update: a row of the batch that it is of.",
     "control": "a row of the same kind that the network never saw. What controls reach, chance reaches.",
     "reconstruction": "a row computed from the network's weights, or from a gradient seen in training, without "
     "looking at any data.",
     "candidate": "one of the many rows that an attack improves together until they explain what it was given.",
     "correlation": "of two rows over their columns, each column in standard deviations about its mean: 1 for rows "
-    "that are equal up to scale, near 0 for unrelated ones. Few columns, or columns that go together, make high values "
-    "likely by chance.",
+    "that are equal up to scale, near 0 for unrelated ones. Few columns, or columns that go together, make high "
+    "values likely by chance.",
     "relative error": "distance between reconstruction and member over the member's distance from the mean: 0 for "
     "equal rows, 1 for no better than the mean. Weights often leave the scale of a row open, which this counts as "
     "error, and correlation does not.",
@@ -142,8 +142,8 @@ def chance(report: Report) -> str:
     verb = "does" if summary.control_matches == 1 else "do"
     return (
         f"Chance alone would take about {summary.expected_false:.1f} of {summary.members} members to "
-        f"{similarity(report)} >= {summary.threshold:g}: {summary.control_matches} of {plural(summary.controls, 'control')} {verb}, "
-        f"which the network never saw."
+        f"{similarity(report)} >= {summary.threshold:g}: {summary.control_matches} of "
+        f"{plural(summary.controls, 'control')} {verb}, which the network never saw."
     )
 
 
@@ -267,7 +267,8 @@ def splitting(report: Report, attack: AttackReport) -> str:
         sum(after > before for before, after in pairs),
         sum(after < before for before, after in pairs),
     )
-    return f"From before to after, {similarity(report)} rose for {rose} of {plural(len(pairs), 'member')} and fell for {fell}."
+    members = plural(len(pairs), "member")
+    return f"From before to after, {similarity(report)} rose for {rose} of {members} and fell for {fell}."
 
 
 def splitting_cells(report: Report, attack: AttackReport) -> list[str]:
@@ -304,8 +305,8 @@ def unsaid(report: Report) -> list[str]:
 def _found_alike(report: Report) -> str:
     if report.summary.metric == "correlation":
         return (
-            "a row that correlation finds alike; SSIM is not applicable to rows of a table. A network can give away "
-            "less than a row, such as one of its columns"
+            "a row that correlation finds alike; SSIM is not applicable to rows of a table. A network can give "
+            "away less than a row, such as one of its columns"
         )
     return "an image that SSIM finds alike. A network can give away less than an image, such as who is in it"
 

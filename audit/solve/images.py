@@ -8,8 +8,8 @@ background. Where a gradient with biases fixes the scale, a candidate is also gi
 gradient had is taken out of that by total variation (Rudin, Osher and Fatemi 1992), as Geiping et al. 2020 do.
 All are fixed in advance; which one is nearer to the truth is not looked at.
 
-Rows of a table have no bounds, neighbours or background: their box is what is usual, so nothing is cut off. They are
-read as large as fits it, and as they are where the scale is fixed.
+Rows of a table have no bounds, neighbours or background: their box is what is usual, so nothing is cut off. They
+are read as large as fits it, and as they are where the scale is fixed.
 """
 
 from __future__ import annotations

@@ -144,7 +144,9 @@ def test_the_precision_of_the_count() -> None:
 def test_splitting_says_whose_match_became_more_alike() -> None:
     kept, skipped = make_report().attacks
     report = make_report()
-    assert text.splitting(report, kept) == "From before to after, SSIM rose for 4 of 6 members and fell for 1."
+    assert (
+        text.splitting(report, kept) == "From before to after, SSIM rose for 4 of 6 members and fell for 1."
+    )
     assert text.splitting(make_report(), skipped) == ""
 
 
