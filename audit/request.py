@@ -219,11 +219,11 @@ def _for_rows(
     notes, rule = [], policy.match
     if rule.metric == "ssim":
         policy = policy.model_copy(update={"match": MatchRule(metric="correlation", fdr=rule.fdr)})
-        if request.threshold is None:
-            notes.append(
-                f"SSIM is not applicable to rows of a table: recovered is a correlation of "
-                f"{policy.match.threshold:g} and more, in place of the policy's SSIM of {rule.threshold:g}"
-            )
+        least = policy.match.threshold if request.threshold is None else request.threshold
+        notes.append(
+            f"SSIM is not applicable to rows of a table: recovered is a correlation of {least:g} and more, "
+            f"in place of the policy's SSIM of {rule.threshold:g}"
+        )
     of = "--mean and --std" if controls is None else "the controls"
     notes.append(
         f"attackers are taken to know where each column usually lies: two standard deviations about the mean, "

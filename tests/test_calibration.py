@@ -283,3 +283,19 @@ def test_the_limit_at_power_holds_as_often_as_it_says(share, power):
         above = [limit_at_power(int(count), 12, int(found), 8) < share for count in counts]
         missed += chance * binom.pmf(counts, 12, share * power)[above].sum()
     assert missed <= 0.05
+
+
+def test_p_values_of_rows_are_uniform_when_nothing_leaks_whatever_the_units_of_columns():
+    """Columns are brought to one unit by members and controls together, so no row is treated unlike another."""
+    rng = np.random.default_rng(0)
+    units = np.array([1.0, 1e4, 1e-3, 5.0, 20.0, 1.0], dtype=np.float32)
+    table = InputFormat((6,), np.zeros(6, np.float32), np.ones(6, np.float32))
+    p_values = []
+    for _ in range(1000):
+        rows = np.exp(rng.normal(size=(10, 6))).astype(np.float32) * units  # skewed, so that units vary much
+        candidates = rng.normal(size=(20, 6)).astype(np.float32) * units
+        found = calibrate(candidates, rows[:1], rows[1:], table, 0.8, 0.05)
+        p_values.append(found.margins.p_values[0])
+    counts = np.bincount(np.round(np.array(p_values) * 10).astype(int), minlength=11)[1:]
+    low, high = binom.interval(1 - 1e-4, 1000, 0.1)
+    assert ((low <= counts) & (counts <= high)).all()

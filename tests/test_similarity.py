@@ -5,7 +5,19 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from audit.errors import DataError
-from audit.similarity import CONVENTION, ncc, nearest, rescale, ssim, ssim_pairs, standardise
+from audit.similarity import (
+    CONVENTION,
+    check_columns,
+    column_units,
+    constant_columns,
+    ncc,
+    nearest,
+    relative_error,
+    rescale,
+    ssim,
+    ssim_pairs,
+    standardise,
+)
 
 
 def test_ncc_is_the_correlation_coefficient():
@@ -99,3 +111,35 @@ def test_ssim_refuses_images_under_three_pixels():
 def test_the_convention_is_one_line_and_names_the_window():
     assert "7x7 uniform window" in CONVENTION
     assert "\n" not in CONVENTION
+
+
+def test_column_units_treat_members_and_controls_alike_and_leave_out_constant_columns():
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(30, 5)) * [1.0, 1e3, 1e-3, 0.0, 1.0] + [0.0, 1e4, 0.0, 0.1, 5.0]
+    found = rng.normal(size=(3, 5))
+    candidates, members, controls = column_units(found, rows[:10], rows[10:])
+    together = np.concatenate([members, controls])
+    assert together.mean(0) == pytest.approx(0.0, abs=1e-9)
+    assert together.std(0) == pytest.approx([1.0, 1.0, 1.0, 0.0, 1.0])
+    assert (candidates[:, 3] == 0.0).all()
+    assert candidates[:, 4] == pytest.approx((found[:, 4] - rows[:, 4].mean()) / rows[:, 4].std())
+    swapped = column_units(found, rows[10:], rows[:10])
+    assert swapped[2] == pytest.approx(members)
+    assert constant_columns(rows[:10], rows[10:]).tolist() == [False, False, False, True, False]
+    assert column_units(found, rows[:0], rows[:0])[0].shape == found.shape
+
+
+def test_relative_error_is_the_distance_over_that_from_the_mean():
+    truth = np.array([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0]])
+    assert relative_error(np.array([[3.0, 4.0], [0.0, 0.0], [1.0, 1.0]]), truth).tolist() == [
+        0.0,
+        1.0,
+        np.inf,
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_correlation_needs_three_columns(count):
+    check_columns(3)
+    with pytest.raises(DataError, match=rf"rows have {count} columns?, and a correlation needs at least 3"):
+        check_columns(count)

@@ -276,3 +276,18 @@ def test_two_columns_are_too_few(table: Table) -> None:
     write(table.members, people()[:MEMBERS, :2], NAMES[:2])
     request = replace(table.request, controls=None, mean=None, std=None)
     assert "rows have 2 columns, and a correlation needs at least 3" in complaint(request)
+
+
+def test_rows_come_back_from_a_gradient_as_they_are(tmp_path: Path) -> None:
+    last = torch.randn(10, HIDDEN, generator=torch.Generator().manual_seed(2)) / HIDDEN**0.5
+    table = make(tmp_path, untrained() | {"fc2.weight": last})
+    mean, std = units()
+    inputs = torch.from_numpy((people()[:MEMBERS] - mean) / std).float()
+    tensors = {name: value.clone().requires_grad_() for name, value in load_file(table.checkpoint).items()}
+    hidden = (inputs @ tensors["fc1.weight"].T + tensors["fc1.bias"]).relu()
+    (hidden @ tensors["fc2.weight"].T - 1).square().mean().backward()
+    save_file({name: value.grad for name, value in tensors.items()}, tmp_path / "seen.safetensors")
+    seen = replace(table.request, gradient=tmp_path / "seen.safetensors", attacks=("gradient-exact",))
+    report = run(replace(seen, budget=30.0, policy="research")).report
+    assert report.summary.confirmed == MEMBERS
+    assert max(sample.relative_error or 1.0 for sample in report.samples) < 0.01

@@ -146,3 +146,15 @@ def test_without_noise_shape_or_scale_nothing_is_smoothed(own_scale, shape, nois
     space, box = setting()
     space = replace(space, singular_values=torch.tensor([1.0, noise]), edge=0.95)
     assert readings(box, space, own_scale=own_scale, shape=shape).variation == 0.0
+
+
+def test_rows_of_a_table_are_never_cut_off():
+    space, box = setting()
+    lifted = 3.0 * normal(8, SIZE)
+    read = readings(box, space, own_scale=False, shape=(SIZE,))
+    torch.testing.assert_close(read(lifted), Readings(box)(lifted)[:8])
+    assert (read(lifted) > box.high).any()
+    noisy = replace(space, singular_values=torch.tensor([1.0, 0.9]), edge=0.95)
+    own = readings(box, noisy, own_scale=True, shape=(SIZE,))
+    torch.testing.assert_close(own(lifted)[8:], lifted)
+    assert own.variation == 0.0
