@@ -33,7 +33,7 @@ GradientKind = Annotated[
     str, typer.Option(metavar="NAME", help="gradient, or update: what a step added to the weights.")
 ]
 LearningRate = Annotated[
-    float | None, typer.Option(metavar="X", help="Of the step, for an update; default: left open.")
+    float | None, typer.Option(metavar="X", help="Of the step, for an update: for the record.")
 ]
 Activation = Annotated[
     str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
