@@ -1,6 +1,6 @@
 import pytest
 
-from audit.report.formats import FORMATS
+from audit.report.formats import DEFAULT, FORMATS
 from tests.report.factory import make_evidence, make_report, make_trajectories
 
 
@@ -9,7 +9,11 @@ def test_the_formats_of_the_interface() -> None:
         "html": "report.html",
         "markdown": "report.md",
         "json": "report.json",
+        "sarif": "report.sarif",
+        "junit": "report.junit.xml",
+        "summary": "report.summary.md",
     }
+    assert DEFAULT == ("html", "markdown", "json")
 
 
 @pytest.mark.parametrize("name", FORMATS)
