@@ -1,8 +1,8 @@
 """Runs the steps of a composite GitHub action on this machine, as far as the action in this repository needs it.
 
 `run` steps are executed as GitHub does, with `bash -e -o pipefail` and files for outputs and summary; `uses` steps
-are recorded. Expressions are names of the contexts `inputs` and `steps`, and conditions are such names, compared with
-text and joined by `&&`.
+are recorded. Expressions are names of the contexts `inputs` and `steps`, and conditions are such names, compared
+with text and joined by `&&`.
 """
 
 from __future__ import annotations

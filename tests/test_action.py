@@ -218,6 +218,9 @@ def test_nothing_is_pasted_into_a_shell_and_all_that_is_used_is_pinned() -> None
     for step in action["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"x@{'0' * 40}"))
+    upload, verdict = action["runs"]["steps"][-2:]
+    assert upload["if"].startswith("always() && ")
+    assert verdict["if"].startswith("always() && "), "a failed upload must not hide the verdict"
     assert action["outputs"].keys() == {"verdict", "exit-code", "report", "folder"}
 
 
