@@ -6,8 +6,7 @@ that did not run, on a count without controls, or on an audit that broke off, is
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import audit
 from audit.calibration import clopper_pearson, limit_at_power, upper_limit
-from audit.errors import PolicyError
+from audit.errors import PolicyError, suggest
 from audit.findings import Facts, Finding, Requirements, doubts, plural
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -230,7 +229,7 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
         if attack not in known_attacks:
             raise PolicyError(
                 f"{path}: require.attacks names {attack!r}, which is no attack",
-                _suggest(attack, known_attacks),
+                suggest(attack, known_attacks),
             )
     return policy
 
@@ -251,7 +250,7 @@ def _locate(name_or_path: str) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
-    raise PolicyError(f"{name_or_path!r} is no policy and no file", _suggest(name_or_path, shipped))
+    raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -299,17 +298,10 @@ def _validate(content: dict[str, Any], path: Path) -> Policy:
     if details["type"] == "extra_forbidden":
         parts: dict[object, type[BaseModel]] = {"match": MatchRule, "limits": Limit, "require": Requirements}
         owner = parts.get(details["loc"][0], Policy)
-        raise PolicyError(f"{path}: unknown key {where!r}", _suggest(last, owner.model_fields))
+        raise PolicyError(f"{path}: unknown key {where!r}", suggest(last, owner.model_fields))
     if details["type"] == "missing":
         raise PolicyError(f"{path}: the key {where!r} is missing", "add it")
     problem = f"{path}: {where} is {details['input']!r}: {details['msg'].lower()}"
     if last == "metric" and details["loc"][0] == "limits":
-        raise PolicyError(problem, _suggest(str(details["input"]), get_args(Metric)))
+        raise PolicyError(problem, suggest(str(details["input"]), get_args(Metric)))
     raise PolicyError(problem, "correct that value")
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    listing = f"known are {', '.join(names)}"
-    return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing

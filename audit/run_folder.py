@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,27 +19,38 @@ CANDIDATES = "candidates.safetensors"
 _PROBE = b" " * 65536
 
 
-def prepare(folder: Path) -> None:
-    """Create the run folder and make sure that it can be written, before time is spent on attacks.
+def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
+    """Create the run folder and make sure that all can be written, before time is spent on attacks.
+
+    Parameters
+    ----------
+    folder:
+        Run folder.
+    elsewhere:
+        Files that reports will be written to besides; what folders they lack are made.
 
     Raises
     ------
     OutputError
-        If it cannot. Nothing is left behind then.
+        If something cannot be written. Nothing is left behind then.
     """
-    made, probe = not folder.exists(), folder / ".write-test"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(probe, _PROBE)
-        probe.unlink()
-    except OSError as error:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise _unwritable(folder, error) from error
+    made: list[Path] = []
+    places = [(folder / ".write-test", folder, "--out"), *((path, path, "--format") for path in elsewhere)]
+    for path, named, option in places:
+        try:
+            made += [parent for parent in path.parents if not parent.exists()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _probe(path)
+        except OSError as error:
+            for parent in sorted(made, reverse=True):
+                with suppress(OSError):
+                    parent.rmdir()
+            raise _unwritable(named, error, option) from error
 
 
-def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
+def write(
+    audit: Audit, folder: Path, formats: Sequence[str], elsewhere: Mapping[str, Path] | None = None
+) -> list[Path]:
     """Write the reports and the reconstructions. Every file is written whole or not at all.
 
     Parameters
@@ -49,6 +61,8 @@ def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
         Run folder; made if missing.
     formats:
         Names in FORMATS.
+    elsewhere:
+        Where a report goes instead of the run folder, by format.
 
     Returns
     -------
@@ -58,22 +72,45 @@ def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
     Raises
     ------
     OutputError
-        If a file cannot be written.
+        If a file cannot be written. The run folder is complete, as far as it can be, before anything else is tried.
     """
-    paths = [folder / FORMATS[name].filename for name in formats]
+    own = {name: folder / FORMATS[name].filename for name in formats}
+    paths = own | {name: path for name, path in (elsewhere or {}).items() if name in own}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, path in zip(formats, paths, strict=True):
-            content = FORMATS[name].render(audit.report, audit.evidence, audit.trajectories)
-            _write(path, content.encode())
+        for name in formats:
+            if paths[name] == own[name]:
+                _write(own[name], _rendered(audit, name))
         _write(folder / CANDIDATES, _tensors(audit.reconstructions))
     except OSError as error:
-        raise _unwritable(folder, error) from error
-    return paths
+        raise _unwritable(folder, error, "--out") from error
+    for name in formats:
+        if paths[name] != own[name]:
+            try:
+                paths[name].parent.mkdir(parents=True, exist_ok=True)
+                _write(paths[name], _rendered(audit, name))
+            except OSError as error:
+                raise _unwritable(paths[name], error, "--format") from error
+    return [paths[name] for name in formats]
+
+
+def _rendered(audit: Audit, name: str) -> bytes:
+    return FORMATS[name].render(audit.report, audit.evidence, audit.trajectories).encode()
+
+
+def _probe(path: Path) -> None:
+    """Write and remove what a report is written as before it gets its name."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "it is there already, and is no file")
+    probe = _partial(path)
+    try:
+        probe.write_bytes(_PROBE)
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
+    partial = _partial(path)
     try:
         partial.write_bytes(content)
         partial.replace(path)
@@ -86,8 +123,13 @@ def _tensors(reconstructions: Mapping[str, NDArray[np.float32]]) -> bytes:
     return save(contiguous, metadata={"layout": "(candidate, height, width, channel), pixels, not clipped"})
 
 
-def _unwritable(folder: Path, error: OSError) -> OutputError:
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
+
+
+def _unwritable(path: Path, error: OSError, option: str) -> OutputError:
+    what = "run folder" if option == "--out" else "report"
     return OutputError(
-        f"cannot write the run folder {folder}: {error.strerror or error}",
-        "choose another with --out, or make room",
+        f"cannot write the {what} {path}: {error.strerror or error}",
+        f"choose another with {option}, or make room",
     )

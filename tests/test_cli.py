@@ -142,6 +142,11 @@ def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None
         (["json"], {"report.json"}, "report.json"),
         (["markdown, html"], {"report.md", "report.html"}, "report.md"),
         (["json", "markdown,json"], {"report.json", "report.md"}, "report.json"),
+        (
+            ["sarif,junit", "summary"],
+            {"report.sarif", "report.junit.xml", "report.summary.md"},
+            "report.sarif",
+        ),
     ],
 )
 def test_formats_change_the_files_and_not_the_exit_code(
@@ -151,6 +156,16 @@ def test_formats_change_the_files_and_not_the_exit_code(
     assert ended.code == 1
     assert {path.name for path in Path("out").iterdir()} == written | {"candidates.safetensors"}
     assert ended.out.endswith(f"report: out/{told}\n")
+
+
+def test_reports_at_paths_of_their_own(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    Path("gone.json").write_text("old")
+    ended = model_audit(*scan(tiny, "--format", "sarif=deep/x.sarif,markdown", "--format", "json=gone.json"))
+    assert (ended.code, ended.out.splitlines()[-1]) == (1, "report: deep/x.sarif")
+    assert {path.name for path in Path("out").iterdir()} == {"report.md", "candidates.safetensors"}
+    assert json.loads(Path("deep/x.sarif").read_text())["version"] == "2.1.0"
+    assert json.loads(Path("gone.json").read_text())["verdict"] == "FAIL"
+    assert {path.name for path in Path().iterdir()} == {"out", "deep", "gone.json"}
 
 
 def test_the_default_folder_is_named_after_the_checkpoint(model_audit: Run, tiny: Tiny, steps: None) -> None:
@@ -635,7 +650,15 @@ BAD_ACTIVATIONS = [
         ),
         (few_controls, ["--positive-control"], ["22 of them are too few", "give at least 23"]),
         (nothing, ["--format", "pdf"], ["unknown format 'pdf'", "html, markdown, json"]),
-        (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'"]),
+        (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'", "did you mean 'json'?"]),
+        (nothing, ["--format", "srif=x.sarif"], ["unknown format 'srif'", "did you mean 'sarif'?"]),
+        (nothing, ["--format", "sarif="], ["--format sarif= has no path"]),
+        (nothing, ["--format", "json=a", "--format", "json=b"], ["two paths for json: a and b"]),
+        (nothing, ["--format", "json=a,sarif=./a"], ["two reports for ./a"]),
+        (nothing, ["--format", "html,sarif=.."], ["cannot write the report ..: ", "is no file", "--format"]),
+        (nothing, ["--format", "sarif=a/b/c.sarif", "--format", f"json={__file__}/x"], ["report", "test_cli.py/x"]),
+        (nothing, ["--format", "sarif=/dev/null"], ["cannot write the report /dev/null: ", "is no file"]),
+        (nothing, ["--format", "sarif=" + 300 * "a"], ["cannot write the report", "name too long"]),
         (nothing, ["--format", ","], ["--format names no format"]),
         (nothing, ["--device", "tpu"], ["unknown device 'tpu'", "auto, cpu or cuda"]),
         (nothing, ["--budget", "soon"], ["--budget is 'soon'", "60s, 10m or 2h"]),

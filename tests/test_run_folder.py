@@ -69,6 +69,43 @@ def test_a_report_is_replaced_whole_or_not_at_all(
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "candidates.safetensors"}
 
 
+def test_a_report_may_go_elsewhere(audit: Audit, tmp_path: Path) -> None:
+    folder, other = tmp_path / "out", tmp_path / "a/b.sarif"
+    paths = run_folder.write(audit, folder, ["sarif", "json"], {"sarif": other})
+    assert paths == [other, folder / "report.json"]
+    assert json.loads(other.read_text())["version"] == "2.1.0"
+    assert {path.name for path in folder.iterdir()} == {"report.json", "candidates.safetensors"}
+    assert list(other.parent.iterdir()) == [other]
+
+
+def test_what_cannot_go_elsewhere_leaves_the_run_folder_whole(audit: Audit, tmp_path: Path) -> None:
+    folder, other = tmp_path / "out", tmp_path / "file/b.sarif"
+    other.parent.write_text("mine")
+    with pytest.raises(
+        OutputError, match=r"cannot write the report .*b\.sarif: .*; choose another with --format"
+    ):
+        run_folder.write(audit, folder, ["sarif", "json"], {"sarif": other})
+    assert {path.name for path in folder.iterdir()} == {"report.json", "candidates.safetensors"}
+
+
+def test_preparing_for_reports_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("old")
+    run_folder.prepare(tmp_path / "out", [tmp_path / "a/b/c.sarif", tmp_path / "old.json"])
+    assert (tmp_path / "a/b").is_dir()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["old.json"]
+    assert (tmp_path / "old.json").read_text() == "old"
+
+
+@pytest.mark.parametrize("wrong", ["folder", "file/below", "x" * 300])
+def test_where_a_report_cannot_go_is_found_out_and_nothing_is_left(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match=r"cannot write the report .*; choose another with --format"):
+        run_folder.prepare(tmp_path / "deep/out", [tmp_path / "a/b/c.sarif", tmp_path / wrong])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_preparing_leaves_an_empty_folder(tmp_path: Path) -> None:
     run_folder.prepare(tmp_path / "deep/down")
     assert list((tmp_path / "deep/down").iterdir()) == []

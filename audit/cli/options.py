@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audit.errors import UsageError
+from audit.errors import UsageError, suggest
 
 
 def _seed(value: int) -> int:
@@ -67,13 +68,35 @@ def words(text: str) -> list[str]:
 
 
 def formats(given: list[str] | None) -> list[str]:
-    """Names of formats in what was given to `--format`; all of them if nothing was."""
-    from audit.report.formats import FORMATS
+    """Names of formats in what was given to `--format`; the default ones if nothing was."""
+    from audit.report.formats import DEFAULT, FORMATS
 
-    names = [name for text in given or [",".join(FORMATS)] for name in words(text)]
+    names = list(DEFAULT) if given is None else [name for name, _ in _asked(given)]
     for name in names:
         if name not in FORMATS:
-            raise UsageError(f"unknown format {name!r} in --format", f"the formats are: {', '.join(FORMATS)}")
+            raise UsageError(f"unknown format {name!r} in --format", suggest(name, FORMATS))
     if not names:
-        raise UsageError("--format names no format", f"the formats are: {', '.join(FORMATS)}")
+        raise UsageError("--format names no format", suggest("", FORMATS))
     return list(dict.fromkeys(names))
+
+
+def elsewhere(given: list[str] | None) -> dict[str, Path]:
+    """Where reports go that were given a path of their own, as in `--format html,sarif=out.sarif`, by format."""
+    found: dict[str, Path] = {}
+    for name, path in _asked(given or []):
+        if path is None:
+            continue
+        if path == "":
+            raise UsageError(f"--format {name}= has no path", f"give one, as in {name}=reports/out")
+        if found.setdefault(name, Path(path)) != Path(path):
+            raise UsageError(f"--format has two paths for {name}: {found[name]} and {path}", "keep one")
+        if list(found.values()).count(Path(path)) > 1:
+            raise UsageError(f"--format has two reports for {path}", "give each a path of its own")
+    return found
+
+
+def _asked(given: list[str]) -> Iterator[tuple[str, str | None]]:
+    """Pairs of format and path, None for its own name in the run folder."""
+    for word in (word for text in given for word in words(text)):
+        name, sign, path = word.partition("=")
+        yield name.strip(), path.strip() if sign else None

@@ -26,6 +26,7 @@ from audit.cli.options import (
     RunFolder,
     Seed,
     Std,
+    elsewhere,
     formats,
     parse_budget,
     words,
@@ -79,7 +80,11 @@ def scan(
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
-        list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
+        list[str] | None,
+        typer.Option(
+            metavar="A,B=PATH",
+            help="html, markdown, json (these three by default), sarif, junit, summary; in --out, or at PATH.",
+        ),
     ] = None,
     data_root: DataRoot = Path("data"),
     progress: Annotated[
@@ -121,7 +126,8 @@ def scan(
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)
-        finished, reports = _run(request, folder, formats(format), progress=progress and not quiet)
+        names, paths = formats(format), elsewhere(format)
+        finished, reports = _run(request, folder, names, paths, progress=progress and not quiet)
         say("\n".join(_outcome(finished, reports, quiet=quiet)))
     raise typer.Exit(_exit_code(finished))
 
@@ -152,7 +158,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
             seed=seed,
             command=command,
         )
-        finished, reports = _run(request, folder, formats(None), progress=True)
+        finished, reports = _run(request, folder, formats(None), {}, progress=True)
         code = _exit_code(finished)
         last = (
             f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {command}"
@@ -165,7 +171,9 @@ def _default_folder(name: str) -> Path:
     return Path("reports") / f"{name}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
-def _run(request: Request, folder: Path, names: list[str], *, progress: bool) -> tuple[Audit, list[Path]]:
+def _run(
+    request: Request, folder: Path, names: list[str], paths: dict[str, Path], *, progress: bool
+) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
     from audit import run_folder
     from audit.pipeline import run
@@ -173,11 +181,11 @@ def _run(request: Request, folder: Path, names: list[str], *, progress: bool) ->
     from audit.request import check
 
     inputs = check(request)
-    run_folder.prepare(folder)
+    run_folder.prepare(folder, paths.values())
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
         try:
-            return finished, run_folder.write(finished, folder, names)
+            return finished, run_folder.write(finished, folder, names, paths)
         except AuditError as error:
             complain(str(error))
             raise typer.Exit(BROKEN_OFF) from error

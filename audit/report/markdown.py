@@ -19,26 +19,12 @@ _TOP = 10
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write a report as GitHub-flavoured Markdown; images are never part of it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=False,  # Markdown is not HTML: `finalize` escapes every value instead
-        finalize=escape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates()
     environment.filters |= {
-        "number": text.number,
-        "significant": text.significant,
-        "percent": text.percent,
-        "duration": text.duration,
         "truth": partial(text.truth, report),
-        "sentence": text.sentence,
         "standing": partial(text.standing, report),
         "splitting": text.splitting,
         "splitting_cells": partial(text.splitting_cells, report),
-        "fence": _fence,
     }
     return environment.get_template("report.md.j2").render(
         report=report,
@@ -55,6 +41,29 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         split=[attack for attack in report.attacks if attack.splitting],
         before=text.BEFORE_SPLITTING,
     )
+
+
+def templates() -> jinja2.Environment:
+    """Where templates of Markdown lie, and the filters that any of them may need; values are escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=False,  # Markdown is not HTML: `finalize` escapes every value instead
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "number": text.number,
+        "significant": text.significant,
+        "percent": text.percent,
+        "duration": text.duration,
+        "sentence": text.sentence,
+        "fence": _fence,
+        "code": _code,
+    }
+    return environment
 
 
 class _Raw(str):
@@ -77,3 +86,11 @@ def _fence(value: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
     ticks = "`" * max(3, longest + 1)
     return _Raw(f"{ticks}\n{value}\n{ticks}")
+
+
+def _code(value: str) -> str:
+    """Put a name into code, where it mentions nobody and links nowhere; it must not stand in a table."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    ticks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return _Raw(f"{ticks}{pad}{line}{pad}{ticks}") if line else _Raw("(no name)")
