@@ -11,12 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _LEAST_POWER = 0.1
 """What a policy requires that asks for a positive control without a number."""
+
+NO_LIMIT_AT_POWER = (
+    "the power is too low, or too uncertain, to limit what may leak as the positive control's do"
+)
+"""Said where twin and count together bound nothing."""
 
 AttackStatus = Literal["ran", "skipped", "failed"]
 Severity = Literal["high", "medium", "low", "info"]
@@ -285,6 +291,23 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def bound(fraction: float, *, up: bool) -> str:
+    """Write an end of an interval in percent, three digits, rounded outwards.
+
+    An upper limit that was rounded to the nearest digit would claim more than was measured.
+
+    Parameters
+    ----------
+    fraction:
+        From 0 to 1.
+    up:
+        Whether it is an upper end; a lower one is rounded down.
+    """
+    outwards = Context(prec=3, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    exact = outwards.create_decimal(f"{100 * fraction:.12g}")  # 100 * .07 is a little above 7
+    return f"{exact.normalize():f} %"
+
+
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
     for sample in samples:
         if sample.confirmed:
@@ -390,10 +413,13 @@ def _doubts_about_null_and_twin(facts: Facts, require: Requirements) -> Iterator
     if twin is not None and (twin.confirmed == 0 or twin.confirmed < least * twin.images):
         needed = f", and the policy requires {100 * least:.3g} %" if least else ""
         note = f" ({twin.note})" if twin.note else ""
+        worth = "finding little here means little"
+        if twin.confirmed == 0:
+            worth = "they could find nothing even there, so their silence here says nothing"
         yield _finding(
             "positive-control-failed",
             f"The same attacks confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was "
-            f"made to leak{note}{needed}: finding little here means little. More time or controls may help.",
+            f"made to leak{note}{needed}: {worth}. More time or controls may help.",
         )
     if twin is None and least:
         yield _finding(

@@ -105,7 +105,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         known, samples = _identified(weights, observation, budget), []
     else:
         inputs = check(request)
-        weights, notes = _weights_of(inputs), inputs.notes
+        weights, notes = _weights_of(inputs), (*inputs.notes, *_missing(inputs))
         observation, shape = _with_box(inputs), list(inputs.format.shape)
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
@@ -151,6 +151,14 @@ def _with_box(inputs: Inputs) -> Observation:
 
 def _weights_of(inputs: Inputs) -> Weights:
     return Weights(inputs.checkpoint, inputs.architecture, inputs.initial, inputs.gradient)
+
+
+def _missing(inputs: Inputs) -> list[str]:
+    if inputs.controls is not None or len(inputs.members) < 2:
+        return []
+    return [
+        "no controls: pass --controls to learn whether exposure tells members from images the model never saw"
+    ]
 
 
 def _identified(weights: Weights, observation: Observation, budget: Budget) -> Knowledge:

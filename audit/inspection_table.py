@@ -13,6 +13,15 @@ from audit.report.text import number, percent, sentence, significant
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""
+_EXPOSURES = (
+    "unexplained: what the members leave of the equation; lambdas: numbers that were fitted to it; AUC: how often "
+    "a member's exposure is above a control's (.5 is chance), with its 95 % interval; found: members above all but "
+    "1 % of the controls, where there are 100 or more."
+)
+_MEMBERS = (
+    "exposure: the length of a member's part of the sum, over that of the whole; ceiling: the best SSIM that was "
+    "found for it in the row space, where attacks work."
+)
 
 
 def lines(found: Inspection) -> Iterator[str]:
@@ -24,11 +33,16 @@ def lines(found: Inspection) -> Iterator[str]:
     yield from _section("What the weights hold", _sentences(found))
     if found.exposure:
         yield from _section("Exposure", _remarks(found))
+        if _remarks(found):
+            yield ""
         yield from _printed(_exposures(found))
+        yield from _words(_EXPOSURES)
     if found.samples and found.exposure:
-        most = min(_SHOWN, len(found.samples))
-        yield from _section(f"Members, the {most} most exposed of {len(found.samples)}", [])
+        more = len(found.samples) > _SHOWN
+        most = f"the {_SHOWN} most exposed of {len(found.samples)}" if more else "the most exposed first"
+        yield from _section("The member" if len(found.samples) == 1 else f"Members, {most}", [])
         yield from _printed(_members(found))
+        yield from _words(_MEMBERS)
 
 
 def grid(rows: Sequence[tuple[str, str]]) -> list[str]:
@@ -45,7 +59,7 @@ def _sentences(found: Inspection) -> list[str]:
     said = [held.spectrum(rank) for rank in found.spectra]
     said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
     if found.exposure:
-        said.append(held.exposure(found.exposure[0]))
+        said.append(held.exposure(found.exposure[0], len(found.samples)))
     if found.ceiling is not None:
         said.append(held.ceiling(found.ceiling))
     return said
@@ -53,6 +67,11 @@ def _sentences(found: Inspection) -> list[str]:
 
 def _remarks(found: Inspection) -> list[str]:
     return [sentence(note) for note in found.exposure[0].notes]
+
+
+def _words(meanings: str) -> list[str]:
+    """Explain the columns of the table above."""
+    return ["", *_printed(meanings)]
 
 
 def _section(title: str, said: Sequence[str]) -> Iterator[str]:
@@ -67,12 +86,12 @@ def _section(title: str, said: Sequence[str]) -> Iterator[str]:
 
 
 def _exposures(found: Inspection) -> Table:
-    table = _table("equation", "unexplained", "lambdas", "AUC", "95 %", "at 1 %")
+    table = _table("equation", "unexplained", "lambdas", "AUC", "interval", "found")
     for item in found.exposure:
         bounds = item.auc_interval
         table.add_row(
             item.attack,
-            f"{'' if item.converged else '<= '}{significant(item.residual)}",
+            held.unexplained(item),
             str(item.unknowns),
             number(item.auc),
             "—" if bounds is None else f"{number(bounds[0])}-{number(bounds[1])}",

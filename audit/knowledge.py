@@ -123,7 +123,7 @@ def measure(
     notes: list[str] = []
     identified = identifiability(observation, kind, budget.left, notes)
     fits = _exposures(equations, observation, images, generator, budget.part(_EXPOSURE * budget.left), notes)
-    # Where residuals are equal but for rounding, the attack that got further down comes first.
+    # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
     stationarity = {
         equation.attack.id: found.fit.residual

@@ -132,7 +132,7 @@ def _positive_control(
     tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
 
     def watch(step: int, loss: float) -> None:
-        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss)
+        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
 
     outcomes: list[Outcome] = []
     try:
@@ -159,9 +159,8 @@ def _positive_control(
 def _know(
     request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
 ) -> Knowledge:
-    """Measure what the attacks that ran could have found; first where they explained most."""
+    """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    ran.sort(key=lambda result: result.solution.relative_loss)
     equations = [Equation(result.attack, result.objective, result.space) for result in ran]
     threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
     generator = torch.Generator().manual_seed(request.seed)

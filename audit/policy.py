@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import audit
 from audit.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.errors import PolicyError, suggest
-from audit.findings import Facts, Finding, Requirements, doubts, plural
+from audit.findings import NO_LIMIT_AT_POWER, Facts, Finding, Requirements, bound, doubts, plural
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
@@ -174,23 +174,28 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
 
 def _bounds(facts: Facts) -> Iterator[str]:
     """How much may leak although nothing, or little, was confirmed."""
-    if not facts.controls:
+    if not facts.controls or facts.possible == facts.members:
         return
     found = f"{facts.possible} of {facts.members}"
     if facts.unresolved:
         found += f", counting {facts.unresolved} that more controls might confirm"
     limit, twin = upper_limit(facts.possible, facts.members), facts.positive_control
     yield (
-        f"{found}: of samples like these, the attacks would confirm at most {100 * limit:.3g} % "
+        f"{found}: of samples like these, the attacks would confirm at most {bound(limit, up=True)} "
         f"(95 % upper limit)."
     )
     if twin is not None:
-        low, high = (100 * end for end in clopper_pearson(twin.confirmed, twin.images))
+        low, high = clopper_pearson(twin.confirmed, twin.images)
         scaled = limit_at_power(facts.possible, facts.members, twin.confirmed, twin.images)
+        allowed = NO_LIMIT_AT_POWER
+        if scaled < 1.0:
+            allowed = (
+                f"at most {bound(scaled, up=True)} of the samples may leak as the twin's do (95 % upper limit, by "
+                f"both counts)"
+            )
         yield (
             f"They confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was made to leak "
-            f"(95 % interval {low:.3g} % to {high:.3g} %): at most {100 * scaled:.3g} % of the samples may leak "
-            f"as the twin's do (95 % upper limit, by both counts)."
+            f"(95 % interval {bound(low, up=False)} to {bound(high, up=True)}): {allowed}."
         )
 
 

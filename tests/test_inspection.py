@@ -12,6 +12,7 @@ from audit.attacks import BATTERY
 from audit.errors import ArchitectureError
 from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
+from audit.inspection_table import lines
 from audit.knowledge import Equation
 from audit.report import held
 from audit.request import Request
@@ -240,3 +241,46 @@ def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: 
     assert gradient.residual == pytest.approx(0.0, abs=1e-6)
     said = "leaves 4 directions of the data's tensor undetermined" if rank < 20 else "determines the data's"
     assert held.identifiability(gradient).startswith(f"The observed gradient {said}")
+
+
+def printed(found: Inspection, monkeypatch: pytest.MonkeyPatch, columns: int = 80) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return "\n".join(lines(found))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_the_table_says_what_its_columns_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    tiny = make(tmp_path / "tiny")
+    found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
+    text = printed(found, monkeypatch, columns)
+    heading = next(line for line in text.splitlines() if line.startswith("equation"))
+    for column in heading.split()[1:]:
+        assert column in text.partition(heading)[2]
+    assert max(map(len, text.splitlines())) <= columns
+    assert "Members, the most exposed first" in text
+    row = next(line for line in text.partition(heading)[2].splitlines() if line)
+    assert f"leave {row.split()[1]} % of the equation of {row.split()[0]}" in " ".join(text.split())
+    assert "pass --controls" not in text
+
+
+def test_one_member_is_no_list_of_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = make(tmp_path / "tiny")
+    arrays = np.load(tiny.members)
+    np.savez(tiny.members, images=arrays["images"][:1], labels=arrays["labels"][:1])
+    text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
+    assert "\nThe member\n" in text
+    assert "The training image leaves" in text
+    assert "--controls" not in text  # one member is not enough for that test
+
+
+def test_without_controls_it_says_how_to_test_membership(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = make(tmp_path / "tiny")
+    images = np.concatenate([np.load(tiny.members)["images"], np.load(tiny.controls)["images"][:8]])
+    np.savez(tiny.members, images=images)
+    text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
+    assert "note: no controls: pass --controls to learn whether" in text
+    assert "Members, the 10 most exposed of 12" in text

@@ -117,7 +117,7 @@ LEAK = {"confirmed": 3, "recovered": 3}
         (HALF, {"positive_control": PowerFact(40, 19)}, "INCONCLUSIVE", "the policy requires 50 %"),
         (HALF, LEAK | {"positive_control": PowerFact(40, 0)}, "FAIL", "3 of 40"),
         (TWIN, LEAK, "FAIL", "3 of 40"),
-        ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "finding little here means little"),
+        ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "so their silence here says nothing"),
         ({}, {"positive_control": PowerFact(40, 1)}, "PASS", "evidence of resistance"),
         # broken off
         ({}, {"complete": False}, "INCONCLUSIVE", "broke off"),
@@ -262,9 +262,24 @@ def test_a_clean_result_comes_with_its_upper_limit() -> None:
     (_, same, scaled) = judge(release, facts).reasons
     assert same == alone
     assert scaled == (
-        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.1 %): at most "
-        "20.3 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
+        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.2 %): at most "
+        "20.4 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
     )
+
+
+def test_a_power_too_low_to_bound_anything_is_said_in_words() -> None:
+    facts = replace(CLEAN, positive_control=PowerFact(40, 1))
+    reasons = judge(load_policy("release", ATTACKS), facts).reasons
+    assert "100 %" not in " ".join(reasons)
+    assert reasons[2].endswith(
+        ": the power is too low, or too uncertain, to limit what may leak as the positive control's do."
+    )
+
+
+def test_no_limit_is_told_where_every_sample_was_confirmed() -> None:
+    facts = replace(CLEAN, recovered=40, confirmed=40)
+    reasons = judge(load_policy("research", ATTACKS), facts).reasons
+    assert not any("95 %" in reason for reason in reasons)
 
 
 def test_members_that_controls_cannot_settle_count_towards_the_limit() -> None:

@@ -55,6 +55,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "duration": text.duration,
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
+        "unexplained": held.unexplained,
         "standing": partial(text.standing, report),
         "splitting": text.splitting,
         "splitting_cells": partial(text.splitting_cells, report),
@@ -129,11 +130,7 @@ def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
 
     rank, exposures = report.diagnostics.rank, report.diagnostics.exposure
     if rank is not None and rank.singular_values:
-        caption = (
-            f"{held.spectrum(rank)} Those that stand out are the attacker's own estimate of how many independent "
-            f"images it holds."
-        )
-        yield Markup(plots.spectrum(rank)), caption
+        yield Markup(plots.spectrum(rank)), held.spectrum_caption(rank, len(plots.drawn(rank)))
     if exposures and exposures[0].common_controls:
         first = exposures[0]
         caption = (

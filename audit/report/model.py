@@ -205,8 +205,9 @@ class PositiveControl(_Part):
     """The same attacks, with the same budget, on a twin that was made to leak some of the controls."""
 
     kind: Literal["weights", "change", "gradient"]
-    """Of the twin: a network of the same shape trained on those images until it knows them by heart; the initial
-    network trained likewise; or the gradient of a batch of them, where the audited network is."""
+    """Of the twin: a network of the same shape, its first layer begun in the span of those images, trained on them
+    until it knows them by heart; the initial network trained likewise; or the gradient of a batch of them, where
+    the audited network is."""
     images: Annotated[int, Field(ge=1)]
     """It was made to leak."""
     controls: Count

@@ -140,29 +140,33 @@ def spectrum(rank: Rank) -> str:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
-        values = [value for value in rank.singular_values[: max(4 * rank.kept, 60)] if value > 0]
+        values = drawn(rank)
         place = np.arange(1, len(values) + 1)
         for part, colour in (
             (slice(None, rank.kept), _MEMBER),
             (slice(rank.kept, None), _FAINT),
         ):
             axes.plot(place[part], values[part], color=colour, marker=".", markersize=5, linestyle="none")
-        axes.axhline(rank.edge, color=_INK, linewidth=1.0, linestyle="--")
-        axes.annotate(
-            f"edge {rank.edge:.3g}", (1.0, rank.edge), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", va="bottom",
-        )  # fmt: skip
-        if rank.bulk_edge:
-            axes.axhline(rank.bulk_edge, color=_CONTROL, linewidth=1.0, linestyle=":")
-            axes.annotate(
-                f"noise by itself {rank.bulk_edge:.3g}", (0.0, rank.bulk_edge),
-                xycoords=("axes fraction", "data"), xytext=(2, -3), textcoords="offset points",
-                ha="left", va="top", color=_CONTROL,
-            )  # fmt: skip
+        lines = [(rank.edge, "edge", _INK, "--"), (rank.bulk_edge, "noise by itself", _CONTROL, ":")]
+        for value, name, colour, dashes in lines:
+            if value:
+                label = f"{name} {value:.3g}"
+                axes.axhline(value, color=colour, linewidth=1.0, linestyle=dashes, label=label)
+        axes.legend(  # above the axes, where no point can be
+            frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0
+        )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        plain = FuncFormatter(lambda value, _: f"{value:.3g}")
+        axes.yaxis.set_major_formatter(plain)
+        low, high = axes.get_ylim()
+        axes.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
         axes.set_xlabel("singular value, largest first")
         return _svg(figure, f"Singular values of {rank.of}, {rank.kept} above the edge")
+
+
+def drawn(rank: Rank) -> list[float]:
+    """Singular values that `spectrum` shows, largest first; zeros have no logarithm."""
+    return [value for value in rank.singular_values[: max(4 * rank.kept, 60)] if value > 0]
 
 
 def splitting_scatter(

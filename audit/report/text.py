@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.findings import listed, plural, resolution
+from audit.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 from audit.report.model import AttackReport, Report, Sample
 
 _NO_GRADIENT = (
@@ -69,6 +69,13 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def share(fraction: float) -> str:
+    """Write a fraction as a percentage with three digits; 100 % only if it is 1."""
+    if 0.9995 <= fraction < 1.0:
+        return "over 99.9 %"
+    return f"{100 * fraction:.3g} %"
+
+
 def duration(seconds: float) -> str:
     """Write seconds as `4.2 s`, `58 s`, `2 min 5 s` or `1 h 10 min`."""
     if seconds < 10:
@@ -92,7 +99,7 @@ def interval(report: Report) -> str:
     bounds = report.summary.confirmed_interval
     if bounds is None:
         return "no interval without controls"
-    return f"95 % interval {percent(bounds[0])} to {percent(bounds[1])}"
+    return f"95 % interval {bound(bounds[0], up=False)} to {bound(bounds[1], up=True)}"
 
 
 def chance(report: Report) -> str:
@@ -109,9 +116,20 @@ def chance(report: Report) -> str:
 
 
 _TWINS = {
-    "weights": "a network of the same shape, trained on them until it knew them by heart",
+    "weights": "a network of the same shape, its first layer begun in their span, trained on them until it knew "
+    "them by heart",
     "change": "the initial network, trained on them until it knew them by heart",
     "gradient": "the audited network, with the gradient of a batch of them",
+}
+
+
+_SILENCE = dict.fromkeys(
+    ("weights", "change"),
+    "The attacks could find nothing even in a twin that had learnt its images by heart, so their silence says "
+    "nothing about the audited network.",
+) | {
+    "gradient": "The attacks could find nothing even in the gradient of images that were known to be in it, so "
+    "their silence says nothing about what was observed."
 }
 
 
@@ -120,7 +138,7 @@ def positive_control(report: Report) -> str:
     control = report.diagnostics.positive_control
     if control is None:
         return "Not run (--positive-control): how much of a leak these attacks would find was not measured."
-    low, high = control.interval
+    low, high = bound(control.interval[0], up=False), bound(control.interval[1], up=True)
     labels = "their own labels" if control.labels == "given" else "random labels"
     fewer = ""
     if control.images < report.summary.members:
@@ -128,26 +146,27 @@ def positive_control(report: Report) -> str:
     least = resolution(control.images, control.controls, report.summary.fdr)
     blind = f", with which fewer than {least} cannot be confirmed" if least > 1 else ""
     note = f" {sentence(control.note)}" if control.note else ""
+    if control.confirmed == 0:
+        note += f" {_SILENCE[control.kind]}"
     return (
         f"{control.confirmed} of {plural(control.images, 'image')} confirmed: a power of {percent(control.power)} "
-        f"(95 % interval {percent(low)} to {percent(high)}). The twin: {_TWINS[control.kind]}, with {labels}. They "
+        f"(95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, with {labels}. They "
         f"are controls of this audit; the other {control.controls} were the twin's controls{blind}.{fewer} It took "
         f"{duration(control.seconds)}, {duration(control.training_seconds)} of it for training.{note}"
     )
 
 
 def limits(report: Report) -> str:
-    """Say how much may leak although no more was confirmed; empty without controls."""
+    """Say how much may leak although no more was confirmed; empty without controls, or where all may."""
     summary = report.summary
-    if summary.upper_limit is None:
+    if summary.upper_limit is None or summary.upper_limit == 1.0:
         return ""
-    said = f"at most {percent(summary.upper_limit)} of samples like these would be confirmed by these attacks"
-    if summary.upper_limit_at_power == 1.0:
-        said += (
-            "; the power is too low, or too uncertain, to limit what may leak as the positive control's do"
-        )
-    elif summary.upper_limit_at_power is not None:
-        said += f"; at most {percent(summary.upper_limit_at_power)} may leak as the positive control's do"
+    limit, scaled = bound(summary.upper_limit, up=True), summary.upper_limit_at_power
+    said = f"at most {limit} of samples like these would be confirmed by these attacks"
+    if scaled == 1.0:
+        said += f"; {NO_LIMIT_AT_POWER}"
+    elif scaled is not None:
+        said += f"; at most {bound(scaled, up=True)} may leak as the positive control's do"
     return said
 
 
@@ -174,33 +193,36 @@ def batch(report: Report) -> str:
     )
 
 
+def training_images(count: int) -> tuple[str, str]:
+    """Name the members themselves, and what they do: leave something open."""
+    return ("training image itself", "leaves") if count == 1 else ("training images themselves", "leave")
+
+
 def standing(report: Report, attack: AttackReport) -> str:
     """Say whether an attack stopped short of the truth, or had little to find; empty for one that did not run."""
     left, reached = truth(report, attack), attack.relative_loss
     if reached is None:
         return ""
+    members, verb = training_images(report.summary.members)
     observed = "the weights" not in attack.used
     what = "what was observed" if observed else "these weights"
     if left is None:
         return "What the training images themselves would leave open was not measured."
     if left > _LITTLE_TO_FIND:
         silence = "" if attack.confirmed else ", so its silence says little"
-        said = (
-            f"The training images themselves leave {percent(left)} of this equation open: it describes little of "
-            f"{what}{silence}."
-        )
+        said = f"The {members} {verb} {share(left)} of this equation open: it describes little of {what}{silence}."
         return f"{said} {_NO_GRADIENT}" if observed else said
     if reached > max(1.2 * left, left + 0.01):
         return (
-            f"The attack stopped with {percent(reached)} open, the training images would leave {percent(left)}: "
+            f"The attack stopped with {share(reached)} open, the {members} would leave {share(left)}: "
             f"it did not get to the bottom, and more time may find more."
         )
     if reached < left / 2:
         return (
-            f"Further down than the training images themselves ({percent(left)} open): the equation is solved "
+            f"Further down than the {members} ({share(left)} open): the equation is solved "
             f"as far as it describes {what}, but has other solutions too."
         )
-    return f"As far down as the training images themselves ({percent(left)} open)."
+    return f"As far down as the {members} ({share(left)} open)."
 
 
 BEFORE_SPLITTING = (
@@ -308,8 +330,8 @@ def _precision(report: Report) -> str:
     if summary.confirmed == summary.members:
         return "Every member was confirmed; how much better the reconstructions could become is not known."
     limit = summary.confirmed_interval[1] if summary.upper_limit is None else summary.upper_limit
-    bound = (
+    said = (
         f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
-        f"would confirm up to {percent(limit)} of such images (95 % upper limit)."
+        f"would confirm up to {bound(limit, up=True)} of such images (95 % upper limit)."
     )
-    return bound + blind
+    return said + blind

@@ -60,6 +60,16 @@ def test_spectrum_shows_the_edge_and_leaves_out_the_far_tail() -> None:
     assert "2 above the edge" in svg
 
 
+def test_labels_of_the_spectrum_are_above_every_point() -> None:
+    rank = Rank(singular_values=[4.0, *[3.0] * 20, 2.9, 2.0], edge=4.1, kept=0, bulk_edge=4.05)
+    svg = plots.spectrum(rank)
+    highest = min(float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"[^>]*fill: var\(--faint\)', svg))
+    baselines = [float(y) for y in re.findall(r'<text [^>]* y="([\d.]+)"[^>]*>(?:edge|noise)', svg)]
+    assert len(baselines) == 2
+    assert max(baselines) < highest
+    assert not any("10^" in text for text in texts(svg))
+
+
 def dots(svg: str) -> list[tuple[float, float]]:
     """Places of the members, in units of the picture: x to the right, y down."""
     found = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*fill: var\(--member\)', svg)

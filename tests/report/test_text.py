@@ -38,7 +38,7 @@ def test_chance_is_unknown_without_controls() -> None:
 
 
 LITTLE = (
-    "The training images themselves leave 51.0 % of this equation open: it describes little of these weights"
+    "The training images themselves leave 51 % of this equation open: it describes little of these weights"
 )
 
 
@@ -50,20 +50,25 @@ LITTLE = (
         (None, 0.1, 0, "What the training images themselves would leave open was not measured."),
         (0.51, 0.2, 0, f"{LITTLE}, so its silence says little."),
         (0.51, 0.9, 3, f"{LITTLE}."),
-        (0.49, 0.3, 0, "As far down as the training images themselves (49.0 % open)."),
-        (0.49, 0.24, 0, "Further down than the training images themselves (49.0 % open): the equation is"),
+        (0.49, 0.3, 0, "As far down as the training images themselves (49 % open)."),
+        (0.49, 0.24, 0, "Further down than the training images themselves (49 % open): the equation is"),
         (0.1, 0.051, 3, "As far down"),
         (0.1, 0.049, 3, "Further down"),
-        (0.0, 0.0, 3, "As far down as the training images themselves (0.0 % open)."),
+        (0.0, 0.0, 3, "As far down as the training images themselves (0 % open)."),
         (0.1, 0.119, 0, "As far down"),
         (
             0.1,
             0.121,
             0,
-            "The attack stopped with 12.1 % open, the training images would leave 10.0 %: it did",
+            "The attack stopped with 12.1 % open, the training images themselves would leave 10 %: it",
         ),
         (0.001, 0.0109, 0, "As far down"),
-        (0.001, 0.0111, 0, "The attack stopped with 1.1 % open, the training images would leave 0.1 %"),
+        (
+            0.001,
+            0.0111,
+            0,
+            "The attack stopped with 1.11 % open, the training images themselves would leave 0.1 %",
+        ),
     ],
 )
 def test_where_an_attack_stands(
@@ -78,6 +83,18 @@ def test_where_an_attack_stands(
     said = text.standing(report, attack)
     assert said == words if words.endswith(".") else said.startswith(words)
     assert bool(said) == bool(words)
+
+
+def test_a_single_training_image_is_spoken_of_as_one() -> None:
+    report = make_report(confirmed=0)
+    report = report.model_copy(
+        update={
+            "summary": report.summary.model_copy(update={"members": 1}),
+            "diagnostics": report.diagnostics.model_copy(update={"stationarity": {"kkt-margin": 0.9}}),
+        }
+    )
+    said = text.standing(report, report.attacks[0])
+    assert said.startswith("The training image itself leaves 90 % of this equation open")
 
 
 def test_the_truth_may_not_have_been_measured() -> None:
@@ -98,7 +115,7 @@ def test_what_cannot_be_said_names_what_was_not_tried() -> None:
     assert "(the initial weights, gradients seen" in said[1]
     assert "6 images in members.npz" in said[2]
     assert "0 confirmed of 6 does not mean that no more leak" in said[-1]
-    assert "up to 39.3 %" in said[-1]
+    assert "up to 39.4 %" in said[-1]
     assert "up to 1 leaking member could have gone unconfirmed" in said[-1]
 
 
@@ -168,15 +185,23 @@ def test_the_positive_control_in_words() -> None:
     said = text.positive_control(make_controlled())
     assert said == (
         "2 of 3 images confirmed: a power of 66.7 % (95 % interval 9.4 % to 99.2 %). The twin: a network of the "
-        "same shape, trained on them until it knew them by heart, with their own labels. They are controls of this "
-        "audit; the other 197 were the twin's controls. There are fewer of them than members, which makes a twin "
-        "easier to read. It took 59 s, 4.2 s of it for training."
+        "same shape, its first layer begun in their span, trained on them until it knew them by heart, with their "
+        "own labels. They are controls of this audit; the other 197 were the twin's controls. There are fewer of "
+        "them than members, which makes a twin easier to read. It took 59 s, 4.2 s of it for training."
     )
     other = text.positive_control(
         make_controlled(kind="gradient", images=6, labels="random", note="broken off")
     )
     assert "with the gradient of a batch of them, with random labels." in other
     assert "fewer" not in other
+    assert "could find nothing" not in other
+    for kind, words in [
+        ("weights", "learnt its images by heart"),
+        ("gradient", "in the gradient of images that"),
+    ]:
+        blind = text.positive_control(make_controlled(kind=kind, confirmed=0))
+        assert "The attacks could find nothing even in " in blind
+        assert words in blind
     few = text.positive_control(make_controlled(images=6, controls=60))
     assert "the other 60 were the twin's controls, with which fewer than 2 cannot be confirmed." in few
     assert other.endswith("for training. Broken off.")
@@ -184,12 +209,24 @@ def test_the_positive_control_in_words() -> None:
 
 def test_limits_in_words() -> None:
     assert text.limits(make_report(controls=0)) == ""
-    alone = "at most 39.3 % of samples like these would be confirmed by these attacks"
+    alone = "at most 39.4 % of samples like these would be confirmed by these attacks"
     assert text.limits(make_report(confirmed=0)) == alone
     assert (
         text.limits(make_controlled())
         == f"{alone}; the power is too low, or too uncertain, to limit what may leak as the positive control's do"
     )
+
+
+def test_a_limit_is_rounded_up_and_vanishes_where_all_were_confirmed() -> None:
+    report = make_controlled()
+    summary = {"upper_limit": 0.07211, "upper_limit_at_power": 0.20301}
+    told = report.model_copy(update={"summary": report.summary.model_copy(update=summary)})
+    assert text.limits(told) == (
+        "at most 7.22 % of samples like these would be confirmed by these attacks; at most 20.4 % may leak as the "
+        "positive control's do"
+    )
+    nothing = report.model_copy(update={"summary": report.summary.model_copy(update={"upper_limit": 1.0})})
+    assert text.limits(nothing) == ""
 
 
 def test_the_time_of_the_positive_control_is_told_apart() -> None:
