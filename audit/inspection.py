@@ -71,7 +71,7 @@ class Inspection(_Part):
     spectra: list[Rank]
     """One per row space that attacks work in."""
     identifiability: dict[str, Identifiability] | None
-    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    """By attack that reads a tensor; None where none could solve its equations: `attacks` say why."""
     stationarity: dict[str, float] | None
     """By attack that applies, the relative loss that members leave; None without members."""
     exposure: list[Exposure]
@@ -102,7 +102,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         observation, shape = _without_box(weights), [weights.architecture.inputs]
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found = equations(observation, reasons)
-        known, samples = _identified(weights, observation, budget), []
+        known, samples = _identified(weights, observation), []
     else:
         inputs = check(request)
         weights, notes = _weights_of(inputs), (*inputs.notes, *_missing(inputs))
@@ -161,10 +161,9 @@ def _missing(inputs: Inputs) -> list[str]:
     ]
 
 
-def _identified(weights: Weights, observation: Observation, budget: Budget) -> Knowledge:
-    notes: list[str] = []
+def _identified(weights: Weights, observation: Observation) -> Knowledge:
     kind = None if weights.gradient is None else weights.gradient.kind
-    return Knowledge(identifiability=identifiability(observation, kind, budget.left, notes), notes=notes)
+    return Knowledge(identifiability=identifiability(observation, kind))
 
 
 def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:

@@ -26,6 +26,7 @@ STREET = (
     "reduction",
     "gradient_map",
     "observed",
+    "monomials",
     "identifiability",
     "attacks",
     "solve",

@@ -221,17 +221,22 @@ def test_attacks_that_solve_one_equation_are_measured_once(
     assert len(inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean)).exposure) == 1
 
 
-@pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])
-def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
-    """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
+def polynomial(folder: Path, units: int) -> Request:
+    """A network x^3 of four inputs, and the gradient of four samples there."""
     net = random_network(4, units)
     rows = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     slopes = gradient_sum(net, rows, torch.ones(4, 1, dtype=torch.float64))
-    paths = [tmp_path / "model.safetensors", tmp_path / "gradient.safetensors"]
+    paths = [folder / "model.safetensors", folder / "gradient.safetensors"]
     for path, holder in zip(paths, (net, slopes), strict=True):
         names = ("fc1.weight", "fc2.weight")
         save_file({name: value.contiguous() for name, value in zip(names, holder.weights, strict=True)}, path)
-    request = Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+    return Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+
+
+@pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])
+def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
+    """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
+    request = polynomial(tmp_path, units)
     found = inspect_request(request, Budget(60.0, time.monotonic)).identifiability
     assert found is not None
     assert found.keys() == {"polynomial", "polynomial-gradient"}
@@ -284,3 +289,15 @@ def test_without_controls_it_says_how_to_test_membership(
     text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
     assert "note: no controls: pass --controls to learn whether" in text
     assert "Members, the 10 most exposed of 12" in text
+
+
+def test_what_is_not_solved_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.identifiability.MOST_UNKNOWNS", 10)
+    found = inspect_request(polynomial(tmp_path, 40), Budget(60.0, time.monotonic))
+    assert found.identifiability is None
+    said = "the data's tensor has 20 entries"
+    assert [attack.id for attack in found.attacks if said in (attack.reason or "")] == [
+        "polynomial",
+        "polynomial-gradient",
+    ]
+    assert not any(said in note for note in found.notes)

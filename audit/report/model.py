@@ -237,7 +237,7 @@ class Diagnostics(_Part):
     best lambda. Large values say that the equation does not describe how the model was trained."""
     rank: Rank | None = None
     identifiability: dict[str, Identifiability] | None = None
-    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    """By attack that reads a tensor; None where none could solve its equations: their reasons say why."""
     exposure: list[Exposure] = []
     """One for every equation, the one that the training images explain best first: `Sample.exposure` is of that."""
     ceiling: Ceiling | None = None
