@@ -6,19 +6,18 @@ that did not run, on a count without controls, or on an audit that broke off, is
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 import audit
 from audit.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.errors import PolicyError
 from audit.findings import Facts, Finding, Requirements, doubts, plural
+from audit.yaml_file import read_mapping, suggest, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
@@ -225,12 +224,13 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
         the key, and the nearest key, metric, attack or policy that exists.
     """
     path = _locate(name_or_path)
-    policy = _validate(_read(path), path)
+    content = read_mapping(path, "a policy", "start from `model-audit policy show release`", PolicyError)
+    policy = validate(Policy, content, str(path), PolicyError)
     for attack in policy.require.attacks:
         if attack not in known_attacks:
             raise PolicyError(
                 f"{path}: require.attacks names {attack!r}, which is no attack",
-                _suggest(attack, known_attacks),
+                suggest(attack, known_attacks),
             )
     return policy
 
@@ -251,65 +251,4 @@ def _locate(name_or_path: str) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
-    raise PolicyError(f"{name_or_path!r} is no policy and no file", _suggest(name_or_path, shipped))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(error, "problem", None) or "unreadable characters"
-        raise PolicyError(f"{where}: not valid YAML: {what}", "correct that line") from error
-    if not isinstance(content, dict):
-        found = "empty" if content is None else f"a {type(content).__name__}"
-        raise PolicyError(
-            f"{path}: a policy is a mapping of keys to values, and this is {found}",
-            "start from `model-audit policy show release`",
-        )
-    return content
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key given twice, where YAML would silently keep the last one and drop a limit."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", node.value[index][0].start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def _validate(content: dict[str, Any], path: Path) -> Policy:
-    try:
-        return Policy.model_validate(content)
-    except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling is the better explanation.
-        order = {"extra_forbidden": 0, "missing": 2}
-        details = min(error.errors(), key=lambda detail: order.get(detail["type"], 1))
-    where = ".".join(str(part) for part in details["loc"])
-    last = str(details["loc"][-1])
-    if details["type"] == "extra_forbidden":
-        parts: dict[object, type[BaseModel]] = {"match": MatchRule, "limits": Limit, "require": Requirements}
-        owner = parts.get(details["loc"][0], Policy)
-        raise PolicyError(f"{path}: unknown key {where!r}", _suggest(last, owner.model_fields))
-    if details["type"] == "missing":
-        raise PolicyError(f"{path}: the key {where!r} is missing", "add it")
-    problem = f"{path}: {where} is {details['input']!r}: {details['msg'].lower()}"
-    if last == "metric" and details["loc"][0] == "limits":
-        raise PolicyError(problem, _suggest(str(details["input"]), get_args(Metric)))
-    raise PolicyError(problem, "correct that value")
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    listing = f"known are {', '.join(names)}"
-    return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing
+    raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
