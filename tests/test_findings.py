@@ -12,11 +12,13 @@ from audit.findings import (
     Kind,
     PowerFact,
     Requirements,
+    Suppression,
     ahead_of_controls,
     doubts,
     findings,
     listed,
     resolution,
+    suppress,
 )
 from audit.policy import Policy
 
@@ -188,3 +190,21 @@ def test_an_observed_gradient_that_no_attack_used_is_a_doubt() -> None:
 )
 def test_listed(words: list[str], sentence: str) -> None:
     assert listed(words) == sentence
+
+
+def test_a_suppressed_finding_is_still_told() -> None:
+    why = Suppression(kind="waiver", reason="consent", owner="Ada", expires="2026-12-31")
+    found = findings(CLEAN, [Match("a"), Match("b")], Requirements())
+    one, other = suppress(found, {"confirmed-reconstruction/b": why, "confirmed-reconstruction/zebra": why})
+    assert (one.id, one.suppression) == (found[0].id, None)
+    assert (other.id, other.suppression) == (found[1].id, why)
+
+
+def test_what_a_limit_sees() -> None:
+    why = Suppression(kind="baseline", reason="an earlier run")
+    facts = replace(CLEAN, recovered=7, confirmed=4)
+    assert (facts.confirmed_counted, facts.recovered_counted) == (4, 7)
+    some = replace(facts, suppressed={"confirmed-reconstruction/a": why, "too-few-controls": why})
+    assert (some.confirmed_counted, some.recovered_counted) == (3, 6)
+    rest = replace(facts, suppressed={"recovered-not-confirmed": why})
+    assert (rest.confirmed_counted, rest.recovered_counted) == (4, 4)
