@@ -299,7 +299,7 @@ def confirmed_id(member: str) -> str:
     return f"confirmed-reconstruction/{member}"
 
 
-def suppress(found: Sequence[Finding], why: Mapping[str, Suppression]) -> list[Finding]:
+def with_suppressions(found: Sequence[Finding], why: Mapping[str, Suppression]) -> list[Finding]:
     """Mark the findings that do not count, by their ids. Ids that do not occur are passed over."""
     return [one.model_copy(update={"suppression": why.get(one.id)}) for one in found]
 

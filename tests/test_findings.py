@@ -18,7 +18,7 @@ from audit.findings import (
     findings,
     listed,
     resolution,
-    suppress,
+    with_suppressions,
 )
 from audit.policy import Policy
 
@@ -195,7 +195,9 @@ def test_listed(words: list[str], sentence: str) -> None:
 def test_a_suppressed_finding_is_still_told() -> None:
     why = Suppression(kind="waiver", reason="consent", owner="Ada", expires="2026-12-31")
     found = findings(CLEAN, [Match("a"), Match("b")], Requirements())
-    one, other = suppress(found, {"confirmed-reconstruction/b": why, "confirmed-reconstruction/zebra": why})
+    one, other = with_suppressions(
+        found, {"confirmed-reconstruction/b": why, "confirmed-reconstruction/zebra": why}
+    )
     assert (one.id, one.suppression) == (found[0].id, None)
     assert (other.id, other.suppression) == (found[1].id, why)
 

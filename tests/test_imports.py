@@ -41,7 +41,9 @@ STREET = (
     "ceiling",
     "findings",
     "policy",
+    "waivers",
     "report",
+    "baseline",
     "trajectory",
     "positive_control",
     "request",
@@ -61,7 +63,7 @@ STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
-ALSO_ALLOWED = {"yaml_file": {"files"}}
+ALSO_ALLOWED = {"yaml_file": {"files"}, "baseline": {"files"}}
 
 EFFECTS = {
     "print": "print",

@@ -201,7 +201,7 @@ ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
             {},
             {"controls": 0, "suppressed": {"uncalibrated-audit": ADA}},
             "PASS",
-            "Nothing was measured that could",
+            "Without controls nothing could be confirmed. 0 of 40",
         ),
         ({}, {"attacks": {}, "suppressed": dict.fromkeys(NOTHING, ADA)}, "PASS", "No attack ran: nothing"),
         ({}, LEAK | {"null_confirmed": 1, "suppressed": {"null-attack-confirmed": ADA}}, "FAIL", "3 of 40"),

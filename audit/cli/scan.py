@@ -76,6 +76,14 @@ def scan(
             help="Try the same attacks on a twin that was made to leak; twice the time, plus training.",
         ),
     ] = False,
+    waivers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accepted findings; default: audit-waivers.yaml, if there."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="An earlier run; what it confirmed does not count again."),
+    ] = None,
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
@@ -118,6 +126,8 @@ def scan(
             positive_control=positive_control,
             seed=seed,
             data_root=data_root,
+            waivers=waivers or _default_waivers(),
+            baseline=baseline,
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)
@@ -165,14 +175,22 @@ def _default_folder(name: str) -> Path:
     return Path("reports") / f"{name}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
+def _default_waivers() -> Path | None:
+    from audit.waivers import DEFAULT
+
+    return DEFAULT if DEFAULT.exists() else None
+
+
 def _run(request: Request, folder: Path, names: list[str], *, progress: bool) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
     from audit import run_folder
     from audit.pipeline import run
     from audit.progress import StandardError, listener
     from audit.request import check
+    from audit.waivers import refuse_expired
 
     inputs = check(request)
+    refuse_expired(inputs.waivers, datetime.now(UTC).date())
     run_folder.prepare(folder)
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
