@@ -16,6 +16,7 @@ from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.checkpoint import Checkpoint
 from audit.dataset import ImageSet
+from audit.dp_bound import reconstruction_bound
 from audit.findings import (
     AttackFact,
     Facts,
@@ -34,6 +35,7 @@ from audit.report.model import (
     Control,
     Data,
     Diagnostics,
+    DpBound,
     Model,
     PolicyReport,
     PositiveControl,
@@ -241,8 +243,17 @@ def _diagnostics(
         exposure=knowledge.exposures,
         ceiling=knowledge.ceiling,
         positive_control=control,
+        dp=_dp_bound(inputs),
         notes=knowledge.notes,
     )
+
+
+def _dp_bound(inputs: Inputs) -> DpBound | None:
+    said, prior = inputs.dp, 1 / len(inputs.members)
+    if said is None:
+        return None
+    bound = reconstruction_bound(said.sigma, said.q, said.steps, prior)
+    return DpBound(sigma=said.sigma, q=said.q, steps=said.steps, prior=prior, bound=bound)
 
 
 def _with_knowledge(samples: list[Sample], knowledge: Knowledge) -> list[Sample]:

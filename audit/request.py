@@ -22,6 +22,7 @@ from audit.dataset import (
     default_controls,
     load_images,
 )
+from audit.dp_bound import DpSgd, parse_dp
 from audit.errors import ArchitectureError, UsageError
 from audit.findings import Suppression
 from audit.inputs import InputFormat, input_format, parse_shape
@@ -87,6 +88,8 @@ class Request:
     """Findings that somebody takes responsibility for; None for none."""
     baseline: Path | None = None
     """Run folder or report.json of an earlier run, whose confirmed members do not count again."""
+    dp: str | None = None
+    """As `1.1,0.01,1000`: noise multiplier, sampling rate and steps, if trained by DP-SGD."""
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
@@ -135,6 +138,8 @@ class Inputs:
     """What they are; whether they have expired is for whoever knows the day."""
     baseline: Baseline | None = None
     """An earlier run on the same members."""
+    dp: DpSgd | None = None
+    """How the network is said to have been trained."""
 
     @property
     def suppressions(self) -> dict[str, Suppression]:
@@ -186,6 +191,7 @@ def check(request: Request) -> Inputs:
         )
     dtype = getattr(torch, request.precision)
     waivers = baseline = None
+    dp = None if request.dp is None else parse_dp(request.dp)
     attacks = [attack.id for attack in BATTERY]
     if request.waivers is not None:
         waivers = load_waivers(request.waivers, members.ids, attacks)
@@ -208,6 +214,7 @@ def check(request: Request) -> Inputs:
         tuple(notes),
         waivers,
         baseline,
+        dp,
     )
 
 

@@ -39,6 +39,7 @@ STREET = (
     "exposure",
     "membership",
     "ceiling",
+    "dp_bound",
     "findings",
     "policy",
     "waivers",

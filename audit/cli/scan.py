@@ -84,6 +84,10 @@ def scan(
         Path | None,
         typer.Option(metavar="RUN", help="An earlier run; what it confirmed does not count again."),
     ] = None,
+    dp: Annotated[
+        str | None,
+        typer.Option(metavar="SIGMA,Q,STEPS", help="If trained by DP-SGD, how: its bound is reported."),
+    ] = None,
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
@@ -128,6 +132,7 @@ def scan(
             data_root=data_root,
             waivers=waivers or _default_waivers(),
             baseline=baseline,
+            dp=dp,
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from audit.findings import listed, plural, resolution
@@ -149,6 +150,27 @@ def limits(report: Report) -> str:
     elif summary.upper_limit_at_power is not None:
         said += f"; at most {percent(summary.upper_limit_at_power)} may leak as the positive control's do"
     return said
+
+
+def dp(report: Report) -> str:
+    """Say what differential privacy promises if the network was trained as stated; empty if nothing was stated."""
+    said = report.diagnostics.dp
+    if said is None:
+        return ""
+    many = report.summary.members
+    return (
+        f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
+        f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
+        f"all other training samples, and looks for the missing one among {plural(many, 'equally likely image')} "
+        f"finds it with a probability of at most {_up(said.bound)}, instead of {_up(said.prior)} (Hayes et al. 2023, "
+        f"arXiv 2302.07225). This does not enter the verdict."
+    )
+
+
+def _up(probability: float) -> str:
+    """Write a probability as a percentage that is not below it."""
+    digits = max(1, 2 - math.floor(math.log10(100 * probability)) - 1)
+    return f"{min(100.0, math.ceil(100 * probability * 10**digits - 1e-6) / 10**digits):.{digits}f} %"
 
 
 def truth(report: Report, attack: AttackReport) -> float | None:
