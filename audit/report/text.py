@@ -162,15 +162,15 @@ def dp(report: Report) -> str:
         f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
         f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
         f"all other training samples, and looks for the missing one among {plural(many, 'equally likely image')} "
-        f"finds it with a probability of at most {_up(said.bound)}, instead of {_up(said.prior)} (Hayes et al. 2023, "
-        f"arXiv 2302.07225). This does not enter the verdict."
+        f"finds it with a probability of at most {probability(said.bound)}, instead of {probability(said.prior)} "
+        f"(Hayes et al. 2023, arXiv 2302.07225). This does not enter the verdict."
     )
 
 
-def _up(probability: float) -> str:
-    """Write a probability as a percentage that is not below it."""
-    digits = max(1, 2 - math.floor(math.log10(100 * probability)) - 1)
-    return f"{min(100.0, math.ceil(100 * probability * 10**digits - 1e-6) / 10**digits):.{digits}f} %"
+def probability(bound: float) -> str:
+    """Write an upper bound of a probability as a percentage that is not below it, of two digits at least."""
+    digits = max(1, 1 - math.floor(math.log10(100 * bound)))
+    return f"{math.ceil(100 * bound * 10**digits - 1e-6) / 10**digits:.{digits}f} %"
 
 
 def truth(report: Report, attack: AttackReport) -> float | None:
@@ -196,6 +196,14 @@ def batch(report: Report) -> str:
     )
 
 
+def stopped_short(report: Report, attack: AttackReport) -> bool:
+    """Whether an attack left more open than the training images would, of an equation that describes something."""
+    left, reached = truth(report, attack), attack.relative_loss
+    if left is None or reached is None or left > _LITTLE_TO_FIND:
+        return False
+    return reached > max(1.2 * left, left + 0.01)
+
+
 def standing(report: Report, attack: AttackReport) -> str:
     """Say whether an attack stopped short of the truth, or had little to find; empty for one that did not run."""
     left, reached = truth(report, attack), attack.relative_loss
@@ -212,7 +220,7 @@ def standing(report: Report, attack: AttackReport) -> str:
             f"{what}{silence}."
         )
         return f"{said} {_NO_GRADIENT}" if observed else said
-    if reached > max(1.2 * left, left + 0.01):
+    if stopped_short(report, attack):
         return (
             f"The attack stopped with {percent(reached)} open, the training images would leave {percent(left)}: "
             f"it did not get to the bottom, and more time may find more."
