@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from audit.assembly import Audit, assemble
 from audit.attacks import Observation
 from audit.demo import train
+from audit.errors import UsageError
 from audit.pipeline import observe, run
 from audit.progress import Silent
 from audit.report.json import render, schema
@@ -62,6 +63,13 @@ def once(monkeypatch: pytest.MonkeyPatch, steps: None) -> None:
 
 def request(tiny: Tiny) -> Request:
     return Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=PLENTY)
+
+
+def test_an_expired_waiver_stops_the_library_too(tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "waivers.yaml"
+    path.write_text("- {id: incomplete-audit, reason: short, owner: Ada, expires: 2020-01-01}")
+    with pytest.raises(UsageError, match="by Ada expired on 2020-01-01"):
+        run(replace(request(tiny), waivers=path))
 
 
 def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: None) -> None:
