@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Annotated, Literal, Protocol
 
@@ -79,6 +79,13 @@ class Suppression(BaseModel):
     """Who took responsibility."""
     expires: str | None = None
     """Last day on which a waiver holds, ISO 8601."""
+
+    @property
+    def words(self) -> str:
+        """What follows `is` in a sentence about the finding."""
+        if self.kind == "waiver":
+            return f"waived by {self.owner} until {self.expires}: {self.reason.rstrip('.')}"
+        return f"not new: {self.reason.rstrip('.')}"
 
 
 class Finding(BaseModel):
@@ -181,6 +188,19 @@ class Facts:
     """What came of the positive control; None when none was run."""
     complete: bool = True
     """False when the audit broke off."""
+    suppressed: Mapping[str, Suppression] = field(default_factory=dict)
+    """By id, the findings of this audit that do not count, and why not."""
+
+    @property
+    def confirmed_counted(self) -> int:
+        """Confirmed members without those that are suppressed: what a limit sees."""
+        return self.confirmed - sum(name.startswith(confirmed_id("")) for name in self.suppressed)
+
+    @property
+    def recovered_counted(self) -> int:
+        """Recovered members without those that are suppressed: what a limit sees."""
+        others = 0 if "recovered-not-confirmed" in self.suppressed else self.recovered - self.confirmed
+        return self.confirmed_counted + others
 
     @property
     def possible(self) -> int:
@@ -278,6 +298,16 @@ def doubts(facts: Facts, require: Requirements) -> list[Finding]:
         *_doubts_about_controls(facts, require),
         *_doubts_about_null_and_twin(facts, require),
     ]
+
+
+def confirmed_id(member: str) -> str:
+    """Id of the finding that a member was reconstructed beyond chance."""
+    return f"confirmed-reconstruction/{member}"
+
+
+def with_suppressions(found: Sequence[Finding], why: Mapping[str, Suppression]) -> list[Finding]:
+    """Mark the findings that do not count, by their ids. Ids that do not occur are passed over."""
+    return [one.model_copy(update={"suppression": why.get(one.id)}) for one in found]
 
 
 def plural(number: int, noun: str) -> str:

@@ -28,6 +28,7 @@ from audit.report.model import PositiveControl, Provenance
 from audit.request import Inputs, Model, Request, check
 from audit.similarity import CONVENTION
 from audit.solve.budget import Budget
+from audit.waivers import refuse_expired
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
@@ -77,6 +78,7 @@ def run(
     started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
+        refuse_expired(inputs.waivers, started.date())
         part, most = _KEPT_BACK
         seconds = whole.left - min(part * whole.left, most)
 
@@ -110,7 +112,7 @@ def run(
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
         finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge, control)
-        took = provenance.model_copy(update={"seconds": round(whole.spent, 2)})
+        took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
 

@@ -27,6 +27,7 @@ from audit.cli.options import parse_budget
 from audit.errors import UsageError
 from audit.progress import Lines
 from tests.tiny import (
+    MEMBERS,
     SIDE,
     Tiny,
     attack_once,
@@ -134,6 +135,112 @@ def test_without_controls_nothing_is_decided(model_audit: Run, tiny: Tiny, steps
 def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None) -> None:
     ended = model_audit(*scan(tiny, "--policy", "research"))
     assert (ended.code, ended.out.split(":")[0]) == (0, "PASS")
+
+
+# --- what does not count ----------------------------------------------------------------------------------
+
+
+def waived(*names: str, expires: str = "2999-12-31") -> str:
+    entry = "- {{id: {}, reason: They agreed., owner: Ada, expires: {}}}\n"
+    return "".join(entry.format(name, expires) for name in names)
+
+
+def everybody() -> list[str]:
+    return [f"confirmed-reconstruction/{member}" for member in range(MEMBERS)]
+
+
+def test_waived_members_are_told_and_do_not_count(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    Path("audit-waivers.yaml").write_text(waived(*everybody(), "positive-control-missing"))
+    ended = model_audit(*scan(tiny))
+    report = json.loads(Path("out/report.json").read_text())
+    confirmed = report["summary"]["confirmed"]
+    assert (ended.code, report["verdict"]) == (0, "PASS")
+    assert confirmed > 0
+    assert report["policy"]["limits"][0]["value"] == 0
+    assert [finding["suppression"]["owner"] for finding in report["findings"][:confirmed]] == [
+        "Ada"
+    ] * confirmed
+    assert "; 0 of them count, which the policy allows." in report["reasons"][0]
+    assert f"{confirmed} of {confirmed} confirmed" in ended.out
+    assert "waived by Ada until 2999-12-31: They agreed." in ended.out
+    assert "note: waivers: audit-waivers.yaml, 5 in it" in ended.out
+    assert re.search(r"note: waived, but not found in this run: .*positive-control-missing", ended.out)
+
+
+def test_one_waiver_does_not_cover_the_others(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    before = json.loads(Path("out/report.json").read_text())
+    Path("mine.yaml").write_text(waived(before["findings"][0]["id"]))
+    assert model_audit(*scan(tiny, "--waivers", "mine.yaml")).code == 1
+    after = json.loads(Path("out/report.json").read_text())
+    assert after["summary"]["confirmed"] == before["summary"]["confirmed"] > 1
+    assert after["policy"]["limits"][0]["value"] == before["summary"]["confirmed"] - 1
+
+
+def test_only_what_is_new_since_the_baseline_counts(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    ended = model_audit(*scan(tiny, "--out", "later", "--baseline", "out"))
+    report = json.loads(Path("later/report.json").read_text())
+    assert (ended.code, report["policy"]["limits"][0]["value"]) == (0, 0)
+    assert {finding["suppression"]["kind"] for finding in report["findings"] if finding["suppression"]} == {
+        "baseline"
+    }
+    assert "note: baseline: out/report.json, of the same checkpoint" in ended.out
+    doubtful = model_audit(*scan(tiny, "--out", "third", "--baseline", "out", "--policy", "strict"))
+    assert doubtful.code == 3  # doubts are about this run
+
+
+def test_the_bound_of_private_training_is_reported(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny, "--dp", "1.1,0.01,100")).code == 1
+    told = json.loads(Path("out/report.json").read_text())["diagnostics"]["dp"]
+    assert (told["sigma"], told["q"], told["steps"], told["prior"]) == (1.1, 0.01, 100, 1 / MEMBERS)
+    assert 1 / MEMBERS < told["bound"] < 1
+    assert "noise multiplier 1.1" in Path("out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            waived("confirmed-reconstruction/0", expires="2020-01-01"),
+            ["entry 1", "by Ada expired on 2020-01-01"],
+        ),
+        (waived("confirmed-reconstruction/99"), ["entry 1", "names no member of this audit"]),
+        (
+            waived("confirmed-reconstuction/0"),
+            ["no kind of finding", "mean 'confirmed-reconstruction'?"],
+        ),
+        (waived("incomplete-audit", expires="2026-02-30"), ["expires is '2026-02-30'", "expected a day"]),
+        (
+            waived("incomplete-audit").replace("owner", "onwer"),
+            ["unknown key 'onwer'", "did you mean 'owner'?"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--waivers", "audit-waivers.yaml"]])
+def test_a_bad_waiver_gets_one_line_before_anything_is_attacked(
+    model_audit: Run,
+    tiny: Tiny,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    words: list[str],
+    options: list[str],
+) -> None:
+    monkeypatch.setattr("audit.pipeline.run", lambda *_: pytest.fail("the attack began"))
+    Path("audit-waivers.yaml").write_text(text)
+    complains(model_audit(*scan(tiny, *options)), "audit-waivers.yaml: entry 1", *words)
+    assert set(tree(Path())) == {"audit-waivers.yaml"}
+
+
+def test_a_baseline_of_other_members_is_refused(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    np.savez(tiny.members, images=blobs(4, seed=77))
+    complains(
+        model_audit(*scan(tiny, "--baseline", "out")), "--baseline out/report.json is of 4 members", "sha256"
+    )
+
+
+# --- formats and folders ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -668,6 +775,11 @@ BAD_ACTIVATIONS = [
         (nothing, ["--threshold", "0"], ["--threshold is 0", "above 0"]),
         (nothing, ["--threshold", "1.01"], ["--threshold is 1.01"]),
         (nothing, ["--threshold", "nan"], ["--threshold is nan"]),
+        (nothing, ["--waivers", "absent.yaml"], ["absent.yaml: cannot be read: No such file"]),
+        (nothing, ["--baseline", "absent"], ["--baseline absent: cannot be read: No such file", "run folder"]),
+        (nothing, ["--baseline", __file__], ["test_cli.py: not a report of schema version 1: Invalid JSON"]),
+        (nothing, ["--dp", "1.1,0.01"], ["--dp is '1.1,0.01'", "such as 1.1,0.01,1000"]),
+        (nothing, ["--dp", "0,0.01,9"], ["--dp: the noise multiplier is 0", "give one from 0.001"]),
         (nothing, ["--threshold", "high"], ["'--threshold'", "(see model-audit scan --help)"]),
         (nothing, ["--seed", "-1"], ["'--seed'", "-1 is not a whole number from 0"]),
         (nothing, ["--seed", 2**63], ["'--seed'", "is not a whole number from 0"]),

@@ -12,12 +12,14 @@ from audit.findings import (
     Kind,
     PowerFact,
     Requirements,
+    Suppression,
     ahead_of_controls,
     bound,
     doubts,
     findings,
     listed,
     resolution,
+    with_suppressions,
 )
 from audit.policy import Policy
 
@@ -214,3 +216,23 @@ def test_listed(words: list[str], sentence: str) -> None:
 )
 def test_ends_of_intervals_are_rounded_outwards(fraction: float, lower: str, upper: str) -> None:
     assert (bound(fraction, up=False), bound(fraction, up=True)) == (lower, upper)
+
+
+def test_a_suppressed_finding_is_still_told() -> None:
+    why = Suppression(kind="waiver", reason="consent", owner="Ada", expires="2026-12-31")
+    found = findings(CLEAN, [Match("a"), Match("b")], Requirements())
+    one, other = with_suppressions(
+        found, {"confirmed-reconstruction/b": why, "confirmed-reconstruction/zebra": why}
+    )
+    assert (one.id, one.suppression) == (found[0].id, None)
+    assert (other.id, other.suppression) == (found[1].id, why)
+
+
+def test_what_a_limit_sees() -> None:
+    why = Suppression(kind="baseline", reason="an earlier run")
+    facts = replace(CLEAN, recovered=7, confirmed=4)
+    assert (facts.confirmed_counted, facts.recovered_counted) == (4, 7)
+    some = replace(facts, suppressed={"confirmed-reconstruction/a": why, "too-few-controls": why})
+    assert (some.confirmed_counted, some.recovered_counted) == (3, 6)
+    rest = replace(facts, suppressed={"recovered-not-confirmed": why})
+    assert (rest.confirmed_counted, rest.recovered_counted) == (4, 4)

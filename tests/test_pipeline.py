@@ -19,6 +19,7 @@ from audit.assembly import Audit, assemble
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.demo import train
+from audit.errors import UsageError
 from audit.inspection import inspect
 from audit.pipeline import observe, run
 from audit.progress import Silent
@@ -65,6 +66,13 @@ def once(monkeypatch: pytest.MonkeyPatch, steps: None) -> None:
 
 def request(tiny: Tiny) -> Request:
     return Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=PLENTY)
+
+
+def test_an_expired_waiver_stops_the_library_too(tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "waivers.yaml"
+    path.write_text("- {id: incomplete-audit, reason: short, owner: Ada, expires: 2020-01-01}")
+    with pytest.raises(UsageError, match="by Ada expired on 2020-01-01"):
+        run(replace(request(tiny), waivers=path))
 
 
 def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: None) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import PolicyError
-from audit.findings import AttackFact, Facts, PowerFact
+from audit.findings import AttackFact, Facts, PowerFact, Suppression
 from audit.policy import Policy, judge, load_policy, shipped_policies
 from audit.policy import _policy_folder as policy_folder
 
@@ -159,6 +159,81 @@ def test_a_pass_says_how_many_leaks_too_few_controls_would_hide() -> None:
 def test_another_threshold_than_the_policy_asks_for_is_told() -> None:
     reasons = judge(policy(), replace(CLEAN, threshold=0.9)).reasons
     assert reasons[-1] == "The threshold used was SSIM >= 0.9; the policy says 0.4."
+
+
+# What does not count
+
+ADA = Suppression(kind="waiver", reason="All of them agreed.", owner="Ada", expires="2026-12-31")
+KNOWN = Suppression(kind="baseline", reason="confirmed in runs/a of 2026-11-01 too")
+NOTHING = ("no-attack-ran", "required-attack-missing/kkt-margin")
+FACES = {f"confirmed-reconstruction/face-{i}": ADA for i in range(3)}
+ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
+
+
+@pytest.mark.parametrize(
+    ("rules", "facts", "verdict", "words"),
+    [
+        (
+            {},
+            LEAK | {"suppressed": FACES},
+            "PASS",
+            "confirmed at SSIM >= 0.4; 0 of them count, which",
+        ),
+        (
+            {},
+            LEAK | {"suppressed": ONE_FACE},
+            "FAIL",
+            "beyond chance. Of these, 2 count. The policy allows 0.",
+        ),
+        (SHARE, {"confirmed": 5, "recovered": 5, "suppressed": ONE_FACE}, "PASS", "4 of them count"),
+        (RECOVERED, LEAK | {"suppressed": FACES}, "PASS", "which the policy allows"),
+        (RECOVERED, {"recovered": 4, "confirmed": 3, "suppressed": FACES}, "FAIL", "Of these, 1 count."),
+        (RECOVERED, {"recovered": 2, "suppressed": {"recovered-not-confirmed": ADA}}, "PASS", "evidence"),
+        # doubts
+        ({}, {"controls": 49, "suppressed": {"too-few-controls": ADA}}, "PASS", "evidence of resistance"),
+        (
+            {},
+            {"controls": 49, "null_confirmed": None, "suppressed": {"too-few-controls": ADA}},
+            "INCONCLUSIVE",
+            "null",
+        ),
+        (
+            {},
+            {"controls": 0, "suppressed": {"uncalibrated-audit": ADA}},
+            "PASS",
+            "Without controls nothing could be confirmed. 0 of 40",
+        ),
+        ({}, {"attacks": {}, "suppressed": dict.fromkeys(NOTHING, ADA)}, "PASS", "No attack ran: nothing"),
+        ({}, LEAK | {"null_confirmed": 1, "suppressed": {"null-attack-confirmed": ADA}}, "FAIL", "3 of 40"),
+        (
+            {},
+            {"controls": 60, "recovered": 9, "unresolved": 6, "confirmed": 3, "suppressed": FACES},
+            "INCONCLUSIVE",
+            "beat every control",
+        ),
+    ],
+)
+def test_what_is_suppressed_does_not_count(
+    rules: dict[str, Any], facts: dict[str, Any], verdict: str, words: str
+) -> None:
+    judgement = judge(policy(**rules), replace(CLEAN, **facts))
+    assert judgement.verdict == verdict
+    assert words in judgement.reasons[0]
+    assert any(
+        "waived by Ada until 2026-12-31: All of them agreed." in reason for reason in judgement.reasons
+    )
+
+
+def test_a_limit_tells_what_counted_and_a_reason_what_did_not() -> None:
+    suppressed = ONE_FACE | {"confirmed-reconstruction/face-9": KNOWN, "too-few-controls": ADA}
+    facts = replace(CLEAN, confirmed=5, recovered=5, controls=49, suppressed=suppressed)
+    judgement = judge(policy(), facts)
+    assert judgement.limits[0].value == 3.0
+    assert judgement.reasons[1:] == (
+        "1 of 5 confirmed is waived by Ada until 2026-12-31: All of them agreed.",
+        "The finding too-few-controls is waived by Ada until 2026-12-31: All of them agreed.",
+        "1 of 5 confirmed is not new: confirmed in runs/a of 2026-11-01 too.",
+    )
 
 
 RANK = {"PASS": 0, "INCONCLUSIVE": 1, "FAIL": 2}

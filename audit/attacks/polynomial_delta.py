@@ -1,6 +1,6 @@
 """polynomial-delta: how the weights of a polynomial network changed, through the tensor of its data.
 
-The equation is that of `weight-delta` with gradients taken at one place only, so that it holds as far as the weights
+The equation is that of `weight-delta` with gradients taken at one place only, so that it holds as far as weights
 moved little. Random weights are neurons in general position, so that the change determines the tensor as soon as
 there are enough of them.
 

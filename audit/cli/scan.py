@@ -77,6 +77,18 @@ def scan(
             help="Try the same attacks on a twin that was made to leak; twice the time, plus training.",
         ),
     ] = False,
+    waivers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accepted findings; default: audit-waivers.yaml, if there."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="An earlier run; what it confirmed does not count again."),
+    ] = None,
+    dp: Annotated[
+        str | None,
+        typer.Option(metavar="SIGMA,Q,STEPS", help="If trained by DP-SGD, how: its bound is reported."),
+    ] = None,
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
@@ -123,6 +135,9 @@ def scan(
             positive_control=positive_control,
             seed=seed,
             data_root=data_root,
+            waivers=waivers or _default_waivers(),
+            baseline=baseline,
+            dp=dp,
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
         folder = out or _default_folder(checkpoint.stem)
@@ -171,6 +186,12 @@ def _default_folder(name: str) -> Path:
     return Path("reports") / f"{name}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
+def _default_waivers() -> Path | None:
+    from audit.waivers import DEFAULT
+
+    return DEFAULT if DEFAULT.exists() else None
+
+
 def _run(
     request: Request, folder: Path, names: list[str], paths: dict[str, Path], *, progress: bool
 ) -> tuple[Audit, list[Path]]:
@@ -179,8 +200,10 @@ def _run(
     from audit.pipeline import run
     from audit.progress import StandardError, listener
     from audit.request import check
+    from audit.waivers import refuse_expired
 
     inputs = check(request)
+    refuse_expired(inputs.waivers, datetime.now(UTC).date())
     run_folder.prepare(folder, paths.values())
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)

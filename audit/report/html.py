@@ -17,6 +17,7 @@ from PIL import Image
 
 from audit.findings import Finding, Kind
 from audit.report import held, text
+from audit.report.advice import advice
 from audit.report.evidence import Evidence, Trajectory, gallery, shown
 from audit.report.model import AttackReport, Report
 
@@ -85,6 +86,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         confirmed_from=text.used(report, [sample for sample in report.samples if sample.confirmed]),
         shown_from=text.used(report, [sample for sample, _ in pictures]),
         interval=text.interval(report),
+        dp=text.dp(report),
+        advice=advice(report),
         unsaid=text.unsaid(report),
         vocabulary=text.VOCABULARY,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from audit.report import held, text
+from audit.report.advice import advice
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import Report
 
@@ -34,6 +35,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         limits=text.limits(report),
         batch=text.batch(report),
         interval=text.interval(report),
+        dp=text.dp(report),
+        suppressed=[finding for finding in report.findings if finding.suppression],
+        advice=advice(report),
         unsaid=text.unsaid(report),
         held=held.sentences(report),
         held_remarks=held.remarks(report),

@@ -229,6 +229,20 @@ class PositiveControl(_Part):
     """What did not go as planned."""
 
 
+class DpBound(_Part):
+    """What differential privacy promises, if the network was trained as its owner says."""
+
+    sigma: float
+    """Noise multiplier of DP-SGD."""
+    q: Fraction
+    """Probability with which a sample took part in a step."""
+    steps: Annotated[int, Field(ge=1)]
+    prior: Fraction
+    """Probability of the best guess without the model: one in as many candidates as there are members."""
+    bound: Fraction
+    """Probability, at most, with which anybody finds a sample out; `audit.dp_bound` says who that is."""
+
+
 class Diagnostics(_Part):
     """What was measured besides the attacks."""
 
@@ -245,6 +259,8 @@ class Diagnostics(_Part):
     """What was not measured for want of time or memory."""
     positive_control: PositiveControl | None = None
     """None when none was asked for, or the audit broke off before it."""
+    dp: DpBound | None = None
+    """The owner's statement about training, and what follows; it was not checked and does not enter the verdict."""
 
 
 class Splitting(_Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from audit.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
@@ -170,6 +171,27 @@ def limits(report: Report) -> str:
     return said
 
 
+def dp(report: Report) -> str:
+    """Say what differential privacy promises if the network was trained as stated; empty if nothing was stated."""
+    said = report.diagnostics.dp
+    if said is None:
+        return ""
+    many = report.summary.members
+    return (
+        f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
+        f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
+        f"all other training samples, and looks for the missing one among {plural(many, 'equally likely image')} "
+        f"finds it with a probability of at most {probability(said.bound)}, instead of {probability(said.prior)} "
+        f"(Hayes et al. 2023, arXiv 2302.07225). This does not enter the verdict."
+    )
+
+
+def probability(bound: float) -> str:
+    """Write an upper bound of a probability as a percentage that is not below it, of two digits at least."""
+    digits = max(1, 1 - math.floor(math.log10(100 * bound)))
+    return f"{math.ceil(100 * bound * 10**digits - 1e-6) / 10**digits:.{digits}f} %"
+
+
 def truth(report: Report, attack: AttackReport) -> float | None:
     """Relative loss that the training images themselves leave in an attack's equation, if measured."""
     return (report.diagnostics.stationarity or {}).get(attack.id)
@@ -198,6 +220,14 @@ def training_images(count: int) -> tuple[str, str]:
     return ("training image itself", "leaves") if count == 1 else ("training images themselves", "leave")
 
 
+def stopped_short(report: Report, attack: AttackReport) -> bool:
+    """Whether an attack left more open than the training images would, of an equation that describes something."""
+    left, reached = truth(report, attack), attack.relative_loss
+    if left is None or reached is None or left > _LITTLE_TO_FIND:
+        return False
+    return reached > max(1.2 * left, left + 0.01)
+
+
 def standing(report: Report, attack: AttackReport) -> str:
     """Say whether an attack stopped short of the truth, or had little to find; empty for one that did not run."""
     left, reached = truth(report, attack), attack.relative_loss
@@ -212,7 +242,7 @@ def standing(report: Report, attack: AttackReport) -> str:
         silence = "" if attack.confirmed else ", so its silence says little"
         said = f"The {members} {verb} {share(left)} of this equation open: it describes little of {what}{silence}."
         return f"{said} {_NO_GRADIENT}" if observed else said
-    if reached > max(1.2 * left, left + 0.01):
+    if stopped_short(report, attack):
         return (
             f"The attack stopped with {share(reached)} open, the {members} would leave {share(left)}: "
             f"it did not get to the bottom, and more time may find more."

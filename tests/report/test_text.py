@@ -1,7 +1,7 @@
 import pytest
 
 from audit.report import text
-from audit.report.model import Diagnostics
+from audit.report.model import Diagnostics, DpBound
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
 
 
@@ -231,3 +231,28 @@ def test_a_limit_is_rounded_up_and_vanishes_where_all_were_confirmed() -> None:
 
 def test_the_time_of_the_positive_control_is_told_apart() -> None:
     assert any("59 s of it for the positive control" in line for line in text.unsaid(make_controlled()))
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [(0.25, "25.0 %"), (0.2501, "25.1 %"), (1.0, "100.0 %"), (0.99999, "100.0 %"), (1.234e-5, "0.0013 %")],
+)
+def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
+    assert text.probability(bound) == words
+
+
+def test_private_training_is_told_as_a_statement() -> None:
+    report = make_report()
+    assert text.dp(report) == ""
+    said = DpBound(sigma=1.1, q=0.01, steps=100, prior=1 / 6, bound=0.2)
+    told = text.dp(
+        report.model_copy(update={"diagnostics": report.diagnostics.model_copy(update={"dp": said})})
+    )
+    assert (
+        "noise multiplier 1.1, sampling rate 0.01 and 100 steps, as was stated (--dp) and not checked" in told
+    )
+    assert (
+        "among 6 equally likely images finds it with a probability of at most 20.0 %, instead of 16.7 %"
+        in told
+    )
+    assert told.endswith("This does not enter the verdict.")
