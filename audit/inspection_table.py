@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from audit.inspection import Inspection
 from audit.report import held
 from audit.report.text import number, percent, sentence, significant
+from audit.table import columns, grid, printed
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""
@@ -24,21 +24,11 @@ def lines(found: Inspection) -> Iterator[str]:
     yield from _section("What the weights hold", _sentences(found))
     if found.exposure:
         yield from _section("Exposure", _remarks(found))
-        yield from _printed(_exposures(found))
+        yield from printed(_exposures(found))
     if found.samples and found.exposure:
         most = min(_SHOWN, len(found.samples))
         yield from _section(f"Members, the {most} most exposed of {len(found.samples)}", [])
-        yield from _printed(_members(found))
-
-
-def grid(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Write names and sentences in two columns."""
-    table = Table.grid(padding=(0, 2, 1, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, words in rows:
-        table.add_row(name, words)
-    return _printed(table)
+        yield from printed(_members(found))
 
 
 def _sentences(found: Inspection) -> list[str]:
@@ -63,11 +53,11 @@ def _section(title: str, said: Sequence[str]) -> Iterator[str]:
         bullets = Table.grid(padding=(0, 1, 0, 0))
         for words in said:
             bullets.add_row("-", words)
-        yield from _printed(bullets)
+        yield from printed(bullets)
 
 
 def _exposures(found: Inspection) -> Table:
-    table = _table("equation", "unexplained", "lambdas", "AUC", "95 %", "at 1 %")
+    table = columns("equation", "unexplained", "lambdas", "AUC", "95 %", "at 1 %")
     for item in found.exposure:
         bounds = item.auc_interval
         table.add_row(
@@ -82,7 +72,7 @@ def _exposures(found: Inspection) -> Table:
 
 
 def _members(found: Inspection) -> Table:
-    table = _table("member", "label", "exposure", "rank", "ceiling")
+    table = columns("member", "label", "exposure", "rank", "ceiling")
     ranked = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
     for sample in ranked[:_SHOWN]:
         table.add_row(
@@ -93,18 +83,3 @@ def _members(found: Inspection) -> Table:
             number(sample.ceiling),
         )
     return table
-
-
-def _table(name: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(name, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _printed(table: RenderableType) -> list[str]:
-    console = Console(markup=False, highlight=False, emoji=False, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().rstrip().splitlines()]

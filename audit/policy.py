@@ -224,13 +224,13 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
         When there is no such policy, or it cannot be read or asks for something unknown. Names the file and
         the key, and the nearest key, metric, attack or policy that exists.
     """
-    path = _locate(name_or_path)
-    policy = _validate(_read(path), path)
+    path = policy_path(name_or_path)
+    policy = read_policy(path)
     for attack in policy.require.attacks:
         if attack not in known_attacks:
             raise PolicyError(
                 f"{path}: require.attacks names {attack!r}, which is no attack",
-                _suggest(attack, known_attacks),
+                suggest(attack, known_attacks),
             )
     return policy
 
@@ -242,7 +242,14 @@ def _policy_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "policies"
 
 
-def _locate(name_or_path: str) -> Path:
+def policy_path(name_or_path: str) -> Path:
+    """Find a policy by the name of a shipped one, or by the path of a file.
+
+    Raises
+    ------
+    PolicyError
+        When there is none; names the nearest.
+    """
     shipped = shipped_policies()
     if name_or_path in shipped:
         return _policy_folder() / f"{name_or_path}.yaml"
@@ -251,15 +258,32 @@ def _locate(name_or_path: str) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
-    raise PolicyError(f"{name_or_path!r} is no policy and no file", _suggest(name_or_path, shipped))
+    raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_policy(path: Path) -> Policy:
+    """Read a policy as `load_policy` does, whatever attacks it requires."""
+    return _validate(_parsed(policy_text(path), path), path)
+
+
+def policy_text(path: Path) -> str:
+    """Read a file as it is, its ends of lines too.
+
+    Raises
+    ------
+    PolicyError
+        When it cannot be read as text.
+    """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -274,10 +298,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """Refuses a key given twice, where YAML would silently keep the last one and drop a limit."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As in the base class."""
         keys = [key.value for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:
@@ -299,16 +324,17 @@ def _validate(content: dict[str, Any], path: Path) -> Policy:
     if details["type"] == "extra_forbidden":
         parts: dict[object, type[BaseModel]] = {"match": MatchRule, "limits": Limit, "require": Requirements}
         owner = parts.get(details["loc"][0], Policy)
-        raise PolicyError(f"{path}: unknown key {where!r}", _suggest(last, owner.model_fields))
+        raise PolicyError(f"{path}: unknown key {where!r}", suggest(last, owner.model_fields))
     if details["type"] == "missing":
         raise PolicyError(f"{path}: the key {where!r} is missing", "add it")
     problem = f"{path}: {where} is {details['input']!r}: {details['msg'].lower()}"
     if last == "metric" and details["loc"][0] == "limits":
-        raise PolicyError(problem, _suggest(str(details["input"]), get_args(Metric)))
+        raise PolicyError(problem, suggest(str(details["input"]), get_args(Metric)))
     raise PolicyError(problem, "correct that value")
 
 
-def _suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Name the nearest known word, and all of them, as a remedy for an unknown one."""
     names = list(known)
     nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     listing = f"known are {', '.join(names)}"

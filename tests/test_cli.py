@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import audit
-from audit import cli
 from audit.attacks import BATTERY
 from audit.cli.options import parse_budget
 from audit.errors import UsageError
 from audit.progress import Lines
+from tests.command import Ended, Run, complains
 from tests.tiny import (
     SIDE,
     Tiny,
-    attack_once,
     blobs,
-    draw_once,
     fix_steps,
     make,
     untrained,
@@ -41,51 +38,6 @@ from tests.tiny import (
 )
 
 REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def model_audit(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Run]:
-    """The console script, in this process and in an empty folder."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a SIGTERM nobody handles would end pytest
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the script does; here, it is put back
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["model-audit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, out, err)
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return make(tmp_path / "tiny")
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attacks take a fixed number of steps, and are not run again where another test has; nor are plots drawn."""
-    fix_steps(monkeypatch)
-    attack_once(monkeypatch)
-    draw_once(monkeypatch)
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:
@@ -317,7 +269,7 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks"]
+    assert commands == ["scan", "demo", "inspect", "attacks", "policy"]
 
 
 def test_version(model_audit: Run) -> None:
@@ -705,15 +657,6 @@ def test_inspect_refuses_what_scan_refuses(
     before = tree(tmp_path)
     complains(model_audit("inspect", tiny.checkpoint, *options), *words)
     assert tree(tmp_path) == before
-
-
-def complains(ended: Ended, *words: str) -> None:
-    assert ended.code == 2
-    assert ended.out == ""
-    (line,) = ended.err.splitlines()
-    assert line.startswith("model-audit: ")
-    for word in words:
-        assert word in line
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -16,6 +16,7 @@ ROOT = Path(audit.__file__).parent
 # Top to bottom. A module imports its own line or lines above; packages stand for all their files.
 STREET = (
     "errors",
+    "table",
     "checkpoint",
     "inputs",
     "activations",
