@@ -37,6 +37,10 @@ class PolicyError(AuditError):
     """A policy cannot be read, or asks for something unknown."""
 
 
+class ConfigError(AuditError):
+    """A file of options cannot be read, or has an unknown key or an unusable value."""
+
+
 class UsageError(AuditError):
     """An option of the command line has a value that cannot be used."""
 

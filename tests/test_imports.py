@@ -41,6 +41,7 @@ STREET = (
     "ceiling",
     "findings",
     "policy",
+    "config",
     "report",
     "trajectory",
     "positive_control",
@@ -61,7 +62,7 @@ STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
-ALSO_ALLOWED = {"policy": {"files"}}
+ALSO_ALLOWED = {"policy": {"files"}, "config": {"files"}}
 
 EFFECTS = {
     "print": "print",

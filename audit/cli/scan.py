@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from audit.cli.options import (
     Activation,
     BudgetText,
     Checkpoint,
+    ConfigFile,
     Controls,
     DataRoot,
     Gradient,
@@ -26,6 +26,7 @@ from audit.cli.options import (
     RunFolder,
     Seed,
     Std,
+    command,
     formats,
     parse_budget,
     words,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 def scan(
+    context: typer.Context,
     checkpoint: Checkpoint,
     data: Annotated[
         str, typer.Option(metavar="MEMBERS", help="The training images: .npz, folder, or mnist:train[:500].")
@@ -88,6 +90,7 @@ def scan(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print the verdict and the report's path only.")
     ] = False,
+    config: ConfigFile = None,
 ) -> None:
     """Audit a checkpoint: attack it, and compare what comes back with its training images.
 
@@ -118,7 +121,7 @@ def scan(
             positive_control=positive_control,
             seed=seed,
             data_root=data_root,
-            command=shlex.join(["model-audit", *sys.argv[1:]]),
+            command=command(context),
         )
         folder = out or _default_folder(checkpoint.stem)
         finished, reports = _run(request, folder, formats(format), progress=progress and not quiet)
@@ -142,7 +145,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
         files = prepare(folder, seed)
         options = ["--data", str(files.members), "--controls", str(files.controls), "--mean", str(files.mean)]
         options += ["--budget", budget, "--seed", str(seed)]
-        command = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
+        by_hand = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
         request = Request(
             checkpoint=files.checkpoint,
             data=str(files.members),
@@ -150,12 +153,12 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
             mean=str(files.mean),
             budget=seconds,
             seed=seed,
-            command=command,
+            command=by_hand,
         )
         finished, reports = _run(request, folder, formats(None), progress=True)
         code = _exit_code(finished)
         last = (
-            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {command}"
+            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
         )
         say("\n".join([*_outcome(finished, reports, quiet=False), last]))
     raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)
