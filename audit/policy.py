@@ -28,7 +28,9 @@ CALIBRATED: frozenset[Metric] = frozenset({"confirmed", "confirmed_fraction"})
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class MatchRule(_Part):
@@ -64,7 +66,7 @@ class Policy(_Part):
 class LimitResult(BaseModel):
     """One limit, and what was measured."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: Metric
     maximum: float

@@ -269,7 +269,7 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks", "init", "policy"]
+    assert commands == ["scan", "demo", "inspect", "attacks", "init", "schema", "policy"]
 
 
 def test_version(model_audit: Run) -> None:

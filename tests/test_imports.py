@@ -43,6 +43,7 @@ STREET = (
     "policy",
     "config",
     "report",
+    "schemas",
     "trajectory",
     "positive_control",
     "request",
