@@ -47,3 +47,7 @@ class UsageError(AuditError):
 
 class OutputError(AuditError):
     """The run folder cannot be written."""
+
+
+class RunError(AuditError):
+    """What an earlier run left cannot be read."""

@@ -1,20 +1,27 @@
-"""What an audit leaves on disk: the reports, and the reconstructions as tensors."""
+"""What an audit leaves on disk: the reports, and the reconstructions and the pictures of a report as tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from audit.assembly import Audit
 from audit.errors import OutputError
+from audit.report import pictures
+from audit.report.evidence import Evidence, Trajectory
 from audit.report.formats import FORMATS
+from audit.report.model import Report
+
+if TYPE_CHECKING:
+    from audit.assembly import Audit
 
 CANDIDATES = "candidates.safetensors"
+EVIDENCE = "evidence.safetensors"
 _PROBE = b" " * 65536
 
 
@@ -39,7 +46,7 @@ def prepare(folder: Path) -> None:
 
 
 def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write the reports and the reconstructions. Every file is written whole or not at all.
+    """Write all that an audit leaves. Every file is written whole or not at all.
 
     Parameters
     ----------
@@ -60,13 +67,50 @@ def write(audit: Audit, folder: Path, formats: Sequence[str]) -> list[Path]:
     OutputError
         If a file cannot be written.
     """
+    paths = write_reports(audit.report, audit.evidence, audit.trajectories, folder, formats)
+    try:
+        _write(folder / CANDIDATES, _tensors(audit.reconstructions))
+        if not audit.report.provenance.redacted:
+            _write(folder / EVIDENCE, pictures.to_bytes(audit.report, audit.evidence, audit.trajectories))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return paths
+
+
+def write_reports(
+    report: Report,
+    evidence: Sequence[Evidence],
+    trajectories: Sequence[Trajectory],
+    folder: Path,
+    formats: Sequence[str],
+) -> list[Path]:
+    """Write the reports of a run. Every file is written whole or not at all.
+
+    Parameters
+    ----------
+    report, evidence, trajectories:
+        What is said, and the pictures in it.
+    folder:
+        Run folder; made if missing.
+    formats:
+        Names in FORMATS.
+
+    Returns
+    -------
+    list[Path]
+        The reports, in the order of `formats`.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
     paths = [folder / FORMATS[name].filename for name in formats]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in zip(formats, paths, strict=True):
-            content = FORMATS[name].render(audit.report, audit.evidence, audit.trajectories)
+            content = FORMATS[name].render(report, evidence, trajectories)
             _write(path, content.encode())
-        _write(folder / CANDIDATES, _tensors(audit.reconstructions))
     except OSError as error:
         raise _unwritable(folder, error) from error
     return paths

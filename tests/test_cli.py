@@ -37,7 +37,8 @@ from tests.tiny import (
     write_gradient,
 )
 
-REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
+TENSORS = {"candidates.safetensors", "evidence.safetensors"}
+REPORTS = {*TENSORS, "report.html", "report.json", "report.md"}
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:
@@ -101,7 +102,10 @@ def test_formats_change_the_files_and_not_the_exit_code(
 ) -> None:
     ended = model_audit(*scan(tiny, *(word for name in formats for word in ("--format", name))))
     assert ended.code == 1
-    assert {path.name for path in Path("out").iterdir()} == written | {"candidates.safetensors"}
+    assert {path.name for path in Path("out").iterdir()} == written | {
+        "candidates.safetensors",
+        "evidence.safetensors",
+    }
     assert ended.out.endswith(f"report: out/{told}\n")
 
 
@@ -269,7 +273,7 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks", "init", "schema", "policy"]
+    assert commands == ["scan", "demo", "inspect", "attacks", "report", "init", "schema", "policy"]
 
 
 def test_version(model_audit: Run) -> None:
@@ -764,7 +768,7 @@ def test_a_full_disk_is_seen_before_the_attack(
     assert tree(Path()) == {}
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates"])
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates", "evidence"])
 def test_a_disk_that_fills_up_breaks_the_audit_off(
     model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

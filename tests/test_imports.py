@@ -44,6 +44,7 @@ STREET = (
     "config",
     "report",
     "schemas",
+    "earlier_run",
     "trajectory",
     "positive_control",
     "request",
@@ -63,7 +64,7 @@ STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
-ALSO_ALLOWED = {"policy": {"files"}, "config": {"files"}}
+ALSO_ALLOWED = {"policy": {"files"}, "config": {"files"}, "earlier_run": {"files"}}
 
 EFFECTS = {
     "print": "print",

@@ -13,6 +13,7 @@ import typer
 import audit
 from audit.cli.init import init
 from audit.cli.policies import policies
+from audit.cli.report import report
 from audit.cli.scan import demo, scan
 from audit.cli.schemas import schema
 from audit.cli.shell import BROKEN_OFF, EXIT_CODES, UNUSABLE, complain, say
@@ -35,6 +36,7 @@ app.command(short_help="Audit a checkpoint.")(scan)
 app.command(short_help="Train a model that leaks faces, and scan it.")(demo)
 app.command(short_help="Show what a checkpoint holds, and which attacks apply.")(inspect)
 app.command(short_help="List the attacks.")(attacks)
+app.command(short_help="Write the reports of an earlier run again.")(report)
 app.command(short_help="Write an audit.yaml to edit and commit.")(init)
 app.command(short_help="Print a JSON Schema.")(schema)
 app.add_typer(policies, name="policy", short_help="List, show and check policies.")
