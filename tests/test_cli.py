@@ -273,7 +273,9 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks", "report", "init", "schema", "policy"]
+    assert commands == [
+        "scan", "demo", "inspect", "attacks", "report", "compare", "init", "schema", "policy",
+    ]  # fmt: skip
 
 
 def test_version(model_audit: Run) -> None:

@@ -45,6 +45,8 @@ STREET = (
     "report",
     "schemas",
     "earlier_run",
+    "comparison",
+    "comparison_views",
     "trajectory",
     "positive_control",
     "request",

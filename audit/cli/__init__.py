@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import audit
+from audit.cli.compare import compare
 from audit.cli.init import init
 from audit.cli.policies import policies
 from audit.cli.report import report
@@ -37,6 +38,7 @@ app.command(short_help="Train a model that leaks faces, and scan it.")(demo)
 app.command(short_help="Show what a checkpoint holds, and which attacks apply.")(inspect)
 app.command(short_help="List the attacks.")(attacks)
 app.command(short_help="Write the reports of an earlier run again.")(report)
+app.command(short_help="Show what changed between two runs.")(compare)
 app.command(short_help="Write an audit.yaml to edit and commit.")(init)
 app.command(short_help="Print a JSON Schema.")(schema)
 app.add_typer(policies, name="policy", short_help="List, show and check policies.")
