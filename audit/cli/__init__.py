@@ -28,7 +28,6 @@ _Mistake: type[Exception] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="model-audit",
     help="How many training samples can be reconstructed from this model's weights?",
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal

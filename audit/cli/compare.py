@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from audit.cli.completion import COMPARISONS, one_of
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import OutputError, UsageError
 
@@ -14,7 +15,12 @@ from audit.errors import OutputError, UsageError
 def compare(
     before: Annotated[Path, typer.Argument(metavar="RUN_A", help="Before: a run folder, or a report.json.")],
     after: Annotated[Path, typer.Argument(metavar="RUN_B", help="After: likewise.")],
-    format: Annotated[str, typer.Option(metavar="NAME", help="table, markdown, html or json.")] = "table",
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", autocompletion=one_of(*COMPARISONS), help="table, markdown, html or json."
+        ),
+    ] = "table",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here; default: to the terminal.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from audit.cli.completion import ACTIVATIONS, one_of
 from audit.cli.shell import errors_in_one_line
 from audit.errors import UsageError
 
@@ -48,7 +49,12 @@ LearningRate = Annotated[
     float | None, typer.Option(metavar="X", help="Of the step, for an update; default: left open.")
 ]
 Activation = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Default: as the checkpoint states, else relu.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=one_of(*ACTIVATIONS),
+        help="Default: as the checkpoint states, else relu.",
+    ),
 ]
 InputShape = Annotated[
     str | None, typer.Option(metavar="C,H,W", help="As 1,28,28; default: the members' shape.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audit.cli.completion import POLICIES, one_of
 from audit.cli.shell import UNUSABLE, errors_in_one_line, say
 
 if TYPE_CHECKING:
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 
 policies = typer.Typer(help="List, show and check policies.", rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of a policy that comes with the tool, or a file.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        autocompletion=one_of(*POLICIES),
+        help="Of a policy that comes with the tool, or a file.",
+    ),
+]
 
 
 @policies.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from audit.cli.completion import FORMATS, some_of
 from audit.cli.options import formats
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError
@@ -15,7 +16,8 @@ from audit.errors import UsageError
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of an earlier scan.")],
     format: Annotated[
-        list[str] | None, typer.Option(metavar="A,B", help="As for scan; default: all.")
+        list[str] | None,
+        typer.Option(metavar="A,B", autocompletion=some_of(*FORMATS), help="As for scan; default: all."),
     ] = None,
 ) -> None:
     """Write the reports of an earlier run again, from what it left in its folder. Nothing is attacked.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audit.cli.completion import ATTACKS, FORMATS, POLICIES, one_of, some_of
 from audit.cli.options import (
     Activation,
     BudgetText,
@@ -51,11 +52,21 @@ def scan(
     gradient_kind: GradientKind = "gradient",
     learning_rate: LearningRate = None,
     policy: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="release, strict, research, or a file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=one_of(*POLICIES),
+            help="release, strict, research, or a file.",
+        ),
     ] = "release",
     budget: BudgetText = "2m",
     attacks: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Attacks to run; default: all that apply.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            autocompletion=some_of(*ATTACKS),
+            help="Attacks to run; default: all that apply.",
+        ),
     ] = None,
     activation: Activation = None,
     input_shape: InputShape = None,
@@ -81,7 +92,12 @@ def scan(
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
-        list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
+        list[str] | None,
+        typer.Option(
+            metavar="A,B",
+            autocompletion=some_of(*FORMATS),
+            help="Of html, markdown, json; default: all.",
+        ),
     ] = None,
     data_root: DataRoot = Path("data"),
     progress: Annotated[

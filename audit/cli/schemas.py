@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from audit.cli.completion import SCHEMAS, one_of
 from audit.cli.init import scan_parameters
 from audit.cli.shell import errors_in_one_line, say
 
 
-def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="policy, config or report.")]) -> None:
+def schema(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=one_of(*SCHEMAS), help="policy, config or report.")
+    ],
+) -> None:
     """Print the JSON Schema of policies, of audit.yaml, or of report.json."""
     with errors_in_one_line():
         from audit.config import key
