@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from audit.dataset import ImageSet
+from audit.earlier_run import read_report
 from audit.errors import UsageError
 from audit.findings import Suppression, confirmed_id, plural
 from audit.policy import Policy
@@ -67,12 +66,12 @@ def load_baseline(path: Path, members: ImageSet) -> Baseline:
 
     Raises
     ------
+    RunError
+        If it cannot be read, or is no report of this version.
     UsageError
-        If it cannot be read, is no report of this version, is of other members, or was discredited by its own null
-        attack.
+        If it is of other members, or was discredited by its own null attack.
     """
-    file = path / "report.json" if path.is_dir() else path
-    report = _read(file)
+    file, report = path, read_report(path)
     theirs = report.data.members
     if theirs.sha256 != members.sha256 or len(report.samples) != len(members):
         raise UsageError(
@@ -86,22 +85,3 @@ def load_baseline(path: Path, members: ImageSet) -> Baseline:
             "give another run",
         )
     return Baseline(file, report)
-
-
-def _read(file: Path) -> Report:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"--baseline {file}: cannot be read: {error.strerror or error}",
-            "give a run folder, or its report.json",
-        ) from error
-    try:
-        return Report.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"--baseline {file}: not a report of schema version 1: {where + ': ' if where else ''}{first['msg']}",
-            "give the report.json of a run of this version",
-        ) from error

@@ -42,12 +42,20 @@ class PolicyError(AuditError):
     """A policy cannot be read, or asks for something unknown."""
 
 
+class ConfigError(AuditError):
+    """A file of options cannot be read, or has an unknown key or an unusable value."""
+
+
 class UsageError(AuditError):
     """An option of the command line has a value that cannot be used."""
 
 
 class OutputError(AuditError):
     """The run folder, or a report beside it, cannot be written."""
+
+
+class RunError(AuditError):
+    """What an earlier run left cannot be read."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ RULES: dict[Kind, tuple[Severity, Confidence, str]] = {
 class Suppression(BaseModel):
     """Why a finding does not count, though it is still told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: Literal["waiver", "baseline"]
     """Somebody took responsibility for it, or an earlier run that was accepted has it too."""
@@ -91,7 +91,7 @@ class Suppression(BaseModel):
 class Finding(BaseModel):
     """One thing a reviewer should know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: str
     """Stable between runs: the kind, then what it is about, e.g. `confirmed-reconstruction/face-07`."""
@@ -119,7 +119,7 @@ def _power(value: object) -> object:
 class Requirements(BaseModel):
     """What an audit must have done before its silence counts as evidence (`require` in a policy)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     controls: int = Field(default=0, ge=0)
     """Smallest number of control images."""

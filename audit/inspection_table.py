@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from audit.inspection import Inspection
 from audit.report import held
 from audit.report.text import number, percent, sentence, significant
+from audit.table import columns, grid, printed
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""
@@ -35,24 +35,14 @@ def lines(found: Inspection) -> Iterator[str]:
         yield from _section("Exposure", _remarks(found))
         if _remarks(found):
             yield ""
-        yield from _printed(_exposures(found))
+        yield from printed(_exposures(found))
         yield from _words(_EXPOSURES)
     if found.samples and found.exposure:
         more = len(found.samples) > _SHOWN
         most = f"the {_SHOWN} most exposed of {len(found.samples)}" if more else "the most exposed first"
         yield from _section("The member" if len(found.samples) == 1 else f"Members, {most}", [])
-        yield from _printed(_members(found))
+        yield from printed(_members(found))
         yield from _words(_MEMBERS)
-
-
-def grid(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Write names and sentences in two columns."""
-    table = Table.grid(padding=(0, 2, 1, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, words in rows:
-        table.add_row(name, words)
-    return _printed(table)
 
 
 def _sentences(found: Inspection) -> list[str]:
@@ -71,7 +61,7 @@ def _remarks(found: Inspection) -> list[str]:
 
 def _words(meanings: str) -> list[str]:
     """Explain the columns of the table above."""
-    return ["", *_printed(meanings)]
+    return ["", *printed(meanings)]
 
 
 def _section(title: str, said: Sequence[str]) -> Iterator[str]:
@@ -82,11 +72,11 @@ def _section(title: str, said: Sequence[str]) -> Iterator[str]:
         bullets = Table.grid(padding=(0, 1, 0, 0))
         for words in said:
             bullets.add_row("-", words)
-        yield from _printed(bullets)
+        yield from printed(bullets)
 
 
 def _exposures(found: Inspection) -> Table:
-    table = _table("equation", "unexplained", "lambdas", "AUC", "interval", "found")
+    table = columns("equation", "unexplained", "lambdas", "AUC", "interval", "found")
     for item in found.exposure:
         bounds = item.auc_interval
         table.add_row(
@@ -101,7 +91,7 @@ def _exposures(found: Inspection) -> Table:
 
 
 def _members(found: Inspection) -> Table:
-    table = _table("member", "label", "exposure", "rank", "ceiling")
+    table = columns("member", "label", "exposure", "rank", "ceiling")
     ranked = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
     for sample in ranked[:_SHOWN]:
         table.add_row(
@@ -112,18 +102,3 @@ def _members(found: Inspection) -> Table:
             number(sample.ceiling),
         )
     return table
-
-
-def _table(name: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(name, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _printed(table: RenderableType) -> list[str]:
-    console = Console(markup=False, highlight=False, emoji=False, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().rstrip().splitlines()]

@@ -38,7 +38,9 @@ CALIBRATED: frozenset[Metric] = frozenset({"confirmed", "confirmed_fraction"})
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class MatchRule(_Part):
@@ -74,7 +76,7 @@ class Policy(_Part):
 class LimitResult(BaseModel):
     """One limit, and what was measured."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: Metric
     maximum: float
@@ -269,9 +271,8 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
         When there is no such policy, or it cannot be read or asks for something unknown. Names the file and
         the key, and the nearest key, metric, attack or policy that exists.
     """
-    path = _locate(name_or_path)
-    content = read_mapping(path, "a policy", "start from `model-audit policy show release`", PolicyError)
-    policy = validate(Policy, content, str(path), PolicyError)
+    path = policy_path(name_or_path)
+    policy = read_policy(path)
     for attack in policy.require.attacks:
         if attack not in known_attacks:
             raise PolicyError(
@@ -288,7 +289,14 @@ def _policy_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "policies"
 
 
-def _locate(name_or_path: str) -> Path:
+def policy_path(name_or_path: str) -> Path:
+    """Find a policy by the name of a shipped one, or by the path of a file.
+
+    Raises
+    ------
+    PolicyError
+        When there is none; names the nearest.
+    """
     shipped = shipped_policies()
     if name_or_path in shipped:
         return _policy_folder() / f"{name_or_path}.yaml"
@@ -298,3 +306,24 @@ def _locate(name_or_path: str) -> Path:
     if path.suffix or len(path.parts) > 1:
         raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
     raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy as `load_policy` does, whatever attacks it requires."""
+    content = read_mapping(path, "a policy", "start from `model-audit policy show release`", PolicyError)
+    return validate(Policy, content, str(path), PolicyError)
+
+
+def policy_text(path: Path) -> str:
+    """Read a file as it is, its ends of lines too.
+
+    Raises
+    ------
+    PolicyError
+        When it cannot be read as text.
+    """
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error

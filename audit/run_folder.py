@@ -1,4 +1,4 @@
-"""What an audit leaves on disk: the reports, and the reconstructions as tensors."""
+"""What an audit leaves on disk: the reports, and the reconstructions and the pictures of a report as tensors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import errno
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from audit.assembly import Audit
 from audit.errors import OutputError
+from audit.report import pictures
+from audit.report.evidence import Evidence, Trajectory
 from audit.report.formats import FORMATS
+from audit.report.model import Report
+
+if TYPE_CHECKING:
+    from audit.assembly import Audit
 
 CANDIDATES = "candidates.safetensors"
+EVIDENCE = "evidence.safetensors"
 _PROBE = b" " * 65536
 
 
@@ -51,7 +58,7 @@ def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
 def write(
     audit: Audit, folder: Path, formats: Sequence[str], elsewhere: Mapping[str, Path] | None = None
 ) -> list[Path]:
-    """Write the reports and the reconstructions. Every file is written whole or not at all.
+    """Write all that an audit leaves. Every file is written whole or not at all.
 
     Parameters
     ----------
@@ -59,10 +66,8 @@ def write(
         A finished audit.
     folder:
         Run folder; made if missing.
-    formats:
-        Names in FORMATS.
-    elsewhere:
-        Where a report goes instead of the run folder, by format.
+    formats, elsewhere:
+        As for `write_reports`.
 
     Returns
     -------
@@ -74,28 +79,58 @@ def write(
     OutputError
         If a file cannot be written. The run folder is complete, as far as it can be, before anything else is tried.
     """
-    own = {name: folder / FORMATS[name].filename for name in formats}
-    paths = own | {name: path for name, path in (elsewhere or {}).items() if name in own}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in formats:
-            if paths[name] == own[name]:
-                _write(own[name], _rendered(audit, name))
         _write(folder / CANDIDATES, _tensors(audit.reconstructions))
+        if not audit.report.provenance.redacted:
+            _write(folder / EVIDENCE, pictures.to_bytes(audit.report, audit.evidence, audit.trajectories))
     except OSError as error:
         raise _unwritable(folder, error, "--out") from error
-    for name in formats:
-        if paths[name] != own[name]:
-            try:
-                paths[name].parent.mkdir(parents=True, exist_ok=True)
-                _write(paths[name], _rendered(audit, name))
-            except OSError as error:
-                raise _unwritable(paths[name], error, "--format") from error
+    return write_reports(audit.report, audit.evidence, audit.trajectories, folder, formats, elsewhere)
+
+
+def write_reports(
+    report: Report,
+    evidence: Sequence[Evidence],
+    trajectories: Sequence[Trajectory],
+    folder: Path,
+    formats: Sequence[str],
+    elsewhere: Mapping[str, Path] | None = None,
+) -> list[Path]:
+    """Write the reports of a run. Every file is written whole or not at all.
+
+    Parameters
+    ----------
+    report, evidence, trajectories:
+        What is said, and the pictures in it.
+    folder:
+        Run folder; made if missing.
+    formats:
+        Names in FORMATS.
+    elsewhere:
+        Where a report goes instead of the run folder, by format. Those come last.
+
+    Returns
+    -------
+    list[Path]
+        The reports, in the order of `formats`.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    others = elsewhere or {}
+    paths = {name: others.get(name, folder / FORMATS[name].filename) for name in formats}
+    for name in sorted(formats, key=lambda name: name in others):
+        content = FORMATS[name].render(report, evidence, trajectories).encode()
+        try:
+            paths[name].parent.mkdir(parents=True, exist_ok=True)
+            _write(paths[name], content)
+        except OSError as error:
+            named, option = (paths[name], "--format") if name in others else (folder, "--out")
+            raise _unwritable(named, error, option) from error
     return [paths[name] for name in formats]
-
-
-def _rendered(audit: Audit, name: str) -> bytes:
-    return FORMATS[name].render(audit.report, audit.evidence, audit.trajectories).encode()
 
 
 def _probe(path: Path) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +20,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import audit
-from audit import cli
 from audit.attacks import BATTERY
 from audit.cli.options import parse_budget
 from audit.errors import UsageError
 from audit.progress import Lines
+from tests.command import Ended, Run, complains
 from tests.tiny import (
     MEMBERS,
     SIDE,
     Tiny,
-    attack_once,
     blobs,
-    draw_once,
     fix_steps,
     make,
     untrained,
@@ -41,52 +38,8 @@ from tests.tiny import (
     write_gradient,
 )
 
-REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def model_audit(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Run]:
-    """The console script, in this process and in an empty folder."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a SIGTERM nobody handles would end pytest
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the script does; here, it is put back
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["model-audit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, out, err)
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return make(tmp_path / "tiny")
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attacks take a fixed number of steps, and are not run again where another test has; nor are plots drawn."""
-    fix_steps(monkeypatch)
-    attack_once(monkeypatch)
-    draw_once(monkeypatch)
+TENSORS = {"candidates.safetensors", "evidence.safetensors"}
+REPORTS = {*TENSORS, "report.html", "report.json", "report.md"}
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:
@@ -261,7 +214,10 @@ def test_formats_change_the_files_and_not_the_exit_code(
 ) -> None:
     ended = model_audit(*scan(tiny, *(word for name in formats for word in ("--format", name))))
     assert ended.code == 1
-    assert {path.name for path in Path("out").iterdir()} == written | {"candidates.safetensors"}
+    assert {path.name for path in Path("out").iterdir()} == written | {
+        "candidates.safetensors",
+        "evidence.safetensors",
+    }
     assert ended.out.endswith(f"report: out/{told}\n")
 
 
@@ -438,7 +394,9 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks"]
+    assert commands == [
+        "scan", "demo", "inspect", "attacks", "report", "compare", "init", "schema", "policy",
+    ]  # fmt: skip
 
 
 def test_version(model_audit: Run) -> None:
@@ -841,15 +799,6 @@ def test_inspect_refuses_what_scan_refuses(
     assert tree(tmp_path) == before
 
 
-def complains(ended: Ended, *words: str) -> None:
-    assert ended.code == 2
-    assert ended.out == ""
-    (line,) = ended.err.splitlines()
-    assert line.startswith("model-audit: ")
-    for word in words:
-        assert word in line
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there(model_audit: Run, tiny: Tiny) -> None:
     complains(model_audit(*scan(tiny, "--device", "cuda")), "no CUDA device", "--device cpu")
@@ -955,7 +904,7 @@ def test_a_full_disk_is_seen_before_the_attack(
     assert tree(Path()) == {}
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates"])
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates", "evidence"])
 def test_a_disk_that_fills_up_breaks_the_audit_off(
     model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

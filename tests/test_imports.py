@@ -17,6 +17,7 @@ ROOT = Path(audit.__file__).parent
 STREET = (
     "errors",
     "yaml_file",
+    "table",
     "checkpoint",
     "inputs",
     "activations",
@@ -44,8 +45,13 @@ STREET = (
     "findings",
     "policy",
     "waivers",
+    "config",
     "report",
+    "schemas",
+    "earlier_run",
     "baseline",
+    "comparison",
+    "comparison_views",
     "trajectory",
     "positive_control",
     "request",
@@ -65,7 +71,11 @@ STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
-ALSO_ALLOWED = {"yaml_file": {"files"}, "baseline": {"files"}}
+ALSO_ALLOWED = {
+    "yaml_file": {"files"},
+    "policy": {"files"},
+    "earlier_run": {"files"},
+}
 
 EFFECTS = {
     "print": "print",

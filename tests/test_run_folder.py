@@ -12,6 +12,7 @@ from audit.errors import OutputError
 from audit.report.model import Report
 from tests.report.factory import make_evidence, make_report, make_trajectories
 
+TENSORS = {"candidates.safetensors", "evidence.safetensors"}
 IMAGES = np.random.default_rng(0).standard_normal((5, 1, 3, 4)).astype(np.float32)
 
 
@@ -31,7 +32,7 @@ def test_everything_is_written(audit: Audit, tmp_path: Path) -> None:
     folder = tmp_path / "deep/down"
     paths = run_folder.write(audit, folder, ["json", "html", "markdown"])
     assert paths == [folder / "report.json", folder / "report.html", folder / "report.md"]
-    assert sorted(folder.iterdir()) == sorted([*paths, folder / "candidates.safetensors"])
+    assert set(folder.iterdir()) == {*paths, *(folder / name for name in TENSORS)}
     assert Report.model_validate_json(paths[0].read_bytes()) == audit.report
     page = paths[1].read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>")
@@ -55,7 +56,11 @@ def test_an_audit_without_candidates_is_written_too(audit: Audit, tmp_path: Path
 
 def test_only_the_formats_asked_for_are_written(audit: Audit, tmp_path: Path) -> None:
     run_folder.write(audit, tmp_path, ["markdown"])
-    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "candidates.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.md",
+        "candidates.safetensors",
+        "evidence.safetensors",
+    }
 
 
 def test_a_report_is_replaced_whole_or_not_at_all(
@@ -66,7 +71,7 @@ def test_a_report_is_replaced_whole_or_not_at_all(
     with pytest.raises(OutputError, match=r"cannot write the run folder .*: No space left on device; choose"):
         run_folder.write(audit, tmp_path, ["json"])
     assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "candidates.safetensors"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
 
 
 def test_a_report_may_go_elsewhere(audit: Audit, tmp_path: Path) -> None:

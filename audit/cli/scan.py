@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audit.cli.completion import ATTACKS, FORMATS, POLICIES, one_of, some_of
 from audit.cli.options import (
     Activation,
     BudgetText,
     Checkpoint,
+    ConfigFile,
     Controls,
     DataRoot,
     Gradient,
@@ -26,6 +27,7 @@ from audit.cli.options import (
     RunFolder,
     Seed,
     Std,
+    command,
     elsewhere,
     formats,
     parse_budget,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 
 def scan(
+    context: typer.Context,
     checkpoint: Checkpoint,
     data: Annotated[
         str, typer.Option(metavar="MEMBERS", help="The training images: .npz, folder, or mnist:train[:500].")
@@ -50,11 +53,21 @@ def scan(
     gradient_kind: GradientKind = "gradient",
     learning_rate: LearningRate = None,
     policy: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="release, strict, research, or a file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=one_of(*POLICIES),
+            help="release, strict, research, or a file.",
+        ),
     ] = "release",
     budget: BudgetText = "2m",
     attacks: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Attacks to run; default: all that apply.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            autocompletion=some_of(*ATTACKS),
+            help="Attacks to run; default: all that apply.",
+        ),
     ] = None,
     activation: Activation = None,
     input_shape: InputShape = None,
@@ -95,6 +108,7 @@ def scan(
         list[str] | None,
         typer.Option(
             metavar="A,B=PATH",
+            autocompletion=some_of(*FORMATS),
             help="html, markdown, json (these three by default), sarif, junit, summary; in --out, or at PATH.",
         ),
     ] = None,
@@ -105,6 +119,7 @@ def scan(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print the verdict and the report's path only.")
     ] = False,
+    config: ConfigFile = None,
 ) -> None:
     """Audit a checkpoint: attack it, and compare what comes back with its training images.
 
@@ -138,7 +153,7 @@ def scan(
             waivers=waivers or _default_waivers(),
             baseline=baseline,
             dp=dp,
-            command=shlex.join(["model-audit", *sys.argv[1:]]),
+            command=command(context),
         )
         folder = out or _default_folder(checkpoint.stem)
         names, paths = formats(format), elsewhere(format)
@@ -163,7 +178,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
         files = prepare(folder, seed)
         options = ["--data", str(files.members), "--controls", str(files.controls), "--mean", str(files.mean)]
         options += ["--budget", budget, "--seed", str(seed)]
-        command = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
+        by_hand = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
         request = Request(
             checkpoint=files.checkpoint,
             data=str(files.members),
@@ -171,12 +186,12 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
             mean=str(files.mean),
             budget=seconds,
             seed=seed,
-            command=command,
+            command=by_hand,
         )
         finished, reports = _run(request, folder, formats(None), {}, progress=True)
         code = _exit_code(finished)
         last = (
-            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {command}"
+            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
         )
         say("\n".join([*_outcome(finished, reports, quiet=False), last]))
     raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)

@@ -29,7 +29,7 @@ Measured = Annotated[float | None, BeforeValidator(_finite)]
 
 class _Part(BaseModel):
     # JSON has no NaN: a report that holds one could be written but not read back.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Tool(_Part):
