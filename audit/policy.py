@@ -160,12 +160,16 @@ def _violation(limit: LimitResult, facts: Facts) -> str:
         count, counted = facts.confirmed, facts.confirmed_counted
         word = f"confirmed: reconstructed from {facts.used}, beyond chance"
     verb = "was" if count == 1 else "were"
-    fewer = "" if counted == count else f" Of these, {counted} count."
+    fewer = "" if counted == count else f" Of these, {_count(counted)}."
     allowed = f"{limit.maximum:.3g}"
     if limit.metric.endswith("_fraction"):
         allowed = f"{100 * limit.maximum:.3g} %"
     members = plural(facts.members, "training sample")
     return f"{count} of {members} {verb} {word}.{fewer} The policy allows {allowed}."
+
+
+def _count(number: int) -> str:
+    return f"{number or 'none'} {'count' if number > 1 else 'counts'}"
 
 
 def _acquittal(policy: Policy, facts: Facts) -> list[str]:
@@ -182,7 +186,7 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
     if facts.confirmed:
         verb = "was" if facts.confirmed == 1 else "were"
         counted = facts.confirmed_counted
-        fewer = "" if counted == facts.confirmed else f"; {counted} of them count"
+        fewer = "" if counted == facts.confirmed else f", of which {_count(counted)}"
         reasons = [
             f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at SSIM >= "
             f"{facts.threshold:g}{fewer}, which the policy allows."

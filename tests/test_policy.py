@@ -177,7 +177,7 @@ ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
             {},
             LEAK | {"suppressed": FACES},
             "PASS",
-            "confirmed at SSIM >= 0.4; 0 of them count, which",
+            "confirmed at SSIM >= 0.4, of which none counts, which",
         ),
         (
             {},
@@ -185,9 +185,14 @@ ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
             "FAIL",
             "beyond chance. Of these, 2 count. The policy allows 0.",
         ),
-        (SHARE, {"confirmed": 5, "recovered": 5, "suppressed": ONE_FACE}, "PASS", "4 of them count"),
+        (
+            SHARE,
+            {"confirmed": 5, "recovered": 5, "suppressed": ONE_FACE},
+            "PASS",
+            "of which 4 count, which the policy allows",
+        ),
         (RECOVERED, LEAK | {"suppressed": FACES}, "PASS", "which the policy allows"),
-        (RECOVERED, {"recovered": 4, "confirmed": 3, "suppressed": FACES}, "FAIL", "Of these, 1 count."),
+        (RECOVERED, {"recovered": 4, "confirmed": 3, "suppressed": FACES}, "FAIL", "Of these, 1 counts."),
         (RECOVERED, {"recovered": 2, "suppressed": {"recovered-not-confirmed": ADA}}, "PASS", "evidence"),
         # doubts
         ({}, {"controls": 49, "suppressed": {"too-few-controls": ADA}}, "PASS", "evidence of resistance"),

@@ -15,6 +15,9 @@ _NO_GRADIENT = (
 _LITTLE_TO_FIND = 0.5
 """Share of an equation that the training images leave open, from which it is no model of the training."""
 
+_NAMED = 10
+"""Findings of one reason that are named; report.json has them all."""
+
 VOCABULARY: dict[str, str] = {
     "member": "an image the network was trained on, or is said to have been. With an observed gradient or update: "
     "an image of the batch that it is of.",
@@ -190,6 +193,20 @@ def probability(bound: float) -> str:
     """Write an upper bound of a probability as a percentage that is not below it, of two digits at least."""
     digits = max(1, 1 - math.floor(math.log10(100 * bound)))
     return f"{math.ceil(100 * bound * 10**digits - 1e-6) / 10**digits:.{digits}f} %"
+
+
+def suppressed(report: Report) -> list[str]:
+    """Say which findings do not count, one sentence for every reason; the first of many stand for the others."""
+    by_reason: dict[str, list[str]] = {}
+    for finding in report.findings:
+        if finding.suppression is not None:
+            by_reason.setdefault(finding.suppression.words, []).append(finding.id)
+    return [f"{_first(names)}: {sentence(words)}" for words, names in by_reason.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def truth(report: Report, attack: AttackReport) -> float | None:

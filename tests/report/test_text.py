@@ -1,5 +1,6 @@
 import pytest
 
+from audit.findings import Suppression
 from audit.report import text
 from audit.report.model import Diagnostics, DpBound
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
@@ -256,3 +257,13 @@ def test_private_training_is_told_as_a_statement() -> None:
         in told
     )
     assert told.endswith("This does not enter the verdict.")
+
+
+def test_of_many_findings_that_do_not_count_the_first_are_named() -> None:
+    report = make_report()
+    (finding,) = report.findings[:1]
+    why = Suppression(kind="baseline", reason="confirmed in runs/a too")
+    many = [finding.model_copy(update={"id": f"x/{i}", "suppression": why}) for i in range(13)]
+    (told,) = text.suppressed(report.model_copy(update={"findings": [finding, *many]}))
+    assert told.startswith("x/0, x/1, ")
+    assert told.endswith(", x/9 and 3 more: Not new: confirmed in runs/a too.")
