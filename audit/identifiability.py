@@ -51,7 +51,8 @@ class Identifiability:
     residual: float
     """Norm of what no T explains, over that of the target."""
     error: float
-    """Expected error of T relative to its norm, if the residual is white noise."""
+    """Expected error of T relative to its norm, if the residual is white noise. That of a change of weights is not:
+    there the true one was 4e-5 to .64 of it (64 networks, `tests/benchmarks/results/polynomials.md`)."""
 
     directions: int
     """Rank of the target's first layer, r."""

@@ -1,11 +1,14 @@
 """polynomial-delta: how the weights of a polynomial network changed, through the tensor of its data.
 
-The equation is that of `weight-delta` with gradients taken at one place only, so that it holds as far as weights
-moved little. Random weights are neurons in general position, so that the change determines the tensor as soon as
-there are enough of them.
+The equation is that of `weight-delta` with gradients taken at one place only, so that it holds as far as the
+weights moved little. Random weights are neurons in general position, so that the change determines the tensor as
+soon as there are enough of them.
 
-Of a straight path the middle is what all gradients on it are like on average, up to second order in its length; a
-path is straight as far as all samples are learnt at one rate. TODO FIGURES
+Gradients are taken halfway. Along a path of training they change in proportion to what was travelled, and where all
+samples are learnt at one rate the mean of them is that of the middle, but for terms of second order. One step is
+exact where it began. So the place that leaves less unexplained is taken. Of 64 networks
+(`tests/benchmarks/results/polynomials.md`) 63 left less unexplained halfway than at the start, in the median an
+eighth; 533 of 640 samples were found, against 320.
 """
 
 from __future__ import annotations
