@@ -276,7 +276,7 @@ def _exposure(
             labels = torch.from_numpy(images.labels).to(members.device)
             if images.control_labels is not None:
                 control_labels = torch.from_numpy(images.control_labels).to(members.device)
-    return exposure(objective, members, labels, controls, control_labels, generator, budget)
+    return exposure(objective, equation.space, members, labels, controls, control_labels, generator, budget)
 
 
 def _finite(found: membership.Exposure) -> bool:

