@@ -95,6 +95,16 @@ def interval(report: Report) -> str:
     return f"95 % interval {percent(bounds[0])} to {percent(bounds[1])}"
 
 
+def withheld(report: Report) -> str:
+    """Say what a redacted report leaves out, and what it does not; empty for other reports."""
+    if not report.provenance.redacted:
+        return ""
+    return (
+        "Images were withheld from this report (--redact), because recovered images are personal data. Names of "
+        "members remain as they were given: file names may name people."
+    )
+
+
 def chance(report: Report) -> str:
     """Say in one sentence what chance alone would recover."""
     summary = report.summary

@@ -70,3 +70,8 @@ def test_an_observed_gradient_is_named() -> None:
     assert "Besides the checkpoint, a gradient of one batch was observed." in text
     assert f"| Observed gradient | seen.safetensors, learning rate 0.1, sha256 {'12' * 32} |" in text
     assert "bserved" not in render(make_report())
+
+
+def test_a_redacted_report_says_what_it_withholds() -> None:
+    assert "Names of members remain" in render(make_report(redacted=True))
+    assert "withheld" not in render(make_report())
