@@ -80,6 +80,10 @@ class Request:
     """Of the attacks, and of the twin."""
     data_root: Path = Path("data")
     """Where named data sets lie."""
+    redact: bool = False
+    """Whether reports withhold all images."""
+    evidence: Path | None = None
+    """With `redact`: a private folder that gets what is withheld; None keeps nothing."""
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
@@ -253,6 +257,8 @@ def _check_options(request: Request) -> None:
         raise UsageError(
             f"--threshold is {request.threshold:g}", "SSIM thresholds lie above 0 and at most at 1"
         )
+    if request.evidence is not None and not request.redact:
+        raise UsageError("--evidence without --redact", "add --redact, or leave it out")
     if request.precision not in PRECISIONS:
         raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")
     _check_gradient_options(request)

@@ -81,6 +81,12 @@ def scan(
     format: Annotated[
         list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Write no image: reports show silhouettes, and numbers.")
+    ] = False,
+    evidence: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --redact: private folder for the images.")
+    ] = None,
     data_root: DataRoot = Path("data"),
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress on stderr.")
@@ -117,6 +123,8 @@ def scan(
             splitting=not no_splitting,
             positive_control=positive_control,
             seed=seed,
+            redact=redact,
+            evidence=evidence,
             data_root=data_root,
             command=shlex.join(["model-audit", *sys.argv[1:]]),
         )
@@ -174,10 +182,12 @@ def _run(request: Request, folder: Path, names: list[str], *, progress: bool) ->
 
     inputs = check(request)
     run_folder.prepare(folder)
+    if request.redact:
+        run_folder.prepare_redacted(folder, request.evidence)
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
         try:
-            return finished, run_folder.write(finished, folder, names)
+            return finished, run_folder.write(finished, folder, names, request.evidence)
         except AuditError as error:
             complain(str(error))
             raise typer.Exit(BROKEN_OFF) from error
