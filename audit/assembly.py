@@ -29,7 +29,7 @@ from audit.findings import (
 )
 from audit.knowledge import Knowledge, spectrum
 from audit.policy import judge
-from audit.report.evidence import Evidence, Trajectory, gallery
+from audit.report.evidence import Evidence, Trajectory, gallery, room
 from audit.report.model import (
     AttackReport,
     Control,
@@ -385,24 +385,31 @@ def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
 def _evidence(
     report: Report, inputs: Inputs, pixels: dict[str, NDArray[np.float32]], controls: NDArray[np.float32]
 ) -> list[Evidence]:
+    chosen = gallery(report.samples, room(inputs.members.images.shape[1:]))
+    if not chosen:
+        return []
+    images = [_reconstruction(report.samples[index], pixels) for index in chosen]
+    closest = nearest(inputs.format.to_network(np.stack(images)), controls)
     items = []
-    for index in gallery(report.samples):
-        sample = report.samples[index]
-        assert sample.attack is not None
-        assert sample.candidate is not None
-        image = pixels[sample.attack][sample.candidate]
-        closest = int(nearest(inputs.format.to_network(image[None]), controls)[0]) if len(controls) else -1
-        found = inputs.controls is not None and closest >= 0
+    for index, image, control in zip(chosen, images, closest.tolist(), strict=True):
+        found = inputs.controls is not None and control >= 0
         items.append(
             Evidence(
                 sample=index,
                 reconstruction=rescale(image),
                 member=rescale(inputs.members.images[index]),
-                control=rescale(inputs.controls.images[closest]) if inputs.controls and found else None,
-                control_id=report.controls[closest].id if found else None,
+                control=rescale(inputs.controls.images[control]) if inputs.controls and found else None,
+                control_id=report.controls[control].id if found else None,
             )
         )
     return items
+
+
+def _reconstruction(sample: Sample, pixels: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    assert sample.attack is not None
+    assert sample.candidate is not None
+    image: NDArray[np.float32] = pixels[sample.attack][sample.candidate]
+    return image
 
 
 def printable(text: str) -> str:

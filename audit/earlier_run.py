@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from audit.errors import RunError
-from audit.report import pictures
+from audit.report import kept
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import SCHEMA_VERSION, Report
 
@@ -78,7 +78,7 @@ def read_pictures(folder: Path, report: Report) -> tuple[list[Evidence], list[Tr
     if report.provenance.redacted:
         return [], []
     try:
-        return pictures.from_bytes(file.read_bytes(), report)
+        return kept.from_bytes(file.read_bytes(), report)
     except FileNotFoundError:
         return [], []
     except OSError as error:

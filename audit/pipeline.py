@@ -183,6 +183,7 @@ def _provenance(
         seconds=round(whole.spent, 2),
         budget_seconds=request.budget,
         complete=complete,
+        redacted=request.redact,
         notes=list(inputs.notes),
         similarity=CONVENTION,
     )

@@ -90,6 +90,10 @@ class Request:
     """Run folder or report.json of an earlier run, whose confirmed members do not count again."""
     dp: str | None = None
     """As `1.1,0.01,1000`: noise multiplier, sampling rate and steps, if trained by DP-SGD."""
+    redact: bool = False
+    """Whether reports withhold all images."""
+    evidence: Path | None = None
+    """With `redact`: a private folder that gets what is withheld; None keeps nothing."""
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
@@ -288,6 +292,8 @@ def _check_options(request: Request) -> None:
         raise UsageError(
             f"--threshold is {request.threshold:g}", "SSIM thresholds lie above 0 and at most at 1"
         )
+    if request.evidence is not None and not request.redact:
+        raise UsageError("--evidence without --redact", "add --redact, or leave it out")
     if request.precision not in PRECISIONS:
         raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")
     _check_gradient_options(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from audit.errors import OutputError
-from audit.report import pictures
+from audit.report import kept
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.formats import FORMATS
 from audit.report.model import Report
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CANDIDATES = "candidates.safetensors"
 EVIDENCE = "evidence.safetensors"
 _PROBE = b" " * 65536
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
 def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
@@ -55,10 +57,49 @@ def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
             raise _unwritable(named, error, option) from error
 
 
+def prepare_redacted(folder: Path, evidence: Path | None) -> None:
+    """Make sure that no images lie in the run folder, and that nobody else can read those kept apart.
+
+    Raises
+    ------
+    OutputError
+        If an earlier run left images in the run folder, or if others can read the folder for evidence.
+    """
+    for name in (CANDIDATES, EVIDENCE):
+        if (folder / name).exists():
+            raise OutputError(
+                f"--redact, but {folder} holds the {name} of an earlier run",
+                "choose another folder with --out, or remove its files",
+            )
+    if evidence is None:
+        return
+    try:
+        evidence.parent.mkdir(parents=True, exist_ok=True)
+        evidence.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        mode = stat.S_IMODE(evidence.stat().st_mode)
+        if mode & 0o077:
+            raise OutputError(
+                f"--evidence {evidence}: others have access to this folder (mode {mode:o})",
+                "choose a new one, or run chmod 700 on it",
+            )
+        probe = evidence / ".write-test"
+        _write(probe, _PROBE, _PRIVATE_FILE)
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(evidence, error, "--evidence") from error
+
+
 def write(
-    audit: Audit, folder: Path, formats: Sequence[str], elsewhere: Mapping[str, Path] | None = None
+    audit: Audit,
+    folder: Path,
+    formats: Sequence[str],
+    elsewhere: Mapping[str, Path] | None = None,
+    private: Path | None = None,
 ) -> list[Path]:
     """Write all that an audit leaves. Every file is written whole or not at all.
+
+    A redacted audit leaves no images, unless there is a private folder: that gets the reconstructions and a page
+    with all pictures.
 
     Parameters
     ----------
@@ -68,6 +109,8 @@ def write(
         Run folder; made if missing.
     formats, elsewhere:
         As for `write_reports`.
+    private:
+        For what a redacted report withholds, as `prepare_redacted` left it; None keeps none of it.
 
     Returns
     -------
@@ -81,9 +124,11 @@ def write(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / CANDIDATES, _tensors(audit.reconstructions))
         if not audit.report.provenance.redacted:
-            _write(folder / EVIDENCE, pictures.to_bytes(audit.report, audit.evidence, audit.trajectories))
+            _write(folder / CANDIDATES, _tensors(audit.reconstructions))
+            _write(folder / EVIDENCE, kept.to_bytes(audit.report, audit.evidence, audit.trajectories))
+        elif private is not None:
+            _write_private(audit, private)
     except OSError as error:
         raise _unwritable(folder, error, "--out") from error
     return write_reports(audit.report, audit.evidence, audit.trajectories, folder, formats, elsewhere)
@@ -133,6 +178,14 @@ def write_reports(
     return [paths[name] for name in formats]
 
 
+def _write_private(audit: Audit, folder: Path) -> None:
+    provenance = audit.report.provenance.model_copy(update={"redacted": False})
+    report = audit.report.model_copy(update={"provenance": provenance})
+    page = FORMATS["html"].render(report, audit.evidence, audit.trajectories)
+    _write(folder / FORMATS["html"].filename, page.encode(), _PRIVATE_FILE)
+    _write(folder / CANDIDATES, _tensors(audit.reconstructions), _PRIVATE_FILE)
+
+
 def _probe(path: Path) -> None:
     """Write and remove what a report is written as before it gets its name."""
     if path.exists() and not path.is_file():
@@ -144,9 +197,10 @@ def _probe(path: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, mode: int = 0o666) -> None:
     partial = _partial(path)
     try:
+        partial.touch(mode)
         partial.write_bytes(content)
         partial.replace(path)
     finally:

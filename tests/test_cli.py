@@ -265,6 +265,22 @@ def test_the_training_images_may_be_a_folder_and_the_weights_a_state_dict(
     ]
 
 
+def test_a_redacted_audit(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit(*scan(tiny, "--redact", "--evidence", "private"))
+    assert ended.code == 1
+    assert {path.name for path in Path("out").iterdir()} == REPORTS - {"candidates.safetensors"}
+    assert json.loads(Path("out/report.json").read_text())["provenance"]["redacted"] is True
+    assert "base64" not in Path("out/report.html").read_text()
+    assert {path.name for path in Path("private").iterdir()} == {"report.html", "candidates.safetensors"}
+
+
+def test_evidence_is_for_redacted_audits(model_audit: Run, tiny: Tiny) -> None:
+    ended = model_audit(*scan(tiny, "--evidence", "private"))
+    assert ended.code == 2
+    assert "--evidence without --redact; add --redact, or leave it out" in ended.err
+    assert not Path("private").exists()
+
+
 # --- what is printed --------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,40 @@ def test_a_folder_one_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
         run_folder.prepare(tmp_path)
+
+
+def redacted(audit: Audit) -> Audit:
+    hidden = audit.report.provenance.model_copy(update={"redacted": True})
+    return replace(audit, report=audit.report.model_copy(update={"provenance": hidden}))
+
+
+def test_a_redacted_audit_leaves_no_image(audit: Audit, tmp_path: Path) -> None:
+    paths = run_folder.write(redacted(audit), tmp_path, ["json", "html", "markdown"])
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    for path in paths:
+        assert "base64" not in path.read_text()
+
+
+def test_withheld_images_go_to_a_private_folder(audit: Audit, tmp_path: Path) -> None:
+    folder, evidence = tmp_path / "out", tmp_path / "out/deep/evidence"
+    run_folder.prepare(folder)
+    run_folder.prepare_redacted(folder, evidence)
+    run_folder.write(redacted(audit), folder, ["json"], evidence)
+    assert evidence.stat().st_mode & 0o777 == 0o700
+    files = {path.name: path.stat().st_mode & 0o777 for path in evidence.iterdir()}
+    assert files == {"report.html": 0o600, "candidates.safetensors": 0o600}
+    assert "data:image/png" in (evidence / "report.html").read_text()
+    run_folder.prepare_redacted(folder, evidence)  # may be used again
+
+
+def test_evidence_does_not_go_where_others_can_read_it(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o755)
+    with pytest.raises(OutputError, match=r"others have access to this folder \(mode 755\)"):
+        run_folder.prepare_redacted(tmp_path, tmp_path / "open")
+
+
+def test_images_of_an_earlier_run_are_not_left_beside_a_redacted_report(audit: Audit, tmp_path: Path) -> None:
+    run_folder.write(audit, tmp_path, ["json"])
+    with pytest.raises(OutputError, match="of an earlier run"):
+        run_folder.prepare_redacted(tmp_path, None)

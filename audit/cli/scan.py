@@ -112,6 +112,12 @@ def scan(
             help="html, markdown, json (these three by default), sarif, junit, summary; in --out, or at PATH.",
         ),
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Write no image: reports show silhouettes, and numbers.")
+    ] = False,
+    evidence: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --redact: private folder for the images.")
+    ] = None,
     data_root: DataRoot = Path("data"),
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress on stderr.")
@@ -149,6 +155,8 @@ def scan(
             splitting=not no_splitting,
             positive_control=positive_control,
             seed=seed,
+            redact=redact,
+            evidence=evidence,
             data_root=data_root,
             waivers=waivers or _default_waivers(),
             baseline=baseline,
@@ -220,10 +228,12 @@ def _run(
     inputs = check(request)
     refuse_expired(inputs.waivers, datetime.now(UTC).date())
     run_folder.prepare(folder, paths.values())
+    if request.redact:
+        run_folder.prepare_redacted(folder, request.evidence)
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
         try:
-            return finished, run_folder.write(finished, folder, names, paths)
+            return finished, run_folder.write(finished, folder, names, paths, request.evidence)
         except AuditError as error:
             complain(str(error))
             raise typer.Exit(BROKEN_OFF) from error

@@ -30,6 +30,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     return environment.get_template("report.md.j2").render(
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
+        withheld=text.withheld(report),
         chance=text.chance(report),
         positive_control=text.positive_control(report),
         limits=text.limits(report),

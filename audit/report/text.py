@@ -106,6 +106,16 @@ def interval(report: Report) -> str:
     return f"95 % interval {bound(bounds[0], up=False)} to {bound(bounds[1], up=True)}"
 
 
+def withheld(report: Report) -> str:
+    """Say what a redacted report leaves out, and what it does not; empty for other reports."""
+    if not report.provenance.redacted:
+        return ""
+    return (
+        "Images were withheld from this report (--redact), because recovered images are personal data. Names of "
+        "members remain as they were given: file names may name people."
+    )
+
+
 def chance(report: Report) -> str:
     """Say in one sentence what chance alone would recover."""
     summary = report.summary

@@ -80,3 +80,8 @@ def test_what_does_not_count_is_listed_with_its_reason() -> None:
     told = with_suppressions(report.findings, {"confirmed-reconstruction/face-1": why})
     page = render(report.model_copy(update={"findings": told}))
     assert "\n- confirmed-reconstruction/face-1: Waived by Ada until 2026-12-31: They \\*agreed\\*.\n" in page
+
+
+def test_a_redacted_report_says_what_it_withholds() -> None:
+    assert "Names of members remain" in render(make_report(redacted=True))
+    assert "withheld" not in render(make_report())

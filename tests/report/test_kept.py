@@ -4,7 +4,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from audit.report import html
-from audit.report.pictures import from_bytes, to_bytes
+from audit.report.kept import from_bytes, to_bytes
 from tests.report.factory import make_evidence, make_report, make_trajectories
 from tests.tiny import draw_once
 
