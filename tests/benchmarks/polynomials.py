@@ -56,7 +56,8 @@ class Trained:
 
 def trained(order: int, units: int, size: float, mirrored: bool, share: float, seed: int) -> Trained:
     """Train, and look at the change from the start, from halfway and from where the attack does."""
-    rows, _ = samples(SAMPLES[order], INPUTS, order, seed=seed)
+    # Another seed than that of the neurons, or the first of them would be the samples.
+    rows, _ = samples(SAMPLES[order], INPUTS, order, seed=seed + 10)
     rows = rows / rows.norm(dim=1, keepdim=True)
     start = lazy_start(INPUTS, units, order, size, mirrored, seed)
     after, weights = fitted(start, rows, 300, share)
@@ -95,7 +96,8 @@ def table(all_of_them: list[Trained]) -> str:
         "",
         f"12 samples for k = 3 and 8 for k = 4, {INPUTS} inputs, one output, 300 steps of gradient descent on the",
         "squared error, float64. In each cell, for gradients taken at the start / halfway: the residual, the error",
-        "of the tensor that is stated and the true one, directions left open, samples found (within 0.1 of unit length).",
+        "of the tensor that is stated and the true one, directions left open, samples found (within 0.1 of unit",
+        "length).",
         "",
         "| k | units | size | mirrored | rate | seed | moved | residual | stated | true | open | found |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
