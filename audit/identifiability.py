@@ -30,7 +30,7 @@ from audit.reduction import reduce
 
 LEAST_ORDER = 3
 """Matrices, of order 2, are sums of samples in many ways."""
-MOST_UNKNOWNS = 2500
+MOST_UNKNOWNS = 1500
 """Entries of T that are solved for: time grows with their third power."""
 _BLOCK = 4
 """Rows that are added to the triangle at once, in multiples of the unknowns."""
