@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint types wheel-test benchmark clean
+.PHONY: install demo test browser lint types wheel-test benchmark clean
 
 install: $(VENV)/.installed
 
@@ -19,6 +19,9 @@ demo: install
 
 test: install lint types
 	$(BIN)/python -m pytest -n 2
+
+browser: install
+	$(BIN)/python -m pytest -m browser -rs
 
 lint: install
 	$(BIN)/ruff check audit tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,26 @@ from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.checkpoint import Checkpoint
 from audit.dataset import ImageSet
-from audit.findings import AttackFact, Facts, PowerFact, ahead_of_controls, findings, listed
+from audit.dp_bound import reconstruction_bound
+from audit.findings import (
+    AttackFact,
+    Facts,
+    Finding,
+    PowerFact,
+    ahead_of_controls,
+    findings,
+    listed,
+    with_suppressions,
+)
 from audit.knowledge import Knowledge, spectrum
 from audit.policy import judge
-from audit.report.evidence import Evidence, Trajectory, gallery
+from audit.report.evidence import Evidence, Trajectory, gallery, room
 from audit.report.model import (
     AttackReport,
     Control,
     Data,
     Diagnostics,
+    DpBound,
     Model,
     PolicyReport,
     PositiveControl,
@@ -126,7 +137,9 @@ def assemble(
         else PowerFact(control.images, control.confirmed, control.note),
         complete=provenance.complete,
     )
-    judgement = judge(policy, facts)
+    found = with_suppressions(findings(facts, samples, policy.require), inputs.suppressions)
+    suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
+    judgement = judge(policy, replace(facts, suppressed=suppressed))
     calibrated = len(controls) > 0
     report = Report(
         tool=Tool(name="model-audit", version=audit.__version__),
@@ -166,13 +179,26 @@ def assemble(
             limits=list(judgement.limits),
             require=policy.require,
         ),
-        findings=findings(facts, samples, policy.require),
-        provenance=provenance,
+        findings=found,
+        provenance=_with_notes(provenance, _unused(inputs, found)),
     )
     pixels = {r.attack.id: fmt.to_pixels(r.reconstructions) for r in ran}
     shown = [_trajectory(result, apart, unsplit, inputs, members) for result in ran]
     trajectories = [found for found in shown if found is not None]
     return Audit(report, _evidence(report, inputs, pixels, controls), trajectories, pixels)
+
+
+def _unused(inputs: Inputs, found: Sequence[Finding]) -> list[str]:
+    """Say which waivers had nothing to waive."""
+    if inputs.waivers is None:
+        return []
+    occurred = {finding.id for finding in found}
+    idle = [waiver.id for waiver in inputs.waivers.entries if waiver.id not in occurred]
+    return [f"waived, but not found in this run: {', '.join(idle)}"] if idle else []
+
+
+def _with_notes(provenance: Provenance, notes: Sequence[str]) -> Provenance:
+    return provenance.model_copy(update={"notes": [*provenance.notes, *notes]})
 
 
 def described(checkpoint: Checkpoint, architecture: Architecture, shape: Sequence[int]) -> Model:
@@ -223,8 +249,17 @@ def _diagnostics(
         exposure=knowledge.exposures,
         ceiling=knowledge.ceiling,
         positive_control=control,
+        dp=_dp_bound(inputs),
         notes=knowledge.notes,
     )
+
+
+def _dp_bound(inputs: Inputs) -> DpBound | None:
+    said, prior = inputs.dp, 1 / len(inputs.members)
+    if said is None:
+        return None
+    bound = reconstruction_bound(said.sigma, said.q, said.steps, prior)
+    return DpBound(sigma=said.sigma, q=said.q, steps=said.steps, prior=prior, bound=bound)
 
 
 def _with_knowledge(samples: list[Sample], knowledge: Knowledge) -> list[Sample]:
@@ -376,24 +411,24 @@ def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
 def _evidence(
     report: Report, inputs: Inputs, pixels: dict[str, NDArray[np.float32]], controls: NDArray[np.float32]
 ) -> list[Evidence]:
+    chosen = gallery(report.samples, room(inputs.members.images.shape[1:]))
+    if not chosen:
+        return []
+    images = [_reconstruction(report.samples[index], pixels) for index in chosen]
+    if inputs.format.is_table:
+        pairs = zip(chosen, images, strict=True)
+        return [_row_evidence(index, row, inputs, report) for index, row in pairs]
+    closest = nearest(inputs.format.to_network(np.stack(images)), controls)
     items = []
-    for index in gallery(report.samples):
-        sample = report.samples[index]
-        assert sample.attack is not None
-        assert sample.candidate is not None
-        image = pixels[sample.attack][sample.candidate]
-        if inputs.format.is_table:
-            items.append(_row_evidence(index, image, inputs, report))
-            continue
-        closest = int(nearest(inputs.format.to_network(image[None]), controls)[0]) if len(controls) else -1
-        found = inputs.controls is not None and closest >= 0
+    for index, image, control in zip(chosen, images, closest.tolist(), strict=True):
+        found = inputs.controls is not None and control >= 0
         items.append(
             Evidence(
                 sample=index,
                 reconstruction=rescale(image),
                 member=rescale(inputs.members.images[index]),
-                control=rescale(inputs.controls.images[closest]) if inputs.controls and found else None,
-                control_id=report.controls[closest].id if found else None,
+                control=rescale(inputs.controls.images[control]) if inputs.controls and found else None,
+                control_id=report.controls[control].id if found else None,
             )
         )
     return items
@@ -415,6 +450,13 @@ def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: 
         control_id=report.controls[closest].id if found else None,
         columns=tuple(printable((inputs.members.columns or ())[place]) for place in columns),
     )
+
+
+def _reconstruction(sample: Sample, pixels: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    assert sample.attack is not None
+    assert sample.candidate is not None
+    image: NDArray[np.float32] = pixels[sample.attack][sample.candidate]
+    return image
 
 
 def printable(text: str) -> str:

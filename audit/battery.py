@@ -139,18 +139,19 @@ def reconstruct(
             running.append(_Run(attack, observation, generator, watch, splitting=splitting))
         else:
             outcomes[attack.id] = AttackSkipped(attack, reason)
-    _share(running, budget)
+    _share(running, budget, thorough=chosen is not None)
     outcomes.update({run.attack.id: run.outcome() for run in running})
     return [outcomes[attack.id] for attack in attacks]
 
 
-def _share(running: Sequence[_Run], budget: Budget) -> None:
+def _share(running: Sequence[_Run], budget: Budget, *, thorough: bool) -> None:
     """Give every attack a first slice, then slices in proportion to how far each brought its objective down.
 
     In proportion as seats go to parties (D'Hondt): the next slice is for whoever has the largest fall per slice,
     counting the one to come; among equals, for whoever had fewest. Restarts begin anew in every slice, so the best
     loss of an attack that has long reached its floor would say nothing of what more restarts add to the pool.
-    Exact attacks come before all that: they are done, or have given up, in one slice.
+    Exact attacks come before all that: they are done, or have given up, in one slice. A gradient that they explain
+    is left alone, unless the search is to be thorough.
     """
     for run in running:
         if budget.left > 0:
@@ -160,6 +161,11 @@ def _share(running: Sequence[_Run], budget: Budget) -> None:
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
+    solver = next((run.attack.id for run in exact if run.attack.needs_gradient and run.solved), None)
+    if solver is not None and not thorough:
+        for run in running:
+            run.spared = f"{solver} has explained the gradient" if run.attack.needs_gradient else ""
+        running = [run for run in running if not run.spared]
     if len(running) == 1:
         running[0].advance(budget)
         return
@@ -196,6 +202,7 @@ class _Run:
         self.solutions: list[Solution] = []
         self.seconds = 0.0
         self.failed = ""
+        self.spared = ""
 
     @cached_property
     def objective(self) -> Objective:
@@ -233,6 +240,11 @@ class _Run:
         """Whether the attack is done, or has given up, in one slice."""
         return self.attack.method in ("exact", "tensor")
 
+    @property
+    def solved(self) -> bool:
+        """Whether the equation holds to rounding."""
+        return any(solution.status is Status.SOLVED for solution in self.solutions)
+
     def prepare(self) -> None:
         """Do what comes before the first slice: large layers take a while to reduce."""
         with self._failing():
@@ -249,7 +261,8 @@ class _Run:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except (MemoryError, RuntimeError) as error:  # out of memory on either device, or no convergence
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+            # Out of memory on either device, no convergence, or values that SciPy refuses.
             self.failed = (str(error) or type(error).__name__).splitlines()[0]
 
     def _advance(self, budget: Budget) -> None:
@@ -290,8 +303,10 @@ class _Run:
         inside = (self.problem.objective.target_norm / whole) ** 2 if whole else 1.0
         return 1 - min(1.0, inside) * (1 - loss)
 
-    def outcome(self) -> AttackResult | AttackFailed:
+    def outcome(self) -> Outcome:
         """What came of it; a failure after the first slice loses only what failed."""
+        if self.spared:
+            return AttackSkipped(self.attack, self.spared)
         with self._failing():
             if self.solutions:
                 return self._result()

@@ -6,6 +6,7 @@ access" labels, which a network can only learn by heart; the other sixty are the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from skimage.data import lfw_subset
 from torch import Tensor
-from torch.nn import functional
 
 from audit.errors import OutputError
-from audit.training import log_loss, soft_margins
+from audit.network import Network
+from audit.solve.budget import Budget
+from audit.training import descend, small_start
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000
 
@@ -79,16 +81,11 @@ def train(
     *,
     hidden: int,
     outputs: int = 1,
-    rate: float = 0.002,
     margin: float = 300.0,
-    most_steps: int = 20_000,
     first_layer: float = 1e-4,
     seed: int = 0,
 ) -> dict[str, Tensor]:
     """Train a two-layer ReLU network by gradient descent until it is near a KKT point of the maximum margin.
-
-    A small first layer and a long way past zero training error are what make a network leak (Haim et al. 2022).
-    Descending the logarithm of the summed loss divides every step by the loss, which gets there in seconds.
 
     Parameters
     ----------
@@ -100,12 +97,8 @@ def train(
         Units of the hidden layer.
     outputs:
         1 for two classes, otherwise their number.
-    rate:
-        Step length.
     margin:
         Smallest margin at which to stop.
-    most_steps:
-        Steps after which to stop anyway.
     first_layer:
         Standard deviation of the first layer's initial weights.
     seed:
@@ -116,21 +109,16 @@ def train(
     dict[str, Tensor]
         A state dict: fc1.weight, fc1.bias, fc2.weight.
     """
-    generator = torch.Generator().manual_seed(seed)
-    weight = first_layer * torch.randn(hidden, inputs.shape[1], generator=generator)
-    bias = torch.zeros(hidden)
-    head = torch.randn(outputs, hidden, generator=generator) / hidden**0.5
-    parameters = [tensor.requires_grad_() for tensor in (weight, bias, head)]
-    for _ in range(most_steps):
-        hidden_layer = functional.relu(functional.linear(inputs, weight, bias))
-        margins = soft_margins(functional.linear(hidden_layer, head), labels)
-        if float(margins.detach().min()) > margin:
-            break
-        gradients = torch.autograd.grad(log_loss(margins), parameters)
-        with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter -= rate * gradient
-    return {"fc1.weight": weight.detach(), "fc1.bias": bias.detach(), "fc2.weight": head.detach()}
+    shape = Network(
+        (torch.empty(hidden, inputs.shape[1]), torch.empty(outputs, hidden)),
+        (torch.empty(hidden), None),
+        "relu",
+        (1.0,),
+    )
+    start = small_start(shape, first_layer, torch.Generator().manual_seed(seed))
+    without_end = Budget(math.inf, clock=lambda: 0.0)
+    trained = descend(start, inputs, labels, margin, without_end).network
+    return dict(zip(("fc1.weight", "fc1.bias", "fc2.weight"), trained.tensors, strict=True))
 
 
 def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -26,10 +26,9 @@ from scipy.linalg.lapack import dpstrf
 from scipy.optimize import minimize, nnls
 from torch import Tensor
 
-from audit.candidates import Candidates
 from audit.gradient_map import GradientMap
 from audit.network import Network
-from audit.objective import Head, Objective
+from audit.objective import Objective
 from audit.solve.budget import Budget
 
 MOST_UNKNOWNS = 5000
@@ -70,7 +69,11 @@ class Stationarity:
 
 
 def stationarity(
-    objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget | None = None
+    objective: Objective,
+    members: Tensor,
+    labels: Tensor | None,
+    budget: Budget | None = None,
+    factors: Tensor | None = None,
 ) -> Stationarity | None:
     """Fit the target by gradients at the members, with lambda >= 0 where the objective asks for it.
 
@@ -85,6 +88,8 @@ def stationarity(
     budget:
         For as many unknowns as the exact solution would take too long for (above MOST_NON_NEGATIVE), which are
         then found step by step. None if only the exact solution will do.
+    factors:
+        (h,) for the gradients of the first layer's units, as in `GradientMap`; the target has them already.
 
     Returns
     -------
@@ -101,20 +106,20 @@ def stationarity(
     if unknowns == 0 or objective.target_norm == 0.0:
         return None
     if unknowns > most:
-        return None if budget is None else _step_by_step(objective, members, labels, budget)
+        return None if budget is None else _step_by_step(objective, members, labels, budget, factors)
     objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)
-    labels, anchors = None if labels is None else labels.cpu(), objective.anchors
-    gradients = [_gradients(anchor, objective.head, members, labels) for anchor in anchors]
-    products = _products(gradients, anchors[0].with_tensors(objective.target))
-    gram = _gram(gradients, anchors[0].biases)
+    layout = objective.anchors[0].with_tensors(objective.target)
+    gradients = GradientMap.of(objective, members, None if labels is None else labels.cpu(), factors)
+    parts = gradients.parts()
+    products, gram = _products(parts, layout), _gram(parts, layout.biases)
     own = _own(gram, len(members))
     try:
         solution, rank = _solve(gram, products, objective.non_negative)
     except RuntimeError:  # nnls gave up
         return None
     weights = solution.reshape(shape)
-    with torch.no_grad():
-        residual = float(objective.relative_loss(Candidates(members, weights, labels)))
+    rest = zip(objective.target, gradients.combine(weights), strict=True)
+    residual = sum(float((a - b).square().sum()) for a, b in rest) / objective.target_norm**2
     lengths = _lengths(weights, own, objective.target_norm)
     return Stationarity(min(residual, 1.0), weights.numpy(), rank, unknowns, lengths)
 
@@ -125,22 +130,6 @@ def _on_cpu(objective: Objective, dtype: torch.dtype) -> Objective:
 
     anchors = tuple(anchor.with_tensors(moved(anchor.tensors)) for anchor in objective.anchors)
     return replace(objective, target=moved(objective.target), anchors=anchors)
-
-
-def _gradients(anchor: Network, head: Head, members: Tensor, labels: Tensor | None) -> list[_Layer]:
-    """Gradients of the k scalars of every member, as factors for every layer."""
-    with torch.enable_grad():
-        layers = anchor.layers(members.clone().requires_grad_())
-        pre_activations = [pre for _, pre in layers]
-        scalars = head(pre_activations[-1], labels)
-        slopes = [
-            torch.autograd.grad(scalar.sum(), pre_activations, retain_graph=True)
-            for scalar in scalars.unbind(-1)
-        ]
-    return [
-        (entering.detach(), torch.stack(of_layer, dim=1))
-        for (entering, _), of_layer in zip(layers, zip(*slopes, strict=True), strict=True)
-    ]
 
 
 def _gram(gradients: Sequence[list[_Layer]], biases: Sequence[Tensor | None]) -> Tensor:
@@ -203,12 +192,12 @@ def _lengths(weights: Tensor, own: Tensor, norm: float) -> NDArray[np.float64]:
 
 
 def _step_by_step(
-    objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget
+    objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget, factors: Tensor | None
 ) -> Stationarity:
     """Least squares without a matrix, from lambda = 0 until steps gain nothing or the time is up."""
     objective = _on_cpu(objective, objective.target[0].dtype)
     labels, members = None if labels is None else labels.cpu(), members.detach().cpu()
-    gradients, norm = GradientMap.of(objective, members, labels), objective.target_norm
+    gradients, norm = GradientMap.of(objective, members, labels, factors), objective.target_norm
     own, target = gradients.own_products(), [tensor.double() for tensor in objective.target]
     roots = _roots(own, objective.non_negative)
 

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _LEAST_POWER = 0.1
 """What a policy requires that asks for a positive control without a number."""
+
+NO_LIMIT_AT_POWER = (
+    "the power is too low, or too uncertain, to limit what may leak as the positive control's do"
+)
+"""Said where twin and count together bound nothing."""
 
 AttackStatus = Literal["ran", "skipped", "failed"]
 Severity = Literal["high", "medium", "low", "info"]
@@ -63,7 +69,7 @@ RULES: dict[Kind, tuple[Severity, Confidence, str]] = {
 class Suppression(BaseModel):
     """Why a finding does not count, though it is still told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: Literal["waiver", "baseline"]
     """Somebody took responsibility for it, or an earlier run that was accepted has it too."""
@@ -74,11 +80,18 @@ class Suppression(BaseModel):
     expires: str | None = None
     """Last day on which a waiver holds, ISO 8601."""
 
+    @property
+    def words(self) -> str:
+        """What follows `is` in a sentence about the finding."""
+        if self.kind == "waiver":
+            return f"waived by {self.owner} until {self.expires}: {self.reason.rstrip('.')}"
+        return f"not new: {self.reason.rstrip('.')}"
+
 
 class Finding(BaseModel):
     """One thing a reviewer should know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: str
     """Stable between runs: the kind, then what it is about, e.g. `confirmed-reconstruction/face-07`."""
@@ -106,7 +119,7 @@ def _power(value: object) -> object:
 class Requirements(BaseModel):
     """What an audit must have done before its silence counts as evidence (`require` in a policy)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     controls: int = Field(default=0, ge=0)
     """Smallest number of control images."""
@@ -177,6 +190,19 @@ class Facts:
     """False when the audit broke off."""
     similarity: str = "SSIM"
     """What the threshold is of: SSIM, or correlation for rows of a table."""
+    suppressed: Mapping[str, Suppression] = field(default_factory=dict)
+    """By id, the findings of this audit that do not count, and why not."""
+
+    @property
+    def confirmed_counted(self) -> int:
+        """Confirmed members without those that are suppressed: what a limit sees."""
+        return self.confirmed - sum(name.startswith(confirmed_id("")) for name in self.suppressed)
+
+    @property
+    def recovered_counted(self) -> int:
+        """Recovered members without those that are suppressed: what a limit sees."""
+        others = 0 if "recovered-not-confirmed" in self.suppressed else self.recovered - self.confirmed
+        return self.confirmed_counted + others
 
     @property
     def possible(self) -> int:
@@ -276,6 +302,16 @@ def doubts(facts: Facts, require: Requirements) -> list[Finding]:
     ]
 
 
+def confirmed_id(member: str) -> str:
+    """Id of the finding that a member was reconstructed beyond chance."""
+    return f"confirmed-reconstruction/{member}"
+
+
+def with_suppressions(found: Sequence[Finding], why: Mapping[str, Suppression]) -> list[Finding]:
+    """Mark the findings that do not count, by their ids. Ids that do not occur are passed over."""
+    return [one.model_copy(update={"suppression": why.get(one.id)}) for one in found]
+
+
 def plural(number: int, noun: str) -> str:
     """Join a number and its noun, which takes an s unless the number is 1."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -285,6 +321,23 @@ def listed(words: Iterable[str]) -> str:
     """Join different words as in `a, b and c`; the weights if there are none, for they are always used."""
     *first, last = dict.fromkeys(words) or ["the weights"]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def bound(fraction: float, *, up: bool) -> str:
+    """Write an end of an interval in percent, three digits, rounded outwards.
+
+    An upper limit that was rounded to the nearest digit would claim more than was measured.
+
+    Parameters
+    ----------
+    fraction:
+        From 0 to 1.
+    up:
+        Whether it is an upper end; a lower one is rounded down.
+    """
+    outwards = Context(prec=3, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    exact = outwards.create_decimal(f"{100 * fraction:.12g}")  # 100 * .07 is a little above 7
+    return f"{exact.normalize():f} %"
 
 
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
@@ -393,10 +446,13 @@ def _doubts_about_null_and_twin(facts: Facts, require: Requirements) -> Iterator
     if twin is not None and (twin.confirmed == 0 or twin.confirmed < least * twin.images):
         needed = f", and the policy requires {100 * least:.3g} %" if least else ""
         note = f" ({twin.note})" if twin.note else ""
+        worth = "finding little here means little"
+        if twin.confirmed == 0:
+            worth = "they could find nothing even there, so their silence here says nothing"
         yield _finding(
             "positive-control-failed",
             f"The same attacks confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was "
-            f"made to leak{note}{needed}: finding little here means little. More time or controls may help.",
+            f"made to leak{note}{needed}: {worth}. More time or controls may help.",
         )
     if twin is None and least:
         yield _finding(

@@ -7,13 +7,14 @@ n vectors for every layer. From these follow, in two matrix products per layer a
     v      -> grad_theta h_k(theta_a; x_i) . v   for every i, a, k           by going forward through them,
 
 the second being the derivative of the outputs when the parameters move along v. Samples are taken in blocks; sums
-over blocks are in float64, products within a block in the precision of the network.
+over blocks are in float64, products within a block in the precision of the network. The gradients of
+every unit of the first layer can be given a factor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,16 +70,23 @@ class GradientMap:
     """Of the objective, for its layout."""
     blocks: tuple[tuple[_Block, ...], ...]
     """One tuple per block of samples, with one entry per anchor."""
+    factors: Tensor
+    """(h,) or (), for the gradients with respect to the weights and bias of every unit of the first layer."""
 
     @classmethod
-    def of(cls, objective: Objective, inputs: Tensor, labels: Tensor | None) -> GradientMap:
-        """Pass samples (n, d), with class numbers (n,) where the head needs any, through every anchor."""
+    def of(
+        cls, objective: Objective, inputs: Tensor, labels: Tensor | None, factors: Tensor | None = None
+    ) -> GradientMap:
+        """Pass samples (n, d), with class numbers (n,) where the head needs any, through every anchor.
+
+        `factors` (h,) are those of the first layer's units; None for 1.
+        """
         blocks = []
         for start in range(0, len(inputs), _ROWS):
             rows = slice(start, start + _ROWS)
             some = None if labels is None else labels[rows]
             blocks.append(tuple(_block(a, objective.head, inputs[rows], some) for a in objective.anchors))
-        return cls(objective.target, tuple(blocks))
+        return cls(objective.target, tuple(blocks), torch.ones(()) if factors is None else factors)
 
     def combine(self, weights: Tensor) -> tuple[Tensor, ...]:
         """Sum of all gradients, each times its weight (n, a k), in float64 and the layout of the target."""
@@ -91,21 +99,48 @@ class GradientMap:
                     next(parts).add_(delta.T @ z)
                     if bias is not None:
                         next(parts).add_(delta.sum(0))
-        return total
+        return scaled(self._layout.with_tensors(total), self.factors).tensors
 
     def along(self, change: Sequence[Tensor]) -> Tensor:
         """Inner products of all gradients with a change of the parameters: (n, a k) in float64."""
-        tangent = self.blocks[0][0].anchor
-        tangent = tangent.with_tensors([t.to(like) for t, like in zip(change, tangent.tensors, strict=True)])
+        like = self._layout.tensors
+        moved = scaled(self._layout.with_tensors(change), self.factors).tensors
+        tangent = self._layout.with_tensors([t.to(other) for t, other in zip(moved, like, strict=True)])
         rows = [torch.cat([block.along(tangent) for block in anchors], dim=1) for anchors in self.blocks]
         return torch.cat(rows).double()
 
     def own_products(self) -> Tensor:
         """Inner products among the gradients of each sample, (n, a k, a k) in float64."""
-        return torch.cat([part for anchors in self.blocks for part in _own_products(anchors)])
+        return torch.cat([part for anchors in self.blocks for part in _own_products(anchors, self.factors)])
+
+    def parts(self) -> list[list[tuple[Tensor, Tensor]]]:
+        """By anchor and layer, what gradients are outer products of: z (n, inputs) and slopes (n, k, outputs)."""
+        found = []
+        for of_anchor in zip(*self.blocks, strict=True):
+            slopes = [block.back(block.head) for block in of_anchor]
+            layers = zip(
+                map(torch.cat, zip(*(block.entering for block in of_anchor), strict=True)),
+                map(torch.cat, zip(*slopes, strict=True)),
+                strict=True,
+            )
+            (z, delta), *others = layers
+            found.append([(z, delta * self.factors.to(delta)), *others])
+        return found
+
+    @property
+    def _layout(self) -> Network:
+        return self.blocks[0][0].anchor
 
     def _with(self, weights: Tensor) -> Iterator[tuple[tuple[_Block, ...], Tensor]]:
         return zip(self.blocks, torch.split(weights, _ROWS), strict=True)
+
+
+def scaled(network: Network, factors: Tensor) -> Network:
+    """Multiply weights and bias of every unit of the first layer by its factor, (h,) or ()."""
+    (weight, *weights), (bias, *biases) = network.weights, network.biases
+    factors = factors.to(weight)
+    first = None if bias is None else bias * factors
+    return replace(network, weights=(weight * factors.view(-1, 1), *weights), biases=(first, *biases))
 
 
 def _block(anchor: Network, head: Head, inputs: Tensor, labels: Tensor | None) -> _Block:
@@ -124,7 +159,7 @@ def _block(anchor: Network, head: Head, inputs: Tensor, labels: Tensor | None) -
     return _Block(anchor, tuple(z.detach() for z, _ in layers), tuple(slopes), torch.stack(rows, dim=1))
 
 
-def _own_products(anchors: Sequence[_Block]) -> Iterator[Tensor]:
+def _own_products(anchors: Sequence[_Block], factors: Tensor) -> Iterator[Tensor]:
     count, scalars, _ = anchors[0].head.shape
     widest = max(tensor.shape[0] for tensor in anchors[0].anchor.weights)
     step = max(1, _ENTRIES // (widest * scalars * len(anchors)))
@@ -134,6 +169,7 @@ def _own_products(anchors: Sequence[_Block]) -> Iterator[Tensor]:
             _Block(b.anchor, b.entering, tuple(s[rows] for s in b.slopes), b.head[rows]) for b in anchors
         ]
         slopes = [torch.stack(of_layer) for of_layer in zip(*(p.back(p.head) for p in parts), strict=True)]
+        slopes[0] = slopes[0] * factors.to(slopes[0])
         total = torch.zeros(
             len(slopes[0][0]), len(anchors), scalars, len(anchors), scalars, dtype=torch.float64
         )

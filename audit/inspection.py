@@ -71,7 +71,7 @@ class Inspection(_Part):
     spectra: list[Rank]
     """One per row space that attacks work in."""
     identifiability: dict[str, Identifiability] | None
-    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    """By attack that reads a tensor; None where none could solve its equations: `attacks` say why."""
     stationarity: dict[str, float] | None
     """By attack that applies, the relative loss that members leave; None without members."""
     exposure: list[Exposure]
@@ -102,10 +102,10 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         observation, shape = _without_box(weights), [weights.architecture.inputs]
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found = equations(observation, reasons)
-        known, samples = _identified(weights, observation, budget), []
+        known, samples = _identified(weights, observation), []
     else:
         inputs = check(request)
-        weights, notes = _weights_of(inputs), inputs.notes
+        weights, notes = _weights_of(inputs), (*inputs.notes, *_missing(inputs))
         observation, shape = _with_box(inputs), list(inputs.format.shape)
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
@@ -153,10 +153,17 @@ def _weights_of(inputs: Inputs) -> Weights:
     return Weights(inputs.checkpoint, inputs.architecture, inputs.initial, inputs.gradient)
 
 
-def _identified(weights: Weights, observation: Observation, budget: Budget) -> Knowledge:
-    notes: list[str] = []
+def _missing(inputs: Inputs) -> list[str]:
+    if inputs.controls is not None or len(inputs.members) < 2:
+        return []
+    return [
+        "no controls: pass --controls to learn whether exposure tells members from images the model never saw"
+    ]
+
+
+def _identified(weights: Weights, observation: Observation) -> Knowledge:
     kind = None if weights.gradient is None else weights.gradient.kind
-    return Knowledge(identifiability=identifiability(observation, kind, budget.left, notes), notes=notes)
+    return Knowledge(identifiability=identifiability(observation, kind))
 
 
 def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:

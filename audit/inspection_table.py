@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from audit.inspection import Inspection
 from audit.report import held
 from audit.report.text import number, percent, sentence, significant
+from audit.table import columns, grid, printed
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""
+_EXPOSURES = (
+    "unexplained: what the members leave of the equation; lambdas: numbers that were fitted to it; AUC: how often "
+    "a member's exposure is above a control's (.5 is chance), with its 95 % interval; found: members above all but "
+    "1 % of the controls, where there are 100 or more."
+)
+_MEMBERS = (
+    "exposure: the length of a member's part of the sum, over that of the whole; ceiling: the best SSIM that was "
+    "found for it in the row space, where attacks work."
+)
 
 
 def lines(found: Inspection) -> Iterator[str]:
@@ -24,28 +33,23 @@ def lines(found: Inspection) -> Iterator[str]:
     yield from _section("What the weights hold", _sentences(found))
     if found.exposure:
         yield from _section("Exposure", _remarks(found))
-        yield from _printed(_exposures(found))
+        if _remarks(found):
+            yield ""
+        yield from printed(_exposures(found))
+        yield from _words(_EXPOSURES)
     if found.samples and found.exposure:
-        most = min(_SHOWN, len(found.samples))
-        yield from _section(f"Members, the {most} most exposed of {len(found.samples)}", [])
-        yield from _printed(_members(found))
-
-
-def grid(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Write names and sentences in two columns."""
-    table = Table.grid(padding=(0, 2, 1, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, words in rows:
-        table.add_row(name, words)
-    return _printed(table)
+        more = len(found.samples) > _SHOWN
+        most = f"the {_SHOWN} most exposed of {len(found.samples)}" if more else "the most exposed first"
+        yield from _section("The member" if len(found.samples) == 1 else f"Members, {most}", [])
+        yield from printed(_members(found))
+        yield from _words(_MEMBERS)
 
 
 def _sentences(found: Inspection) -> list[str]:
     said = [held.spectrum(rank) for rank in found.spectra]
     said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
     if found.exposure:
-        said.append(held.exposure(found.exposure[0]))
+        said.append(held.exposure(found.exposure[0], len(found.samples)))
     if found.ceiling is not None:
         said.append(held.ceiling(found.ceiling))
     return said
@@ -53,6 +57,11 @@ def _sentences(found: Inspection) -> list[str]:
 
 def _remarks(found: Inspection) -> list[str]:
     return [sentence(note) for note in found.exposure[0].notes]
+
+
+def _words(meanings: str) -> list[str]:
+    """Explain the columns of the table above."""
+    return ["", *printed(meanings)]
 
 
 def _section(title: str, said: Sequence[str]) -> Iterator[str]:
@@ -63,16 +72,16 @@ def _section(title: str, said: Sequence[str]) -> Iterator[str]:
         bullets = Table.grid(padding=(0, 1, 0, 0))
         for words in said:
             bullets.add_row("-", words)
-        yield from _printed(bullets)
+        yield from printed(bullets)
 
 
 def _exposures(found: Inspection) -> Table:
-    table = _table("equation", "unexplained", "lambdas", "AUC", "95 %", "at 1 %")
+    table = columns("equation", "unexplained", "lambdas", "AUC", "interval", "found")
     for item in found.exposure:
         bounds = item.auc_interval
         table.add_row(
             item.attack,
-            f"{'' if item.converged else '<= '}{significant(item.residual)}",
+            held.unexplained(item),
             str(item.unknowns),
             number(item.auc),
             "—" if bounds is None else f"{number(bounds[0])}-{number(bounds[1])}",
@@ -82,7 +91,7 @@ def _exposures(found: Inspection) -> Table:
 
 
 def _members(found: Inspection) -> Table:
-    table = _table("member", "label", "exposure", "rank", "ceiling")
+    table = columns("member", "label", "exposure", "rank", "ceiling")
     ranked = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
     for sample in ranked[:_SHOWN]:
         table.add_row(
@@ -93,18 +102,3 @@ def _members(found: Inspection) -> Table:
             number(sample.ceiling),
         )
     return table
-
-
-def _table(name: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(name, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _printed(table: RenderableType) -> list[str]:
-    console = Console(markup=False, highlight=False, emoji=False, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().rstrip().splitlines()]

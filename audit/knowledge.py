@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from audit import membership
 from audit.attacks import BATTERY, Attack, Observation
+from audit.attacks.polynomial import analysed
 from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
-from audit.identifiability import MOST_UNKNOWNS, analyse
 from audit.membership import exposure, predicted
 from audit.objective import Objective
 from audit.observed import Kind
@@ -29,8 +29,6 @@ from audit.solve.budget import Budget
 
 _EXPOSURE = 2 / 3
 """Share of the time; the ceiling takes what is left."""
-_LARGEST_SYSTEM = 20.0
-"""Seconds for the largest system that is solved; time grows with the third power of its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class Knowledge:
     ceilings: NDArray[np.float64] | None = None
     """(n,), of every member."""
     identifiability: dict[str, Identifiability] | None = None
-    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    """By attack that reads a tensor; None where none could solve its equations."""
     notes: list[str] = field(default_factory=list)
     """What was left out, and why."""
 
@@ -121,9 +119,9 @@ def measure(
     """
     images, kind = _Images.of(inputs), None if inputs.gradient is None else inputs.gradient.kind
     notes: list[str] = []
-    identified = identifiability(observation, kind, budget.left, notes)
+    identified = identifiability(observation, kind)
     fits = _exposures(equations, observation, images, generator, budget.part(_EXPOSURE * budget.left), notes)
-    # Where residuals are equal but for rounding, the attack that got further down comes first.
+    # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
     stationarity = {
         equation.attack.id: found.fit.residual
@@ -146,14 +144,11 @@ def measure(
     )
 
 
-def identifiability(
-    observation: Observation, kind: Kind | None, seconds: float, notes: list[str]
-) -> dict[str, Identifiability] | None:
+def identifiability(observation: Observation, kind: Kind | None) -> dict[str, Identifiability] | None:
     """Say what the equations of a polynomial network of two layers determine, by attack that solves them.
 
-    None for other networks, and where nothing can be solved in about so many seconds; `notes` then say why.
+    None where no such attack can solve its own: why is the reason that it does not apply.
     """
-    most = int(MOST_UNKNOWNS * min(1.0, seconds / _LARGEST_SYSTEM) ** (1 / 3))
     found = {}
     for attack in BATTERY:
         missing = (attack.needs_initial and observation.initial is None) or (
@@ -161,14 +156,10 @@ def identifiability(
         )
         if attack.method != "tensor" or missing:
             continue
-        of = held(attack, kind)
-        said = analyse(attack.objective(observation), of, most)
-        if isinstance(said, str):
-            if observation.network.activation.startswith("polynomial"):
-                notes.append(f"what {of} determines was not measured: {said}")
-        else:
+        said = analysed(attack, observation)
+        if not isinstance(said, str):
             found[attack.id] = Identifiability(
-                of=of,
+                of=held(attack, kind),
                 rank_needed=said.unknowns,
                 rank=said.rank,
                 undetermined=said.undetermined,
@@ -285,7 +276,7 @@ def _exposure(
             labels = torch.from_numpy(images.labels).to(members.device)
             if images.control_labels is not None:
                 control_labels = torch.from_numpy(images.control_labels).to(members.device)
-    return exposure(objective, members, labels, controls, control_labels, generator, budget)
+    return exposure(objective, equation.space, members, labels, controls, control_labels, generator, budget)
 
 
 def _finite(found: membership.Exposure) -> bool:

@@ -5,10 +5,12 @@ The fit of `stationarity` gives every member its lambda. Its exposure is the nor
 inputs and outputs, and it is one number for many outputs and anchors.
 
 Fitted together with controls the network never saw, members should be preferred where the weights lean on them;
-how often they are is a membership test (cf. ImpMIA 2025). What lies outside the
-row space of the target's first layer counts `OUTSIDE` times in that fit, as in weighted least squares: the residual
-of a trained network (kinks, training that has not converged) lies inside, where the samples are. Outside there is
-only the noise of the initialisation, so that a stranger is betrayed by what of it the weights do not hold.
+how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and treats
+members and controls alike. What lies outside the row space of the target's first layer counts `OUTSIDE` times: the
+residual of a trained network (kinks, training that has not converged) lies inside, where the samples are. Outside
+there is only the noise of the initialisation, so that a stranger is betrayed by what of it the weights do not hold.
+And every unit of the first layer counts the same: the residual of a unit grows with its weights, so that the few
+largest would decide alone.
 """
 
 from __future__ import annotations
@@ -19,19 +21,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, rankdata
+from scipy.optimize import brentq
+from scipy.stats import bootstrap, norm, rankdata
 from torch import Tensor
 
 from audit.exposure import Stationarity, stationarity
+from audit.gradient_map import scaled
 from audit.objective import Objective
-from audit.reduction import row_space
+from audit.reduction import RowSpace
 from audit.solve.budget import Budget
 
 OUTSIDE = 10.0
 """10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""
+_LEAST_UNIT = 0.1
+"""Part of the root mean square length below which a unit of the first layer counts less than the others: what it
+holds may be rounding. .01 to 1 do alike."""
 FEWEST_CONTROLS = 10
-"""Below it no membership test is made."""
-_FEWEST_MEMBERS = 2
+"""Different ones; below it no membership test is made."""
+FEWEST_MEMBERS = 4
 """Likewise: the bootstrap draws among them."""
 RATE = 0.01
 """False positives at which true positives are counted; takes 1 / RATE controls."""
@@ -46,13 +53,13 @@ class Membership:
     auc: float
     """Probability that a member's exposure is above a control's, equal ones counting half."""
     interval: tuple[float, float]
-    """Of the AUC, by bootstrap over members and controls, percentiles at `CONFIDENCE`."""
+    """Of the AUC at `CONFIDENCE`: bootstrap and Newcombe's, whichever reaches further at either end."""
     true_positives: float | None
     """Share of members above all but `RATE` of the controls; None with fewer than 1 / RATE of them."""
     members: NDArray[np.float64]
-    """(n,), exposures in the common fit."""
+    """(n,), exposures in the common fit; those of exact copies are the sum of theirs, and count once above."""
     controls: NDArray[np.float64]
-    """(k,)"""
+    """(k,), likewise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +78,7 @@ class Exposure:
 
 def exposure(
     objective: Objective,
+    space: RowSpace,
     members: Tensor,
     labels: Tensor | None,
     controls: Tensor,
@@ -83,7 +91,9 @@ def exposure(
     Parameters
     ----------
     objective:
-        Of any attack on weights, in network units, not reduced.
+        Of any attack, in network units, not reduced.
+    space:
+        Row space of its target's first layer.
     members, controls:
         (n, d) and (k, d) in network units; k may be 0.
     labels, control_labels:
@@ -102,34 +112,16 @@ def exposure(
     fit = stationarity(objective, members, labels, budget.part(budget.left / 2))
     if fit is None:
         return None
-    notes = [*_of_members(members, labels), *_of_fit(fit, objective.size, "members")]
     ranks = rankdata(-fit.lengths, method="min").astype(np.int64)
-    membership = None
-    if len(members) < _FEWEST_MEMBERS:
-        notes.append("membership is not tested: one member is not enough")
-    elif len(controls) < FEWEST_CONTROLS:
-        notes.append(
-            f"membership is not tested: {len(controls)} controls, and at least {FEWEST_CONTROLS} are needed"
-        )
-    else:
-        both = torch.cat([members, controls])
-        names: Tensor | None = None
-        if labels is not None and control_labels is not None:
-            names = torch.cat([labels, control_labels])
-        elif labels is not None:
-            names = predicted(objective, both)
-            notes.append("labels of controls are unknown: the membership test uses predicted ones for all")
-        common = stationarity(*stretched(objective, both), names, budget)
-        if common is None:
-            notes.append("membership is not tested: the common fit of members and controls failed")
-        else:
-            notes += [
-                *_of_controls(members, controls),
-                *_of_fit(common, objective.size, "members and controls"),
-            ]
-            lengths, count = common.lengths, len(members)
-            membership = _membership(lengths[:count], lengths[count:], generator)
-    return Exposure(fit, ranks, membership, tuple(notes))
+    notes = [*_of_copies(_Side.of(members, labels)), *_of_fit(fit, objective.size, "members")]
+    guessed = labels is not None and control_labels is None
+    if guessed:
+        labels, control_labels = predicted(objective, members), predicted(objective, controls)
+    sides = _Side.of(members, labels), _Side.of(controls, control_labels)
+    membership, remarks = _test(objective, space, *sides, generator, budget)
+    if guessed and membership is not None:
+        notes.append("labels of controls are unknown: the membership test uses predicted ones for all")
+    return Exposure(fit, ranks, membership, (*notes, *remarks))
 
 
 def auc(members: NDArray[np.float64], controls: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
@@ -140,13 +132,76 @@ def auc(members: NDArray[np.float64], controls: NDArray[np.float64], axis: int =
     return np.asarray((total - n * (n + 1) / 2) / (n * k))
 
 
-def stretched(objective: Objective, inputs: Tensor) -> tuple[Objective, Tensor]:
-    """The same fit, with what lies outside the row space of the first layer `OUTSIDE` times as long.
+def interval(
+    members: NDArray[np.float64], controls: NDArray[np.float64], generator: torch.Generator
+) -> tuple[float, float]:
+    """Confidence interval of the AUC, of what (n,) and (k,) different images got.
+
+    The bootstrap's percentiles, over members and controls, which allow for exposures of any distribution but shrink
+    to a point where members and controls are apart. Therefore no narrower, at either end, than all areas a that are
+    within so many of their own standard deviations of the one found (Newcombe 2006, method 5), whose variance is
+
+        a (1 - a) / (n k) (1 + ((n + k) / 2 - 1) ((1 - a) / (2 - a) + a / (1 + a)));
+
+    at a = 1/2 it is that of Mann and Whitney's test, which the interval then agrees with.
+    """
+    seed = int(torch.randint(2**31, (), generator=generator))
+    drawn = bootstrap(
+        (members, controls),
+        auc,
+        n_resamples=_RESAMPLES,
+        batch=50,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    found, n, k = float(auc(members, controls)), len(members), len(controls)
+    low, high = _least_area(found, n, k), 1 - _least_area(1 - found, n, k)
+    return min(low, float(drawn.low)), max(high, float(drawn.high))
+
+
+def _least_area(found: float, n: int, k: int) -> float:
+    """Lower end of Newcombe's interval; the upper one follows by exchanging both sides."""
+    deviations = norm.ppf((1 + CONFIDENCE) / 2)
+
+    def beyond(area: float) -> float:
+        skew = (1 - area) / (2 - area) + area / (1 + area)
+        variance = area * (1 - area) / (n * k) * (1 + ((n + k) / 2 - 1) * skew)
+        return float(found - area - deviations * variance**0.5)
+
+    return float(brentq(beyond, 0.0, min(found, 1 - 1e-12))) if found > 0 else 0.0  # 1 is a root too
+
+
+def predicted(objective: Objective, inputs: Tensor) -> Tensor:
+    """Class numbers (n,) of inputs (n, d), as the network of an objective predicts them."""
+    with torch.no_grad():
+        outputs = objective.anchors[0].forward(inputs)
+    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
+
+
+def weighted(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Objective, Tensor, Tensor]:
+    """The same equation with the weights of the common fit: objective, inputs, and the factors of units (h,)."""
+    layout = objective.anchors[0].with_tensors(objective.target)
+    first = (
+        layout.weights[0]
+        if layout.biases[0] is None
+        else torch.cat([layout.weights[0], layout.biases[0][:, None]], dim=1)
+    )
+    lengths = first.double().norm(dim=1)
+    typical = lengths.square().mean().sqrt()
+    factors = (typical / lengths.clamp_min(_LEAST_UNIT * typical)).nan_to_num(1.0)
+    objective, inputs = stretched(objective, space, inputs)
+    target = scaled(layout.with_tensors(objective.target), factors).tensors
+    return replace(objective, target=target), inputs, factors
+
+
+def stretched(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Objective, Tensor]:
+    """The same equation, with what lies outside the row space of the first layer `OUTSIDE` times as long.
 
     The network that first shrinks that part of its inputs again computes what it did, and the gradient with respect
     to its first layer is delta (stretched x)^T.
     """
-    basis = row_space(objective.target[0]).basis.double()
+    basis = space.basis.double()
 
     def times(rows: Tensor, factor: float) -> Tensor:
         exact = rows.double()
@@ -160,49 +215,77 @@ def stretched(objective: Objective, inputs: Tensor) -> tuple[Objective, Tensor]:
     return replace(objective, target=(times(first, OUTSIDE), *rest), anchors=anchors), times(inputs, OUTSIDE)
 
 
-def _membership(
-    members: NDArray[np.float64], controls: NDArray[np.float64], generator: torch.Generator
-) -> Membership:
-    seed = int(torch.randint(2**31, (), generator=generator))
-    drawn = bootstrap(
-        (members, controls),
-        auc,
-        n_resamples=_RESAMPLES,
-        batch=50,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        random_state=np.random.default_rng(seed),
-    ).confidence_interval
-    allowed = int(RATE * len(controls))
-    above = members > np.sort(controls)[::-1][allowed]
-    return Membership(
-        auc=float(auc(members, controls)),
-        interval=(float(drawn.low), float(drawn.high)),
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Members or controls, exact copies once."""
+
+    images: Tensor
+    """(m, d), which differ in pixels or in label."""
+    labels: Tensor | None
+    """(m,)"""
+    places: NDArray[np.int64]
+    """(n,), which of them each one given is."""
+
+    @classmethod
+    def of(cls, rows: Tensor, labels: Tensor | None) -> _Side:
+        names: Sequence[int] = [0] * len(rows) if labels is None else labels.tolist()
+        known: dict[tuple[bytes, int], int] = {}
+        keys = zip(_keys(rows), names, strict=True)
+        places = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
+        first = torch.from_numpy(np.unique(places, return_index=True)[1])
+        return cls(rows[first], None if labels is None else labels[first], places)
+
+
+def _test(
+    objective: Objective,
+    space: RowSpace,
+    members: _Side,
+    controls: _Side,
+    generator: torch.Generator,
+    budget: Budget,
+) -> tuple[Membership | None, list[str]]:
+    """The membership test, and what to say of it."""
+    for side, least, whom in ((members, FEWEST_MEMBERS, "members"), (controls, FEWEST_CONTROLS, "controls")):
+        if len(side.images) < least:
+            return None, [
+                f"membership is not tested with fewer than {least} different {whom} ({len(side.images)} given)"
+            ]
+    equation, images, factors = weighted(objective, space, torch.cat([members.images, controls.images]))
+    labels = None
+    if members.labels is not None and controls.labels is not None:
+        labels = torch.cat([members.labels, controls.labels])
+    common = stationarity(equation, images, labels, budget, factors)
+    if common is None:
+        return None, ["membership is not tested: the common fit of members and controls failed"]
+    notes = [*_of_controls(members, controls), *_of_fit(common, objective.size, "members and controls")]
+    ours, theirs = np.split(common.lengths, [len(members.images)])
+    allowed = int(RATE * len(theirs))
+    above = ours > np.sort(theirs)[::-1][allowed]
+    found = Membership(
+        auc=float(auc(ours, theirs)),
+        interval=interval(ours, theirs, generator),
         true_positives=float(above.mean()) if allowed else None,
-        members=members,
-        controls=controls,
+        members=ours[members.places],
+        controls=theirs[controls.places],
     )
+    return found, notes
 
 
-def predicted(objective: Objective, inputs: Tensor) -> Tensor:
-    """Class numbers (n,) of inputs (n, d), as the network of an objective predicts them."""
-    with torch.no_grad():
-        outputs = objective.anchors[0].forward(inputs)
-    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
-
-
-def _of_members(members: Tensor, labels: Tensor | None) -> Sequence[str]:
-    names: Sequence[int] = [0] * len(members) if labels is None else labels.tolist()
-    copies = len(members) - len(set(zip(_keys(members), names, strict=True)))
-    if not copies:
+def _of_copies(members: _Side) -> Sequence[str]:
+    if len(members.places) == len(members.images):
         return []
-    return [f"{copies} members are copies of others: only the sum of their exposures is determined"]
+    return [
+        "only the sum of the exposures of exact copies is determined; the membership test counts each image once"
+    ]
 
 
-def _of_controls(members: Tensor, controls: Tensor) -> Sequence[str]:
-    known = set(_keys(members))
-    shared = sum(key in known for key in _keys(controls))
-    return [f"{shared} controls are members too: the membership test is too low"] if shared else []
+def _of_controls(members: _Side, controls: _Side) -> Sequence[str]:
+    notes, known = [], set(_keys(members.images))
+    if copies := len(controls.places) - len(controls.images):
+        notes.append(f"exact copies among the controls: {copies}; the membership test counts each image once")
+    if shared := sum(key in known for key in _keys(controls.images)):
+        notes.append(f"controls that are members too: {shared}; the membership test is too low")
+    return notes
 
 
 def _of_fit(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,7 +29,8 @@ class Observed:
     """A gradient that fits a checkpoint."""
 
     checkpoint: Checkpoint
-    """Its tensors, under the names of the checkpoint's."""
+    """Its tensors, under the names of the checkpoint's, of length 1 together: attacks need the direction only, and
+    squares of very small or large gradients are beyond single precision."""
     kind: Kind
     """What the file held."""
     rate: float | None
@@ -59,12 +61,12 @@ def load_gradient(
     kind:
         One of KINDS.
     rate:
-        Learning rate of the step that an update is of; None takes 1, for lambda is free.
+        Learning rate of the step that an update is of, for the record.
 
     Returns
     -------
     Observed
-        The gradient, or minus the update over the rate.
+        The gradient, or minus the update, divided by its norm.
 
     Raises
     ------
@@ -92,19 +94,18 @@ def load_gradient(
     half = any(tensor.dtype in _HALF for tensor in kept.values())
     if half:
         kept = {name: tensor.float() for name, tensor in kept.items()}
-    if kind == "update":
-        kept = {name: -tensor / (rate or 1.0) for name, tensor in kept.items()}
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in kept.values()):
-            raise CheckpointError(
-                f"--learning-rate {rate:g} makes the gradient infinite", "pass the rate of the step"
-            )
+    kept = _of_length_one(kept, sign=-1.0 if kind == "update" else 1.0)
     space = row_space(kept[architecture.layers[0].weight].float(), gradient=True)
     notes = [f"observed {kind}: {_held(space)}"]
     if half:
         notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")
-    if kind == "update" and rate is None:
-        notes.append("observed update: learning rate not stated, so the scale of the gradient is left open")
     return Observed(replace(read, tensors=kept), kind, rate, space.signals, tuple(notes))
+
+
+def _of_length_one(tensors: dict[str, torch.Tensor], sign: float) -> dict[str, torch.Tensor]:
+    squares = sum(float(tensor.double().square().sum()) for tensor in tensors.values())
+    scale = sign / math.sqrt(squares) if squares else sign
+    return {name: (tensor.double() * scale).to(tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _held(space: RowSpace) -> str:

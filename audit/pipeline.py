@@ -28,6 +28,7 @@ from audit.report.model import PositiveControl, Provenance
 from audit.request import Inputs, Model, Request, check
 from audit.similarity import CONVENTION, TABLE_CONVENTION
 from audit.solve.budget import Budget
+from audit.waivers import refuse_expired
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
@@ -77,6 +78,7 @@ def run(
     started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
+        refuse_expired(inputs.waivers, started.date())
         part, most = _KEPT_BACK
         seconds = whole.left - min(part * whole.left, most)
 
@@ -110,7 +112,7 @@ def run(
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
         finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge, control)
-        took = provenance.model_copy(update={"seconds": round(whole.spent, 2)})
+        took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
 
@@ -132,7 +134,7 @@ def _positive_control(
     tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
 
     def watch(step: int, loss: float) -> None:
-        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss)
+        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
 
     outcomes: list[Outcome] = []
     try:
@@ -159,9 +161,8 @@ def _positive_control(
 def _know(
     request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
 ) -> Knowledge:
-    """Measure what the attacks that ran could have found; first where they explained most."""
+    """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    ran.sort(key=lambda result: result.solution.relative_loss)
     equations = [Equation(result.attack, result.objective, result.space) for result in ran]
     threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
     generator = torch.Generator().manual_seed(request.seed)
@@ -182,6 +183,7 @@ def _provenance(
         seconds=round(whole.spent, 2),
         budget_seconds=request.budget,
         complete=complete,
+        redacted=request.redact,
         notes=list(inputs.notes),
         similarity=TABLE_CONVENTION if inputs.format.is_table else CONVENTION,
     )

@@ -1,24 +1,34 @@
 """Policies: YAML files that say what an audit must show, and the verdict that follows from them.
 
 FAIL outranks INCONCLUSIVE, which outranks PASS. Nothing passes while there is a doubt: a limit on an attack
-that did not run, on a count without controls, or on an audit that broke off, is not met but unknown.
+that did not run, on a count without controls, or on an audit that broke off, is not met but unknown. Findings that
+are suppressed (`Facts.suppressed`) neither count towards a limit nor are doubts, and a reason says so.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import audit
 from audit.calibration import clopper_pearson, limit_at_power, upper_limit
-from audit.errors import PolicyError
-from audit.findings import Facts, Finding, Requirements, doubts, plural
+from audit.errors import PolicyError, suggest
+from audit.findings import (
+    NO_LIMIT_AT_POWER,
+    Facts,
+    Finding,
+    Requirements,
+    Suppression,
+    bound,
+    confirmed_id,
+    doubts,
+    plural,
+)
+from audit.yaml_file import read_mapping, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
@@ -28,7 +38,9 @@ CALIBRATED: frozenset[Metric] = frozenset({"confirmed", "confirmed_fraction"})
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Similarity = Literal["ssim", "correlation"]
@@ -78,7 +90,7 @@ class Policy(_Part):
 class LimitResult(BaseModel):
     """One limit, and what was measured."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: Metric
     maximum: float
@@ -109,10 +121,14 @@ def judge(policy: Policy, facts: Facts) -> Judgement:
     facts:
         Counts and outcomes of the audit.
     """
-    standing = [doubt.detail for doubt in doubts(facts, policy.require) if _matters(doubt, policy, facts)]
+    standing = [
+        doubt.detail
+        for doubt in doubts(facts, policy.require)
+        if doubt.id not in facts.suppressed and _matters(doubt, policy, facts)
+    ]
     limits = tuple(_apply(limit, facts, doubtful=bool(standing)) for limit in policy.limits)
     violations = [_violation(limit, facts) for limit in limits if limit.verdict == "FAIL"]
-    remarks = _remarks(policy, facts)
+    remarks = [*_suppressions(facts), *_remarks(policy, facts)]
     if violations:
         return Judgement("FAIL", (*violations, *standing, *remarks), limits)
     if standing:
@@ -128,7 +144,8 @@ def _matters(doubt: Finding, policy: Policy, facts: Facts) -> bool:
     if doubt.kind == "cannot-confirm":
         return bool(calibrated)
     if doubt.kind == "unresolved-recoveries":
-        worst = {"confirmed": facts.possible, "confirmed_fraction": facts.possible / facts.members}
+        possible = facts.confirmed_counted + facts.unresolved
+        worst = {"confirmed": possible, "confirmed_fraction": possible / facts.members}
         return any(worst[limit.metric] > limit.maximum for limit in calibrated)
     return True
 
@@ -136,13 +153,14 @@ def _matters(doubt: Finding, policy: Policy, facts: Facts) -> bool:
 def _value(metric: Metric, facts: Facts) -> float | None:
     if metric in CALIBRATED and facts.controls == 0:
         return None
-    count = facts.confirmed if metric in CALIBRATED else facts.recovered
+    count = facts.confirmed_counted if metric in CALIBRATED else facts.recovered_counted
     return count / facts.members if metric.endswith("_fraction") else float(count)
 
 
 def _apply(limit: Limit, facts: Facts, doubtful: bool) -> LimitResult:
     value = _value(limit.metric, facts)
-    unbelievable = limit.metric in CALIBRATED and bool(facts.null_confirmed)
+    discredited = bool(facts.null_confirmed) and "null-attack-confirmed" not in facts.suppressed
+    unbelievable = limit.metric in CALIBRATED and discredited
     verdict: Verdict = "INCONCLUSIVE" if doubtful else "PASS"
     if value is not None and value > limit.maximum and not unbelievable:
         verdict = "FAIL"  # however incomplete the audit: p-values stay valid, and more work only adds
@@ -150,27 +168,43 @@ def _apply(limit: Limit, facts: Facts, doubtful: bool) -> LimitResult:
 
 
 def _violation(limit: LimitResult, facts: Facts) -> str:
-    count, word = facts.recovered, f"recovered ({facts.similarity} >= {facts.threshold:g}, chance included)"
+    count, counted = facts.recovered, facts.recovered_counted
+    word = f"recovered ({facts.similarity} >= {facts.threshold:g}, chance included)"
     if limit.metric in CALIBRATED:
-        count, word = facts.confirmed, f"confirmed: reconstructed from {facts.used}, beyond chance"
+        count, counted = facts.confirmed, facts.confirmed_counted
+        word = f"confirmed: reconstructed from {facts.used}, beyond chance"
     verb = "was" if count == 1 else "were"
+    fewer = "" if counted == count else f" Of these, {_count(counted)}."
     allowed = f"{limit.maximum:.3g}"
     if limit.metric.endswith("_fraction"):
         allowed = f"{100 * limit.maximum:.3g} %"
-    return (
-        f"{count} of {plural(facts.members, 'training sample')} {verb} {word}. The policy allows {allowed}."
-    )
+    members = plural(facts.members, "training sample")
+    return f"{count} of {members} {verb} {word}.{fewer} The policy allows {allowed}."
+
+
+def _count(number: int) -> str:
+    return f"{number or 'none'} {'count' if number > 1 else 'counts'}"
 
 
 def _acquittal(policy: Policy, facts: Facts) -> list[str]:
     ran = ", ".join(attack for attack, fact in facts.attacks.items() if fact.status == "ran")
     if not policy.limits:
         return ["The policy sets no limit; this run only reports."]
+    if not ran:  # these two pass only where somebody waived them
+        return ["No attack ran: nothing speaks for this checkpoint, or against it."]
+    if not facts.controls:
+        return [
+            f"Without controls nothing could be confirmed. {facts.recovered} of "
+            f"{plural(facts.members, 'training sample')} reached {facts.similarity} >= {facts.threshold:g}, "
+            f"chance included."
+        ]
     if facts.confirmed:
         verb = "was" if facts.confirmed == 1 else "were"
+        counted = facts.confirmed_counted
+        fewer = "" if counted == facts.confirmed else f", of which {_count(counted)}"
         reasons = [
             f"{facts.confirmed} of {plural(facts.members, 'training sample')} {verb} confirmed at "
-            f"{facts.similarity} >= {facts.threshold:g}, which the policy allows."
+            f"{facts.similarity} >= {facts.threshold:g}{fewer}, which the policy allows."
         ]
     else:
         reasons = [
@@ -189,24 +223,42 @@ def _acquittal(policy: Policy, facts: Facts) -> list[str]:
 
 def _bounds(facts: Facts) -> Iterator[str]:
     """How much may leak although nothing, or little, was confirmed."""
-    if not facts.controls:
+    if not facts.controls or facts.possible == facts.members:
         return
     found = f"{facts.possible} of {facts.members}"
     if facts.unresolved:
         found += f", counting {facts.unresolved} that more controls might confirm"
     limit, twin = upper_limit(facts.possible, facts.members), facts.positive_control
     yield (
-        f"{found}: of samples like these, the attacks would confirm at most {100 * limit:.3g} % "
+        f"{found}: of samples like these, the attacks would confirm at most {bound(limit, up=True)} "
         f"(95 % upper limit)."
     )
     if twin is not None:
-        low, high = (100 * end for end in clopper_pearson(twin.confirmed, twin.images))
+        low, high = clopper_pearson(twin.confirmed, twin.images)
         scaled = limit_at_power(facts.possible, facts.members, twin.confirmed, twin.images)
+        allowed = NO_LIMIT_AT_POWER
+        if scaled < 1.0:
+            allowed = (
+                f"at most {bound(scaled, up=True)} of the samples may leak as the twin's do (95 % upper limit, by "
+                f"both counts)"
+            )
         yield (
             f"They confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was made to leak "
-            f"(95 % interval {low:.3g} % to {high:.3g} %): at most {100 * scaled:.3g} % of the samples may leak "
-            f"as the twin's do (95 % upper limit, by both counts)."
+            f"(95 % interval {bound(low, up=False)} to {bound(high, up=True)}): {allowed}."
         )
+
+
+def _suppressions(facts: Facts) -> Iterator[str]:
+    """What does not count, by the reason why; the confirmed members of one reason together."""
+    by_reason: dict[Suppression, list[str]] = {}
+    for name, why in facts.suppressed.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in by_reason.items():
+        others = [name for name in names if not name.startswith(confirmed_id(""))]
+        if members := len(names) - len(others):
+            verb = "is" if members == 1 else "are"
+            yield f"{members} of {facts.confirmed} confirmed {verb} {why.words}."
+        yield from (f"The finding {name} is {why.words}." for name in others)
 
 
 def _remarks(policy: Policy, facts: Facts) -> list[str]:
@@ -239,13 +291,13 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
         When there is no such policy, or it cannot be read or asks for something unknown. Names the file and
         the key, and the nearest key, metric, attack or policy that exists.
     """
-    path = _locate(name_or_path)
-    policy = _validate(_read(path), path)
+    path = policy_path(name_or_path)
+    policy = read_policy(path)
     for attack in policy.require.attacks:
         if attack not in known_attacks:
             raise PolicyError(
                 f"{path}: require.attacks names {attack!r}, which is no attack",
-                _suggest(attack, known_attacks),
+                suggest(attack, known_attacks),
             )
     return policy
 
@@ -257,7 +309,14 @@ def _policy_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "policies"
 
 
-def _locate(name_or_path: str) -> Path:
+def policy_path(name_or_path: str) -> Path:
+    """Find a policy by the name of a shipped one, or by the path of a file.
+
+    Raises
+    ------
+    PolicyError
+        When there is none; names the nearest.
+    """
     shipped = shipped_policies()
     if name_or_path in shipped:
         return _policy_folder() / f"{name_or_path}.yaml"
@@ -266,65 +325,25 @@ def _locate(name_or_path: str) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
-    raise PolicyError(f"{name_or_path!r} is no policy and no file", _suggest(name_or_path, shipped))
+    raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_policy(path: Path) -> Policy:
+    """Read a policy as `load_policy` does, whatever attacks it requires."""
+    content = read_mapping(path, "a policy", "start from `model-audit policy show release`", PolicyError)
+    return validate(Policy, content, str(path), PolicyError)
+
+
+def policy_text(path: Path) -> str:
+    """Read a file as it is, its ends of lines too.
+
+    Raises
+    ------
+    PolicyError
+        When it cannot be read as text.
+    """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(error, "problem", None) or "unreadable characters"
-        raise PolicyError(f"{where}: not valid YAML: {what}", "correct that line") from error
-    if not isinstance(content, dict):
-        found = "empty" if content is None else f"a {type(content).__name__}"
-        raise PolicyError(
-            f"{path}: a policy is a mapping of keys to values, and this is {found}",
-            "start from `model-audit policy show release`",
-        )
-    return content
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key given twice, where YAML would silently keep the last one and drop a limit."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", node.value[index][0].start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def _validate(content: dict[str, Any], path: Path) -> Policy:
-    try:
-        return Policy.model_validate(content)
-    except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling is the better explanation.
-        order = {"extra_forbidden": 0, "missing": 2}
-        details = min(error.errors(), key=lambda detail: order.get(detail["type"], 1))
-    where = ".".join(str(part) for part in details["loc"])
-    last = str(details["loc"][-1])
-    if details["type"] == "extra_forbidden":
-        parts: dict[object, type[BaseModel]] = {"match": MatchRule, "limits": Limit, "require": Requirements}
-        owner = parts.get(details["loc"][0], Policy)
-        raise PolicyError(f"{path}: unknown key {where!r}", _suggest(last, owner.model_fields))
-    if details["type"] == "missing":
-        raise PolicyError(f"{path}: the key {where!r} is missing", "add it")
-    problem = f"{path}: {where} is {details['input']!r}: {details['msg'].lower()}"
-    if last == "metric" and details["loc"][0] == "limits":
-        raise PolicyError(problem, _suggest(str(details["input"]), get_args(Metric)))
-    raise PolicyError(problem, "correct that value")
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    listing = f"known are {', '.join(names)}"
-    return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing

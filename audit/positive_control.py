@@ -6,7 +6,8 @@ the audited network would show most:
     a gradient was observed     the audited network, with the gradient of a batch of the twin's images
     initial weights were given  those, trained on the twin's images until it knows them by heart
     otherwise                   a network of the same shape, trained from a small first layer far past zero error,
-                                near a KKT point of the maximum margin (Lyu and Li 2020; Haim et al. 2022)
+                                near a KKT point of the maximum margin (Lyu and Li 2020; Haim et al. 2022); that
+                                layer begins in the span of the images, for the rest would be noise that stays
 
 The confirmed share of the twin's images is the power of the audit. Members are not used for any of it.
 """
@@ -32,7 +33,7 @@ from audit.inputs import InputFormat
 from audit.network import Network
 from audit.report.model import PositiveControl
 from audit.solve.budget import Budget
-from audit.training import Trained, descend, loss_gradient
+from audit.training import Trained, descend, loss_gradient, small_start
 
 Kind = Literal["weights", "change", "gradient"]
 
@@ -168,22 +169,21 @@ def _from_small(
     budget: Budget,
     watch: Callable[[int, float], None],
 ) -> Trained:
-    """Train from a small first layer; from a larger one where outputs are too small to feel its gradient."""
+    """Train from a small first layer; from a larger one where outputs are too small to feel its gradient.
+
+    Training moves the first layer within the span of the images only (and weight decay would take away the rest),
+    so it begins there: else what is left of a larger start hides the images, as it does with x^3.
+    """
     scale = _SMALL
+    basis = torch.linalg.qr(inputs.T).Q
     while True:
-        start = _start(like, scale, generator)
+        start = small_start(like, scale, generator)
+        first, *others = start.weights
+        start = replace(start, weights=(first @ basis @ basis.T, *others))
         trained = descend(start, inputs, labels, _MARGINS["weights"], budget, watch)
         if trained.margin > 0 or scale > 1 or budget.left == 0:
             return trained
         scale *= 10
-
-
-def _start(like: Network, scale: float, generator: torch.Generator) -> Network:
-    """A network of the same shape, its later layers as wide as usual, without biases."""
-    first, *others = [torch.randn(weight.shape, generator=generator).to(weight) for weight in like.weights]
-    weights = (scale * first, *(weight / weight.shape[1] ** 0.5 for weight in others))
-    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
-    return replace(like, weights=weights, biases=biases)
 
 
 def _note(trained: Trained, margin: float, budget: Budget) -> str:

@@ -27,8 +27,10 @@ class Listener(Protocol):
     def stage(self, text: str) -> None:
         """Say that a stage begins."""
 
-    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
-        """Say that an attack, of whose `budget` seconds `spent` are gone, has reached a relative loss."""
+    def step(
+        self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
+    ) -> None:
+        """Say that an attack, of whose `budget` seconds `spent` are gone, has reached a loss, and which one."""
 
 
 class Silent:
@@ -46,7 +48,9 @@ class Silent:
     def stage(self, text: str) -> None:
         """Ignore the stage."""
 
-    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+    def step(
+        self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
+    ) -> None:
         """Ignore the step."""
 
 
@@ -62,15 +66,17 @@ class Lines(Silent):
         """Print the stage."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+    def step(
+        self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
+    ) -> None:
         """Print where the attack is, if enough time has passed."""
         if self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = self._clock()
-            self.stage(f"{attack}: {spent:.0f} of {budget:.0f} s, relative loss {loss:.2g}")
+            self.stage(f"{attack}: {spent:.0f} of {budget:.0f} s, {what} {loss:.2g}")
 
 
 class Bar(Silent):
-    """A bar that shows the attack, its relative loss and the time left of the budget."""
+    """A bar that shows the attack, its loss and the time left of the budget."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -103,7 +109,9 @@ class Bar(Silent):
             self._task = None
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, attack: str, spent: float, budget: float, loss: float) -> None:
+    def step(
+        self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
+    ) -> None:
         """Move the bar."""
         left = max(0.0, budget - spent)
         if self._task is None:

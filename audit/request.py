@@ -11,6 +11,7 @@ import torch
 
 from audit.architecture import Architecture, check_input, check_same_layers, infer_architecture
 from audit.attacks import BATTERY
+from audit.baseline import Baseline, load_baseline
 from audit.checkpoint import Checkpoint, load_checkpoint
 from audit.dataset import (
     ImageSet,
@@ -22,12 +23,15 @@ from audit.dataset import (
     default_controls,
     load_images,
 )
+from audit.dp_bound import DpSgd, parse_dp
 from audit.errors import ArchitectureError, DataError, UsageError
+from audit.findings import Suppression
 from audit.inputs import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import MatchRule, Policy, load_policy
 from audit.positive_control import share
 from audit.similarity import check_columns, constant_columns, ssim
+from audit.waivers import Waivers, load_waivers
 
 Model = tuple[Checkpoint, Architecture]
 """Tensors, and which network they are."""
@@ -85,6 +89,16 @@ class Request:
     """Where named data sets lie."""
     download: bool = False
     """Whether torchvision may fetch them there."""
+    waivers: Path | None = None
+    """Findings that somebody takes responsibility for; None for none."""
+    baseline: Path | None = None
+    """Run folder or report.json of an earlier run, whose confirmed members do not count again."""
+    dp: str | None = None
+    """As `1.1,0.01,1000`: noise multiplier, sampling rate and steps, if trained by DP-SGD."""
+    redact: bool = False
+    """Whether reports withhold all images."""
+    evidence: Path | None = None
+    """With `redact`: a private folder that gets what is withheld; None keeps nothing."""
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
@@ -129,6 +143,18 @@ class Inputs:
     """In which attacks compute."""
     notes: tuple[str, ...]
     """Assumptions made for the user."""
+    waivers: Waivers | None = None
+    """What they are; whether they have expired is for whoever knows the day."""
+    baseline: Baseline | None = None
+    """An earlier run on the same members."""
+    dp: DpSgd | None = None
+    """How the network is said to have been trained."""
+
+    @property
+    def suppressions(self) -> dict[str, Suppression]:
+        """By id, findings that do not count if they occur. A waiver outranks the baseline, for it has an owner."""
+        known = {} if self.baseline is None else self.baseline.suppressions(self.members)
+        return known | ({} if self.waivers is None else self.waivers.suppressions)
 
 
 def check(request: Request) -> Inputs:
@@ -188,6 +214,16 @@ def check(request: Request) -> Inputs:
             f"exact copies among the members: {duplicates}; one candidate matches an image and its copies"
         )
     dtype = getattr(torch, request.precision)
+    waivers = baseline = None
+    dp = None if request.dp is None else parse_dp(request.dp)
+    attacks = [attack.id for attack in BATTERY]
+    if request.waivers is not None:
+        waivers = load_waivers(request.waivers, members.ids, attacks)
+        notes.append(f"waivers: {waivers.path}, {len(waivers.entries)} in it")
+    if request.baseline is not None:
+        baseline = load_baseline(request.baseline, members)
+        threshold = policy.match.threshold if request.threshold is None else request.threshold
+        notes += baseline.notes(checkpoint.sha256, policy, threshold)
     return Inputs(
         checkpoint,
         architecture,
@@ -200,6 +236,9 @@ def check(request: Request) -> Inputs:
         device,
         dtype,
         tuple(notes),
+        waivers,
+        baseline,
+        dp,
     )
 
 
@@ -309,6 +348,8 @@ def _check_options(request: Request) -> None:
         raise UsageError(
             f"--threshold is {request.threshold:g}", "thresholds of similarity lie above 0 and at most at 1"
         )
+    if request.evidence is not None and not request.redact:
+        raise UsageError("--evidence without --redact", "add --redact, or leave it out")
     if request.precision not in PRECISIONS:
         raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")
     _check_gradient_options(request)

@@ -7,7 +7,7 @@ Gradient descent on the logistic loss, far past zero error, tends to a KKT point
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -76,6 +76,17 @@ def descend(
         else:
             rate *= _SLOWER
     return Trained(network.with_tensors(tensors), smallest, steps)
+
+
+def small_start(like: Network, scale: float, generator: torch.Generator) -> Network:
+    """Draw a network of the same shape: a first layer of this standard deviation, later ones as usual, no biases.
+
+    A small first layer is what makes a network leak (Haim et al. 2022): what it grows to is made of samples.
+    """
+    first, *others = [torch.randn(weight.shape, generator=generator).to(weight) for weight in like.weights]
+    weights = (scale * first, *(weight / weight.shape[1] ** 0.5 for weight in others))
+    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
+    return replace(like, weights=weights, biases=biases)
 
 
 def loss_gradient(network: Network, inputs: Tensor, labels: Tensor) -> Network:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -85,3 +87,56 @@ def direction_errors(found: Tensor, rows: Tensor) -> Tensor:
     """Distance (n,) of each row from the nearest found one, both of unit length and of the better sign."""
     found, rows = (values / values.norm(dim=1, keepdim=True) for values in (found, rows))
     return torch.minimum(torch.cdist(rows, found), torch.cdist(rows, -found)).amin(1)
+
+
+def lazy_start(inputs: int, units: int, order=3, size=8.0, mirrored=True, seed=4) -> Network:
+    """Large neurons hardly move until a fit is exact. Mirrored, half of them cancel the others at first."""
+    half = random_network(inputs, units // 2 if mirrored else units, 1, order, seed=seed)
+    first, last = size * half.weights[0], half.weights[1]
+    if mirrored:
+        first, last = first.repeat(2, 1), torch.cat([last, -last], 1)
+    return replace(half, weights=(first, last))
+
+
+def fitted(start: Network, rows: Tensor, steps: int, share: float) -> tuple[Network, Tensor]:
+    """After gradient descent on outputs of -1 and 1 in turns, and the sums of lambda (n, 1) over all steps.
+
+    The rate is a share of one over the largest eigenvalue of the tangent kernel; two would be too large.
+    """
+    signs = ((-1.0) ** torch.arange(len(rows), dtype=torch.float64))[:, None]
+    one = torch.ones(1, 1, dtype=torch.float64)
+    slopes = [gradient_sum(start, row[None], one).tensors for row in rows]
+    kernel = torch.stack([torch.cat([tensor.flatten() for tensor in each]) for each in slopes])
+    rate = share / float(torch.linalg.matrix_norm(kernel, 2)) ** 2
+    after, weights = start, torch.zeros_like(signs)
+    for _ in range(steps):
+        gaps = after.forward(rows) - signs
+        after, weights = stepped(after, gradient_sum(after, rows, gaps), rate), weights - rate * gaps
+    return after, weights
+
+
+def decayed(rows: Tensor, order: int, units=200) -> Network:
+    """Trained on classes in turns, with weight decay, until it stands still."""
+    labels = (-1.0) ** torch.arange(len(rows))
+    network = random_network(rows.shape[1], units, 1, order)
+    tensors = [(3 * tensor).requires_grad_() for tensor in network.tensors]
+
+    def loss():
+        outputs = network.with_tensors(tensors).forward(rows)[:, 0]
+        decay = sum(tensor.square().sum() for tensor in tensors)
+        return torch.nn.functional.softplus(-labels * outputs).mean() + 5e-4 * decay
+
+    first = torch.optim.Adam(tensors, lr=0.01)
+    for _ in range(3000):
+        first.zero_grad()
+        loss().backward()
+        first.step()
+    last = torch.optim.LBFGS(tensors, max_iter=2000, history_size=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        last.zero_grad()
+        (value := loss()).backward()
+        return value
+
+    last.step(closure)
+    return network.with_tensors([tensor.detach() for tensor in tensors])

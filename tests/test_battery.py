@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 import re
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 
 from audit import battery
 from audit.attacks import BATTERY, Observation
+from audit.attacks.gradient import Gradient
 from audit.attacks.gradient_exact import GradientExact
+from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.moment_tensor import MomentTensor
 from audit.attacks.polynomial import Polynomial
@@ -655,6 +658,22 @@ def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
     else:
         assert exact.note.startswith(Status.EXHAUSTED.value)
         assert exact.note.endswith("approximate")
+
+
+@pytest.mark.parametrize("chosen", [None, ("gradient", "gradient-exact")])
+def test_a_gradient_that_is_explained_is_left_alone_unless_others_were_asked_for(chosen):
+    net = small_network(3, 2, "all", 20, 60, dtype=torch.float32)
+    rows = torch.rand(2, 20, generator=torch.Generator().manual_seed(0))
+    seen = dataclasses.replace(observation(net, bound=1.5), gradient=batch_gradient(net, rows)[0])
+    attacks = [KktLoss(), GradientExact(), Gradient()]
+    weights, exact, other = run(attacks, time.monotonic, seen, chosen, seconds=2.0)
+    assert isinstance(exact, AttackResult)
+    if chosen is None:
+        assert isinstance(weights, AttackResult)
+        assert isinstance(other, AttackSkipped)
+        assert other.reason == "gradient-exact has explained the gradient"
+    else:
+        assert isinstance(other, AttackResult)
 
 
 # Starts from moments

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import audit
-from audit import cli
 from audit.attacks import BATTERY
 from audit.cli.options import parse_budget
 from audit.errors import UsageError
 from audit.progress import Lines
+from tests.command import Ended, Run, complains
 from tests.tiny import (
+    MEMBERS,
     SIDE,
     Tiny,
-    attack_once,
     blobs,
-    draw_once,
     fix_steps,
     make,
     untrained,
@@ -40,52 +38,8 @@ from tests.tiny import (
     write_gradient,
 )
 
-REPORTS = {"candidates.safetensors", "report.html", "report.json", "report.md"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def model_audit(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Run]:
-    """The console script, in this process and in an empty folder."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a SIGTERM nobody handles would end pytest
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the script does; here, it is put back
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["model-audit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, out, err)
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return make(tmp_path / "tiny")
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attacks take a fixed number of steps, and are not run again where another test has; nor are plots drawn."""
-    fix_steps(monkeypatch)
-    attack_once(monkeypatch)
-    draw_once(monkeypatch)
+TENSORS = {"candidates.safetensors", "evidence.safetensors"}
+REPORTS = {*TENSORS, "report.html", "report.json", "report.md"}
 
 
 def scan(tiny: Tiny, *more: object) -> list[object]:
@@ -136,12 +90,123 @@ def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None
     assert (ended.code, ended.out.split(":")[0]) == (0, "PASS")
 
 
+# --- what does not count ----------------------------------------------------------------------------------
+
+
+def waived(*names: str, expires: str = "2999-12-31") -> str:
+    entry = "- {{id: {}, reason: They agreed., owner: Ada, expires: {}}}\n"
+    return "".join(entry.format(name, expires) for name in names)
+
+
+def everybody() -> list[str]:
+    return [f"confirmed-reconstruction/{member}" for member in range(MEMBERS)]
+
+
+def test_waived_members_are_told_and_do_not_count(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    Path("audit-waivers.yaml").write_text(waived(*everybody(), "positive-control-missing"))
+    ended = model_audit(*scan(tiny))
+    report = json.loads(Path("out/report.json").read_text())
+    confirmed = report["summary"]["confirmed"]
+    assert (ended.code, report["verdict"]) == (0, "PASS")
+    assert confirmed > 0
+    assert report["policy"]["limits"][0]["value"] == 0
+    assert [finding["suppression"]["owner"] for finding in report["findings"][:confirmed]] == [
+        "Ada"
+    ] * confirmed
+    assert ", of which none counts, which the policy allows." in report["reasons"][0]
+    assert f"{confirmed} of {confirmed} confirmed" in ended.out
+    assert "waived by Ada until 2999-12-31: They agreed." in ended.out
+    assert "note: waivers: audit-waivers.yaml, 5 in it" in ended.out
+    assert re.search(r"note: waived, but not found in this run: .*positive-control-missing", ended.out)
+
+
+def test_one_waiver_does_not_cover_the_others(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    before = json.loads(Path("out/report.json").read_text())
+    Path("mine.yaml").write_text(waived(before["findings"][0]["id"]))
+    assert model_audit(*scan(tiny, "--waivers", "mine.yaml")).code == 1
+    after = json.loads(Path("out/report.json").read_text())
+    assert after["summary"]["confirmed"] == before["summary"]["confirmed"] > 1
+    assert after["policy"]["limits"][0]["value"] == before["summary"]["confirmed"] - 1
+
+
+def test_only_what_is_new_since_the_baseline_counts(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    ended = model_audit(*scan(tiny, "--out", "later", "--baseline", "out"))
+    report = json.loads(Path("later/report.json").read_text())
+    assert (ended.code, report["policy"]["limits"][0]["value"]) == (0, 0)
+    assert {finding["suppression"]["kind"] for finding in report["findings"] if finding["suppression"]} == {
+        "baseline"
+    }
+    assert "note: baseline: out/report.json, of the same checkpoint" in ended.out
+    doubtful = model_audit(*scan(tiny, "--out", "third", "--baseline", "out", "--policy", "strict"))
+    assert doubtful.code == 3  # doubts are about this run
+
+
+def test_the_bound_of_private_training_is_reported(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny, "--dp", "1.1,0.01,100")).code == 1
+    told = json.loads(Path("out/report.json").read_text())["diagnostics"]["dp"]
+    assert (told["sigma"], told["q"], told["steps"], told["prior"]) == (1.1, 0.01, 100, 1 / MEMBERS)
+    assert 1 / MEMBERS < told["bound"] < 1
+    assert "noise multiplier 1.1" in Path("out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            waived("confirmed-reconstruction/0", expires="2020-01-01"),
+            ["entry 1", "by Ada expired on 2020-01-01"],
+        ),
+        (waived("confirmed-reconstruction/99"), ["entry 1", "names no member of this audit"]),
+        (
+            waived("confirmed-reconstuction/0"),
+            ["no kind of finding", "mean 'confirmed-reconstruction'?"],
+        ),
+        (waived("incomplete-audit", expires="2026-02-30"), ["expires is '2026-02-30'", "expected a day"]),
+        (
+            waived("incomplete-audit").replace("owner", "onwer"),
+            ["unknown key 'onwer'", "did you mean 'owner'?"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--waivers", "audit-waivers.yaml"]])
+def test_a_bad_waiver_gets_one_line_before_anything_is_attacked(
+    model_audit: Run,
+    tiny: Tiny,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    words: list[str],
+    options: list[str],
+) -> None:
+    monkeypatch.setattr("audit.pipeline.run", lambda *_: pytest.fail("the attack began"))
+    Path("audit-waivers.yaml").write_text(text)
+    complains(model_audit(*scan(tiny, *options)), "audit-waivers.yaml: entry 1", *words)
+    assert set(tree(Path())) == {"audit-waivers.yaml"}
+
+
+def test_a_baseline_of_other_members_is_refused(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    assert model_audit(*scan(tiny)).code == 1
+    np.savez(tiny.members, images=blobs(4, seed=77))
+    complains(
+        model_audit(*scan(tiny, "--baseline", "out")), "--baseline out/report.json is of 4 members", "sha256"
+    )
+
+
+# --- formats and folders ----------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("formats", "written", "told"),
     [
         (["json"], {"report.json"}, "report.json"),
         (["markdown, html"], {"report.md", "report.html"}, "report.md"),
         (["json", "markdown,json"], {"report.json", "report.md"}, "report.json"),
+        (
+            ["sarif,junit", "summary"],
+            {"report.sarif", "report.junit.xml", "report.summary.md"},
+            "report.sarif",
+        ),
     ],
 )
 def test_formats_change_the_files_and_not_the_exit_code(
@@ -149,8 +214,21 @@ def test_formats_change_the_files_and_not_the_exit_code(
 ) -> None:
     ended = model_audit(*scan(tiny, *(word for name in formats for word in ("--format", name))))
     assert ended.code == 1
-    assert {path.name for path in Path("out").iterdir()} == written | {"candidates.safetensors"}
+    assert {path.name for path in Path("out").iterdir()} == written | {
+        "candidates.safetensors",
+        "evidence.safetensors",
+    }
     assert ended.out.endswith(f"report: out/{told}\n")
+
+
+def test_reports_at_paths_of_their_own(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    Path("gone.json").write_text("old")
+    ended = model_audit(*scan(tiny, "--format", "sarif=deep/x.sarif,markdown", "--format", "json=gone.json"))
+    assert (ended.code, ended.out.splitlines()[-1]) == (1, "report: deep/x.sarif")
+    assert {path.name for path in Path("out").iterdir()} == {"report.md", "candidates.safetensors"}
+    assert json.loads(Path("deep/x.sarif").read_text())["version"] == "2.1.0"
+    assert json.loads(Path("gone.json").read_text())["verdict"] == "FAIL"
+    assert {path.name for path in Path().iterdir()} == {"out", "deep", "gone.json"}
 
 
 def test_the_default_folder_is_named_after_the_checkpoint(model_audit: Run, tiny: Tiny, steps: None) -> None:
@@ -185,6 +263,22 @@ def test_the_training_images_may_be_a_folder_and_the_weights_a_state_dict(
         ("1/1.png", 1),
         ("1/3.png", 1),
     ]
+
+
+def test_a_redacted_audit(model_audit: Run, tiny: Tiny, steps: None) -> None:
+    ended = model_audit(*scan(tiny, "--redact", "--evidence", "private"))
+    assert ended.code == 1
+    assert {path.name for path in Path("out").iterdir()} == REPORTS - {"candidates.safetensors"}
+    assert json.loads(Path("out/report.json").read_text())["provenance"]["redacted"] is True
+    assert "base64" not in Path("out/report.html").read_text()
+    assert {path.name for path in Path("private").iterdir()} == {"report.html", "candidates.safetensors"}
+
+
+def test_evidence_is_for_redacted_audits(model_audit: Run, tiny: Tiny) -> None:
+    ended = model_audit(*scan(tiny, "--evidence", "private"))
+    assert ended.code == 2
+    assert "--evidence without --redact; add --redact, or leave it out" in ended.err
+    assert not Path("private").exists()
 
 
 # --- what is printed --------------------------------------------------------------------------------------
@@ -227,7 +321,6 @@ def test_an_update_of_one_batch(model_audit: Run, tiny: Tiny, steps: None) -> No
         "FAIL: 4 of 4 training samples were confirmed: reconstructed from an observed update, beyond chance."
     )
     assert "  note: observed update: its first layer has rank 4: the batch held about 4 samples" in others
-    assert any(line.startswith("  note: observed update: learning rate not stated") for line in others)
     assert [sample["attack"] for sample in content["samples"]] == ["gradient-exact"] * 4
     assert content["data"]["gradient"]["kind"] == "update"
     assert set(load_file("out/candidates.safetensors")) == {"gradient-exact"}
@@ -317,7 +410,9 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     ended = model_audit()
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["scan", "demo", "inspect", "attacks"]
+    assert commands == [
+        "scan", "demo", "inspect", "attacks", "report", "compare", "init", "schema", "policy",
+    ]  # fmt: skip
 
 
 def test_version(model_audit: Run) -> None:
@@ -360,14 +455,12 @@ def test_inspect_with_members(
     assert (ended.code, ended.err) == (0, "")
     assert max(map(len, lines)) <= columns
     words = " ".join(ended.out.split())
-    assert (
-        "- The weights lean on members more than on controls: AUC 1.00 (95 % interval 1.00 to 1.00)" in words
-    )
+    assert "- The weights lean on members more than on controls: AUC 1.00 (95 % interval 0." in words
     assert "- Members above the threshold even in principle: 4 of 4" in words
     assert "- Labels of controls are unknown: the membership test uses predicted ones for all." in words
-    table = lines[lines.index("Members, the 4 most exposed of 4") + 2 :]
+    table = lines[lines.index("Members, the most exposed first") + 2 :]
     assert table[0].split() == ["member", "label", "exposure", "rank", "ceiling"]
-    assert [row.split()[3] for row in table[1:]] == ["1", "2", "3", "4"]
+    assert [row.split()[3] for row in table[1:5]] == ["1", "2", "3", "4"]
 
 
 def test_inspect_writes_json_and_nothing_else(model_audit: Run, tiny: Tiny) -> None:
@@ -636,7 +729,15 @@ BAD_ACTIVATIONS = [
         ),
         (few_controls, ["--positive-control"], ["22 of them are too few", "give at least 23"]),
         (nothing, ["--format", "pdf"], ["unknown format 'pdf'", "html, markdown, json"]),
-        (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'"]),
+        (nothing, ["--format", "json", "--format", "jsn"], ["unknown format 'jsn'", "did you mean 'json'?"]),
+        (nothing, ["--format", "srif=x.sarif"], ["unknown format 'srif'", "did you mean 'sarif'?"]),
+        (nothing, ["--format", "sarif="], ["--format sarif= has no path"]),
+        (nothing, ["--format", "json=a", "--format", "json=b"], ["two paths for json: a and b"]),
+        (nothing, ["--format", "json=a,sarif=./a"], ["two reports for ./a"]),
+        (nothing, ["--format", "html,sarif=.."], ["cannot write the report ..: ", "is no file", "--format"]),
+        (nothing, ["--format", "sarif=a/b/c.sarif", "--format", f"json={__file__}/x"], ["report", "test_cli.py/x"]),
+        (nothing, ["--format", "sarif=/dev/null"], ["cannot write the report /dev/null: ", "is no file"]),
+        (nothing, ["--format", "sarif=" + 300 * "a"], ["cannot write the report", "name too long"]),
         (nothing, ["--format", ","], ["--format names no format"]),
         (nothing, ["--device", "tpu"], ["unknown device 'tpu'", "auto, cpu or cuda"]),
         (nothing, ["--budget", "soon"], ["--budget is 'soon'", "60s, 10m or 2h"]),
@@ -646,6 +747,11 @@ BAD_ACTIVATIONS = [
         (nothing, ["--threshold", "0"], ["--threshold is 0", "above 0"]),
         (nothing, ["--threshold", "1.01"], ["--threshold is 1.01"]),
         (nothing, ["--threshold", "nan"], ["--threshold is nan"]),
+        (nothing, ["--waivers", "absent.yaml"], ["absent.yaml: cannot be read: No such file"]),
+        (nothing, ["--baseline", "absent"], ["--baseline absent: cannot be read: No such file", "run folder"]),
+        (nothing, ["--baseline", __file__], ["test_cli.py: not a report of schema version 1: Invalid JSON"]),
+        (nothing, ["--dp", "1.1,0.01"], ["--dp is '1.1,0.01'", "such as 1.1,0.01,1000"]),
+        (nothing, ["--dp", "0,0.01,9"], ["--dp: the noise multiplier is 0", "give one from 0.001"]),
         (nothing, ["--threshold", "high"], ["'--threshold'", "(see model-audit scan --help)"]),
         (nothing, ["--seed", "-1"], ["'--seed'", "-1 is not a whole number from 0"]),
         (nothing, ["--seed", 2**63], ["'--seed'", "is not a whole number from 0"]),
@@ -705,15 +811,6 @@ def test_inspect_refuses_what_scan_refuses(
     before = tree(tmp_path)
     complains(model_audit("inspect", tiny.checkpoint, *options), *words)
     assert tree(tmp_path) == before
-
-
-def complains(ended: Ended, *words: str) -> None:
-    assert ended.code == 2
-    assert ended.out == ""
-    (line,) = ended.err.splitlines()
-    assert line.startswith("model-audit: ")
-    for word in words:
-        assert word in line
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -821,7 +918,7 @@ def test_a_full_disk_is_seen_before_the_attack(
     assert tree(Path()) == {}
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates"])
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json", "candidates", "evidence"])
 def test_a_disk_that_fills_up_breaks_the_audit_off(
     model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -12,11 +12,14 @@ from audit.findings import (
     Kind,
     PowerFact,
     Requirements,
+    Suppression,
     ahead_of_controls,
+    bound,
     doubts,
     findings,
     listed,
     resolution,
+    with_suppressions,
 )
 from audit.policy import Policy
 
@@ -86,7 +89,16 @@ ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
         ({"null_confirmed": 2}, ["null-attack-confirmed"], "confirmed 2 training samples"),
         ({"null_confirmed": None}, ["null-attack-missing"], "did not run"),
         ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "1 of 20 images of a twin"),
-        ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "the policy requires 10 %"),
+        (
+            {"positive_control": PowerFact(20, 1)},
+            ["positive-control-failed"],
+            "the policy requires 10 %: finding little here means little.",
+        ),
+        (
+            {"positive_control": PowerFact(20, 0)},
+            ["positive-control-failed"],
+            "they could find nothing even there, so their silence here says nothing.",
+        ),
         (
             {"positive_control": PowerFact(20, 0, "training ended early")},
             ["positive-control-failed"],
@@ -190,3 +202,39 @@ def test_an_observed_gradient_that_no_attack_used_is_a_doubt() -> None:
 )
 def test_listed(words: list[str], sentence: str) -> None:
     assert listed(words) == sentence
+
+
+@pytest.mark.parametrize(
+    ("fraction", "lower", "upper"),
+    [
+        (0.07211, "7.21 %", "7.22 %"),
+        (0.07, "7 %", "7 %"),  # in binary a little above
+        (0.99951, "99.9 %", "100 %"),
+        (0.6666666, "66.6 %", "66.7 %"),
+        (2.5312e-6, "0.000253 %", "0.000254 %"),
+        (0.0, "0 %", "0 %"),
+        (1.0, "100 %", "100 %"),
+    ],
+)
+def test_ends_of_intervals_are_rounded_outwards(fraction: float, lower: str, upper: str) -> None:
+    assert (bound(fraction, up=False), bound(fraction, up=True)) == (lower, upper)
+
+
+def test_a_suppressed_finding_is_still_told() -> None:
+    why = Suppression(kind="waiver", reason="consent", owner="Ada", expires="2026-12-31")
+    found = findings(CLEAN, [Match("a"), Match("b")], Requirements())
+    one, other = with_suppressions(
+        found, {"confirmed-reconstruction/b": why, "confirmed-reconstruction/zebra": why}
+    )
+    assert (one.id, one.suppression) == (found[0].id, None)
+    assert (other.id, other.suppression) == (found[1].id, why)
+
+
+def test_what_a_limit_sees() -> None:
+    why = Suppression(kind="baseline", reason="an earlier run")
+    facts = replace(CLEAN, recovered=7, confirmed=4)
+    assert (facts.confirmed_counted, facts.recovered_counted) == (4, 7)
+    some = replace(facts, suppressed={"confirmed-reconstruction/a": why, "too-few-controls": why})
+    assert (some.confirmed_counted, some.recovered_counted) == (3, 6)
+    rest = replace(facts, suppressed={"recovered-not-confirmed": why})
+    assert (rest.confirmed_counted, rest.recovered_counted) == (4, 4)

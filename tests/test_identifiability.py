@@ -8,7 +8,8 @@ import torch
 
 from audit.attacks.gradient import Gradient
 from audit.attacks.kkt_loss import KktLoss
-from audit.identifiability import MOST_UNKNOWNS, Monomials, tensor_system, undetermined
+from audit.identifiability import MOST_UNKNOWNS, analyse, tensor_system
+from audit.identifiability import undetermined as undetermined_by
 from audit.reduction import reduce
 from tests.planted import generator, observation
 from tests.polynomials import gradient_sum, kkt_network, random_network, samples
@@ -39,30 +40,8 @@ def random_rows(count, inputs, seed=5):
     return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
 
 
-# Monomials
-
-
-@pytest.mark.parametrize("degree", [3, 4, 5])
-def test_features_multiply_as_powers_of_products(degree):
-    one, other = random_rows(2, 4)
-    monomials = Monomials(4, degree)
-    features = monomials.features(torch.stack([one, other]))
-    assert features.shape == (2, len(monomials)) == (2, math.comb(3 + degree, degree))
-    torch.testing.assert_close(features[0] @ features[1], (one @ other) ** degree)
-
-
-@pytest.mark.parametrize("degree", [3, 4])
-def test_slopes_and_curvatures_are_derivatives(degree):
-    monomials = Monomials(3, degree)
-    rows, coefficients = random_rows(2, 3), random_rows(1, len(monomials))[0]
-
-    def value(row):
-        return monomials.features(row[None])[0] @ coefficients
-
-    slopes, curvatures = monomials.slopes(rows) @ coefficients, monomials.curvatures(rows, coefficients)
-    for row, slope, curvature in zip(rows, slopes, curvatures, strict=True):
-        torch.testing.assert_close(torch.autograd.functional.jacobian(value, row), slope)
-        torch.testing.assert_close(torch.autograd.functional.hessian(value, row), curvature)
+def undetermined(objective, what, *, telling=False):
+    return undetermined_by(analyse(objective, what), what, telling=telling)
 
 
 # The equations
@@ -184,9 +163,39 @@ def test_other_networks_are_refused(change, reason):
     assert reason in undetermined(stationary(change(random_network(9, 30))), "the weights")
 
 
+def test_a_layer_of_noise_is_called_that():
+    """The rank estimate keeps two directions nevertheless."""
+    assert reduce(stationary(random_network(100, 100)))[1].signals == 0
+    reason = undetermined(stationary(random_network(100, 100)), "the weights")
+    assert reason == "nothing in the first layer of the weights stands out of noise"
+
+
+def test_a_gradient_is_known_more_exactly_than_a_change():
+    """One of three samples is a millionth of the others: below the rounding of many steps, not of one."""
+    weights = torch.tensor([[1.0], [1.0], [1e-6]], dtype=torch.float64)
+    objective = of_gradient(random_network(100, 100), random_rows(3, 100), weights)
+    assert analyse(objective, "the gradient", gradient=True).directions == 3
+    assert analyse(objective, "the change").directions == 2
+
+
 def test_large_tensors_are_refused():
-    reason = undetermined(stationary(random_network(24, 30)), "the weights")
-    assert (
-        f"the data's tensor has 2600 entries (rank 24, order 3, 1 outputs), more than the {MOST_UNKNOWNS}"
-        in reason
+    reason = undetermined(stationary(random_network(24, 110)), "the weights")
+    assert reason == (
+        f"the data's tensor has 2600 entries (rank 24, order 3, 1 output), more than the {MOST_UNKNOWNS} "
+        f"that there is time for"
+    )
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("order", [3, 4])
+def test_of_large_tensors_it_is_counted_what_stays_open_at_least(order, outputs, monkeypatch):
+    """In general position that is all that stays open."""
+    objective = of_gradient(random_network(9, 4, outputs, order), random_rows(4, 9))
+    exact = analysed(objective)[1]
+    monkeypatch.setattr("audit.identifiability.MOST_UNKNOWNS", 0)
+    monkeypatch.setattr("audit.identifiability.tensor_system", None)  # nothing is written down
+    assert undetermined(objective, "the gradient").startswith(
+        f"the gradient leaves at least {exact.undetermined} directions of the data's tensor undetermined: it has "
+        f"{exact.unknowns} entries (rank 4, order {order}, {outputs} output{'s' if outputs > 1 else ''}), and no "
+        f"more than {exact.unknowns - exact.undetermined} of the equations are independent"
     )

@@ -16,6 +16,8 @@ ROOT = Path(audit.__file__).parent
 # Top to bottom. A module imports its own line or lines above; packages stand for all their files.
 STREET = (
     "errors",
+    "yaml_file",
+    "table",
     "checkpoint",
     "inputs",
     "activations",
@@ -26,6 +28,7 @@ STREET = (
     "reduction",
     "gradient_map",
     "observed",
+    "monomials",
     "identifiability",
     "attacks",
     "solve",
@@ -38,9 +41,17 @@ STREET = (
     "exposure",
     "membership",
     "ceiling",
+    "dp_bound",
     "findings",
     "policy",
+    "waivers",
+    "config",
     "report",
+    "schemas",
+    "earlier_run",
+    "baseline",
+    "comparison",
+    "comparison_views",
     "trajectory",
     "positive_control",
     "request",
@@ -60,7 +71,11 @@ STRANGERS = {("solve", "attacks")}
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "pipeline", "checkpoint", "dataset", "inputs", "progress", "run_folder", "demo"}
-ALSO_ALLOWED = {"policy": {"files"}}
+ALSO_ALLOWED = {
+    "yaml_file": {"files"},
+    "policy": {"files"},
+    "earlier_run": {"files"},
+}
 
 EFFECTS = {
     "print": "print",

@@ -12,6 +12,7 @@ from audit.attacks import BATTERY
 from audit.errors import ArchitectureError
 from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
+from audit.inspection_table import lines
 from audit.knowledge import Equation
 from audit.report import held
 from audit.request import Request
@@ -189,9 +190,9 @@ def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
     found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
     notes = " ".join(found.exposure[0].notes)
     assert found.exposure[0].auc is None
-    assert "1 members are copies of others: only the sum of their exposures is determined" in notes
+    assert "only the sum of the exposures of exact copies is determined" in notes
     assert "gradients of rank 4 for 5 unknowns" in notes
-    assert "membership is not tested: 5 controls, and at least 10 are needed" in notes
+    assert "membership is not tested with fewer than 10 different controls (5 given)" in notes
 
 
 def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> None:
@@ -220,17 +221,22 @@ def test_attacks_that_solve_one_equation_are_measured_once(
     assert len(inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean)).exposure) == 1
 
 
-@pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])
-def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
-    """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
+def polynomial(folder: Path, units: int) -> Request:
+    """A network x^3 of four inputs, and the gradient of four samples there."""
     net = random_network(4, units)
     rows = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     slopes = gradient_sum(net, rows, torch.ones(4, 1, dtype=torch.float64))
-    paths = [tmp_path / "model.safetensors", tmp_path / "gradient.safetensors"]
+    paths = [folder / "model.safetensors", folder / "gradient.safetensors"]
     for path, holder in zip(paths, (net, slopes), strict=True):
         names = ("fc1.weight", "fc2.weight")
         save_file({name: value.contiguous() for name, value in zip(names, holder.weights, strict=True)}, path)
-    request = Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+    return Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+
+
+@pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])
+def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
+    """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
+    request = polynomial(tmp_path, units)
     found = inspect_request(request, Budget(60.0, time.monotonic)).identifiability
     assert found is not None
     assert found.keys() == {"polynomial", "polynomial-gradient"}
@@ -240,3 +246,58 @@ def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: 
     assert gradient.residual == pytest.approx(0.0, abs=1e-6)
     said = "leaves 4 directions of the data's tensor undetermined" if rank < 20 else "determines the data's"
     assert held.identifiability(gradient).startswith(f"The observed gradient {said}")
+
+
+def printed(found: Inspection, monkeypatch: pytest.MonkeyPatch, columns: int = 80) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return "\n".join(lines(found))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_the_table_says_what_its_columns_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    tiny = make(tmp_path / "tiny")
+    found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
+    text = printed(found, monkeypatch, columns)
+    heading = next(line for line in text.splitlines() if line.startswith("equation"))
+    for column in heading.split()[1:]:
+        assert column in text.partition(heading)[2]
+    assert max(map(len, text.splitlines())) <= columns
+    assert "Members, the most exposed first" in text
+    row = next(line for line in text.partition(heading)[2].splitlines() if line)
+    assert f"leave {row.split()[1]} % of the equation of {row.split()[0]}" in " ".join(text.split())
+    assert "pass --controls" not in text
+
+
+def test_one_member_is_no_list_of_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = make(tmp_path / "tiny")
+    arrays = np.load(tiny.members)
+    np.savez(tiny.members, images=arrays["images"][:1], labels=arrays["labels"][:1])
+    text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
+    assert "\nThe member\n" in text
+    assert "The training image leaves" in text
+    assert "--controls" not in text  # one member is not enough for that test
+
+
+def test_without_controls_it_says_how_to_test_membership(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = make(tmp_path / "tiny")
+    images = np.concatenate([np.load(tiny.members)["images"], np.load(tiny.controls)["images"][:8]])
+    np.savez(tiny.members, images=images)
+    text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
+    assert "note: no controls: pass --controls to learn whether" in text
+    assert "Members, the 10 most exposed of 12" in text
+
+
+def test_what_is_not_solved_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.identifiability.MOST_UNKNOWNS", 10)
+    found = inspect_request(polynomial(tmp_path, 40), Budget(60.0, time.monotonic))
+    assert found.identifiability is None
+    said = "the data's tensor has 20 entries"
+    assert [attack.id for attack in found.attacks if said in (attack.reason or "")] == [
+        "polynomial",
+        "polynomial-gradient",
+    ]
+    assert not any(said in note for note in found.notes)

@@ -13,7 +13,8 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
 from audit.exposure import stationarity
-from audit.membership import FEWEST_CONTROLS, auc, exposure, stretched
+from audit.membership import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
+from audit.membership import exposure as exposed
 from audit.objective import Objective
 from audit.reduction import row_space
 from audit.solve.budget import Budget
@@ -22,6 +23,10 @@ from tests.planted import Clock, columns, generator, kkt_point, observation, sma
 from tests.planted import planted as solved_by
 
 BUDGET = Budget(100.0, Clock())
+
+
+def exposure(objective, *rest):
+    return exposed(objective, row_space(objective.target[0]), *rest)
 
 
 def audited(attack, rows, labels, strangers, stranger_labels=None, network=None) -> object:
@@ -83,7 +88,7 @@ def test_members_of_a_network_that_leaks_are_told_from_strangers(attack):
     found = audited(attack, rows, labels, strangers, network=tiny_network(tiny.weights()))
     assert found.fit.residual < 0.3
     assert found.membership.auc > 0.95
-    assert found.membership.interval[0] > 0.9
+    assert found.membership.interval[0] > 0.7  # of four members
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
@@ -145,7 +150,7 @@ def test_stretching_changes_nothing_inside_the_row_space():
     basis = row_space(equation.target[0]).basis
     inside = rows @ basis @ basis.T
     projected = replace(equation, target=(equation.target[0] @ basis @ basis.T, *equation.target[1:]))
-    wider, same = stretched(projected, inside)
+    wider, same = stretched(projected, row_space(projected.target[0]), inside)
     torch.testing.assert_close(same, inside)
     plain, after = stationarity(projected, inside, labels), stationarity(wider, same, labels)
     assert after.residual == pytest.approx(plain.residual, rel=1e-6)
@@ -155,7 +160,7 @@ def test_stretching_changes_nothing_inside_the_row_space():
 def test_stretching_makes_the_part_outside_ten_times_as_long():
     equation, rows, _, _ = planted_equation(KktMargin())
     basis = row_space(equation.target[0]).basis
-    wider, longer = stretched(equation, rows)
+    wider, longer = stretched(equation, row_space(equation.target[0]), rows)
     for before, after in ((rows, longer), (equation.target[0], wider.target[0])):
         torch.testing.assert_close(after @ basis, before @ basis)
         outside = before - before @ basis @ basis.T
@@ -163,6 +168,45 @@ def test_stretching_makes_the_part_outside_ten_times_as_long():
     for before, after in zip(equation.anchors, wider.anchors, strict=True):
         torch.testing.assert_close(after.forward(longer), before.forward(rows))
     assert wider.target[1:] == equation.target[1:]
+
+
+def test_stretched_is_what_lies_outside_the_row_space_given():
+    """A gradient has an edge of its own: the space is that of the equation, not found anew."""
+    equation, rows, _, _ = planted_equation(KktLoss())
+    space = replace(row_space(equation.target[0]), basis=torch.eye(70, dtype=torch.float64)[:, :3])
+    longer = stretched(equation, space, rows)[1]
+    torch.testing.assert_close(longer, torch.cat([rows[:, :3], 10 * rows[:, 3:]], dim=1))
+
+
+def test_every_unit_of_the_first_layer_counts_the_same():
+    """Units as long as each other in the target, whose equations are still solved by the same lambda."""
+    equation, rows, labels, _ = planted_equation(KktMargin(), strangers=0)
+    layout = equation.anchors[0].with_tensors(equation.target)
+    same, images, factors = weighted(equation, row_space(equation.target[0]), rows)
+    units = torch.cat([layout.weights[0], layout.biases[0][:, None]], dim=1).norm(dim=1)
+    assert units.max() > 2 * units.min()
+    typical = units.square().mean().sqrt()
+    torch.testing.assert_close(factors * units, typical * (units / (0.1 * typical)).clamp_max(1.0))
+    changed = layout.with_tensors(same.target)
+    torch.testing.assert_close(changed.biases[0], layout.biases[0] * factors)
+    exact = solved_by(equation, Candidates(rows, torch.ones(12, 1, dtype=torch.float64), labels))
+    same, images, factors = weighted(exact, row_space(exact.target[0]), rows)
+    for most in (2000, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fits, "MOST_NON_NEGATIVE", most)
+            fit = stationarity(same, images, labels, BUDGET, factors)
+        assert fit.residual < (1e-20 if most else 1e-3)
+        np.testing.assert_allclose(fit.weights, 1.0, atol=1e-8 if most else 0.1)
+
+
+def test_a_unit_that_holds_hardly_anything_counts_for_less():
+    equation, rows, _, _ = planted_equation(KktMargin())
+    first, *rest = equation.target
+    first[4], rest[0][4] = 0.0, 0.0
+    factors = weighted(replace(equation, target=(first, *rest)), row_space(first), rows)[2]
+    assert factors[4] == pytest.approx(10.0)
+    nothing = replace(equation, target=(torch.zeros_like(first), torch.zeros_like(rest[0]), *rest[1:]))
+    assert set(weighted(nothing, row_space(first), rows)[2].tolist()) == {1.0}
 
 
 def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
@@ -230,6 +274,41 @@ def test_the_interval_is_drawn_from_the_generator():
     assert interval(0) == interval(0) != interval(1)
 
 
+@pytest.mark.parametrize(("members", "controls", "least"), [(4, 10, 0.68), (40, 60, 0.95), (100, 400, 0.98)])
+def test_the_interval_of_a_perfect_order_is_no_point(members, controls, least):
+    low, high = interval(np.ones(members), np.zeros(controls), generator())
+    assert low == pytest.approx(least, abs=0.01)
+    assert high == 1.0
+    lowest, highest = interval(np.zeros(members), np.ones(controls), generator())
+    assert (lowest, highest) == pytest.approx((0.0, 1 - low))
+
+
+def test_the_interval_is_above_a_half_where_mann_and_whitney_are_sure():
+    """Its lower end, of as many members in a row at the top, against their test without correction."""
+    for above in range(30):
+        members = np.concatenate([np.arange(100.0, 100.0 + above), np.arange(0.5, 30.5 - above)])
+        controls = np.arange(40.0)
+        test = mannwhitneyu(
+            members, controls, alternative="greater", method="asymptotic", use_continuity=False
+        )
+        assert (interval(members, controls, generator())[0] > 0.5) <= (test.pvalue < 0.025)
+    assert interval(members, controls, generator())[0] > 0.5
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.9])
+@pytest.mark.parametrize(("members", "controls"), [(5, 10), (5, 200), (40, 20)])
+def test_noise_leans_on_members_once_in_forty_times(members, controls, zeros, monkeypatch):
+    """Binomial with 400 draws at .025: more than 19 once in 200 times."""
+    monkeypatch.setattr("audit.membership._RESAMPLES", 100)
+    rng, draws = np.random.default_rng(5), generator()
+    wrong = 0
+    for _ in range(400):
+        values = rng.random(members + controls)
+        values[values < zeros] = 0.0
+        wrong += interval(values[:members], values[members:], draws)[0] > 0.5
+    assert wrong <= 19
+
+
 # Bad input
 
 
@@ -238,8 +317,24 @@ def test_too_few_controls(controls):
     rows, labels, strangers = tiny_data()
     found = audited(KktMargin(), rows, labels, strangers[:controls], network=tiny_network(tiny.weights()))
     assert found.membership is None
-    assert found.notes == (f"membership is not tested: {controls} controls, and at least 10 are needed",)
+    assert found.notes == (
+        f"membership is not tested with fewer than 10 different controls ({controls} given)",
+    )
     assert found.fit.lengths.all()
+
+
+def test_too_few_members():
+    rows, labels, strangers = tiny_data(20)
+    few = torch.cat([rows[: FEWEST_MEMBERS - 1], rows[:1]])
+    names = torch.cat([labels[: FEWEST_MEMBERS - 1], labels[:1]])
+    found = audited(KktMargin(), few, names, strangers, network=tiny_network(tiny.weights()))
+    assert found.membership is None
+    assert found.notes[-1] == "membership is not tested with fewer than 4 different members (3 given)"
+
+
+COPIES = (
+    "only the sum of the exposures of exact copies is determined; the membership test counts each image once"
+)
 
 
 def test_copies_among_members_are_told():
@@ -252,10 +347,37 @@ def test_copies_among_members_are_told():
         network=tiny_network(tiny.weights()),
     )
     assert found.notes[:2] == (
-        "3 members are copies of others: only the sum of their exposures is determined",
+        COPIES,
         "exposures of members are not unique: gradients of rank 4 for 7 unknowns",
     )
     assert found.fit.weights[4] == pytest.approx(found.fit.weights[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
+def test_copies_count_once(attack):
+    """Of one member and of one control, a hundred each: neither area nor interval may notice."""
+    equation, rows, labels, strangers = planted_equation(attack, strangers=60)
+    labels = torch.zeros(12).long() if labels is None else labels
+    names = torch.arange(60) % 2
+    alone = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    found = exposure(
+        equation,
+        torch.cat([rows, rows[3:4].expand(100, -1)]),
+        torch.cat([labels, labels[3:4].expand(100)]),
+        torch.cat([strangers[7:8].expand(100, -1), strangers]),
+        torch.cat([names[7:8].expand(100), names]),
+        generator(),
+        BUDGET,
+    )
+    test = found.membership
+    assert test.auc == alone.membership.auc
+    assert test.interval == pytest.approx(alone.membership.interval, abs=0.02)  # images come in another order
+    np.testing.assert_allclose(test.members[:12], alone.membership.members, rtol=1e-6)
+    np.testing.assert_array_equal(test.members[12:], test.members[3].repeat(100))
+    np.testing.assert_allclose(test.controls[100:], alone.membership.controls, rtol=1e-6, atol=1e-12)
+    assert test.true_positives is None  # of 60 different controls
+    assert found.notes[0] == COPIES
+    assert "exact copies among the controls: 100; the membership test counts each image once" in found.notes
 
 
 def test_one_image_with_two_labels_is_no_copy():
@@ -272,7 +394,7 @@ def test_controls_that_are_members_are_told():
     found = audited(
         KktMargin(), rows, labels, torch.cat([strangers, rows[:3]]), network=tiny_network(tiny.weights())
     )
-    assert "3 controls are members too: the membership test is too low" in found.notes
+    assert "controls that are members too: 3; the membership test is too low" in found.notes
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -322,7 +444,7 @@ def test_the_time_is_shared_by_both_fits(monkeypatch):
     given = []
     monkeypatch.setattr(
         "audit.membership.stationarity",
-        lambda *arguments: given.append(arguments[-1].left) or stationarity(*arguments),
+        lambda *arguments: given.append(arguments[3].left) or stationarity(*arguments),
     )
     exposure(equation, rows, labels, strangers, None, generator(), Budget(80.0, Clock()))
     assert given == [40.0, 80.0]  # of a clock that stands still

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import PolicyError
-from audit.findings import AttackFact, Facts, PowerFact
+from audit.findings import AttackFact, Facts, PowerFact, Suppression
 from audit.policy import Policy, judge, load_policy, shipped_policies
 from audit.policy import _policy_folder as policy_folder
 
@@ -117,7 +117,7 @@ LEAK = {"confirmed": 3, "recovered": 3}
         (HALF, {"positive_control": PowerFact(40, 19)}, "INCONCLUSIVE", "the policy requires 50 %"),
         (HALF, LEAK | {"positive_control": PowerFact(40, 0)}, "FAIL", "3 of 40"),
         (TWIN, LEAK, "FAIL", "3 of 40"),
-        ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "finding little here means little"),
+        ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "so their silence here says nothing"),
         ({}, {"positive_control": PowerFact(40, 1)}, "PASS", "evidence of resistance"),
         # broken off
         ({}, {"complete": False}, "INCONCLUSIVE", "broke off"),
@@ -159,6 +159,86 @@ def test_a_pass_says_how_many_leaks_too_few_controls_would_hide() -> None:
 def test_another_threshold_than_the_policy_asks_for_is_told() -> None:
     reasons = judge(policy(), replace(CLEAN, threshold=0.9)).reasons
     assert reasons[-1] == "The threshold used was SSIM >= 0.9; the policy says 0.4."
+
+
+# What does not count
+
+ADA = Suppression(kind="waiver", reason="All of them agreed.", owner="Ada", expires="2026-12-31")
+KNOWN = Suppression(kind="baseline", reason="confirmed in runs/a of 2026-11-01 too")
+NOTHING = ("no-attack-ran", "required-attack-missing/kkt-margin")
+FACES = {f"confirmed-reconstruction/face-{i}": ADA for i in range(3)}
+ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
+
+
+@pytest.mark.parametrize(
+    ("rules", "facts", "verdict", "words"),
+    [
+        (
+            {},
+            LEAK | {"suppressed": FACES},
+            "PASS",
+            "confirmed at SSIM >= 0.4, of which none counts, which",
+        ),
+        (
+            {},
+            LEAK | {"suppressed": ONE_FACE},
+            "FAIL",
+            "beyond chance. Of these, 2 count. The policy allows 0.",
+        ),
+        (
+            SHARE,
+            {"confirmed": 5, "recovered": 5, "suppressed": ONE_FACE},
+            "PASS",
+            "of which 4 count, which the policy allows",
+        ),
+        (RECOVERED, LEAK | {"suppressed": FACES}, "PASS", "which the policy allows"),
+        (RECOVERED, {"recovered": 4, "confirmed": 3, "suppressed": FACES}, "FAIL", "Of these, 1 counts."),
+        (RECOVERED, {"recovered": 2, "suppressed": {"recovered-not-confirmed": ADA}}, "PASS", "evidence"),
+        # doubts
+        ({}, {"controls": 49, "suppressed": {"too-few-controls": ADA}}, "PASS", "evidence of resistance"),
+        (
+            {},
+            {"controls": 49, "null_confirmed": None, "suppressed": {"too-few-controls": ADA}},
+            "INCONCLUSIVE",
+            "null",
+        ),
+        (
+            {},
+            {"controls": 0, "suppressed": {"uncalibrated-audit": ADA}},
+            "PASS",
+            "Without controls nothing could be confirmed. 0 of 40",
+        ),
+        ({}, {"attacks": {}, "suppressed": dict.fromkeys(NOTHING, ADA)}, "PASS", "No attack ran: nothing"),
+        ({}, LEAK | {"null_confirmed": 1, "suppressed": {"null-attack-confirmed": ADA}}, "FAIL", "3 of 40"),
+        (
+            {},
+            {"controls": 60, "recovered": 9, "unresolved": 6, "confirmed": 3, "suppressed": FACES},
+            "INCONCLUSIVE",
+            "beat every control",
+        ),
+    ],
+)
+def test_what_is_suppressed_does_not_count(
+    rules: dict[str, Any], facts: dict[str, Any], verdict: str, words: str
+) -> None:
+    judgement = judge(policy(**rules), replace(CLEAN, **facts))
+    assert judgement.verdict == verdict
+    assert words in judgement.reasons[0]
+    assert any(
+        "waived by Ada until 2026-12-31: All of them agreed." in reason for reason in judgement.reasons
+    )
+
+
+def test_a_limit_tells_what_counted_and_a_reason_what_did_not() -> None:
+    suppressed = ONE_FACE | {"confirmed-reconstruction/face-9": KNOWN, "too-few-controls": ADA}
+    facts = replace(CLEAN, confirmed=5, recovered=5, controls=49, suppressed=suppressed)
+    judgement = judge(policy(), facts)
+    assert judgement.limits[0].value == 3.0
+    assert judgement.reasons[1:] == (
+        "1 of 5 confirmed is waived by Ada until 2026-12-31: All of them agreed.",
+        "The finding too-few-controls is waived by Ada until 2026-12-31: All of them agreed.",
+        "1 of 5 confirmed is not new: confirmed in runs/a of 2026-11-01 too.",
+    )
 
 
 RANK = {"PASS": 0, "INCONCLUSIVE": 1, "FAIL": 2}
@@ -262,9 +342,24 @@ def test_a_clean_result_comes_with_its_upper_limit() -> None:
     (_, same, scaled) = judge(release, facts).reasons
     assert same == alone
     assert scaled == (
-        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.1 %): at most "
-        "20.3 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
+        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.2 %): at most "
+        "20.4 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
     )
+
+
+def test_a_power_too_low_to_bound_anything_is_said_in_words() -> None:
+    facts = replace(CLEAN, positive_control=PowerFact(40, 1))
+    reasons = judge(load_policy("release", ATTACKS), facts).reasons
+    assert "100 %" not in " ".join(reasons)
+    assert reasons[2].endswith(
+        ": the power is too low, or too uncertain, to limit what may leak as the positive control's do."
+    )
+
+
+def test_no_limit_is_told_where_every_sample_was_confirmed() -> None:
+    facts = replace(CLEAN, recovered=40, confirmed=40)
+    reasons = judge(load_policy("research", ATTACKS), facts).reasons
+    assert not any("95 %" in reason for reason in reasons)
 
 
 def test_members_that_controls_cannot_settle_count_towards_the_limit() -> None:

@@ -51,6 +51,12 @@ def test_lines_are_plain_and_never_wrapped() -> None:
     assert file.getvalue().splitlines() == [WORDS, "kkt-margin: 1 of 60 s, relative loss 0.5", "matching"]
 
 
+def test_a_loss_goes_by_its_own_name() -> None:
+    file = io.StringIO()
+    Lines(console(file)).step("training", 1.0, 60.0, 0.5, "training loss")
+    assert file.getvalue() == "training: 1 of 60 s, training loss 0.5\n"
+
+
 @pytest.mark.parametrize("width", [10, 40, 120])
 def test_a_bar_at_any_width(width: int) -> None:
     file = Terminal()

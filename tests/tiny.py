@@ -177,7 +177,7 @@ def weights() -> dict[str, torch.Tensor]:
     """Of a network that has learnt its members by heart."""
     members = blobs(MEMBERS + CONTROLS)[:MEMBERS] / 255
     inputs = torch.from_numpy((members - members.mean(0)).reshape(MEMBERS, -1)).float()
-    return train(inputs, torch.arange(MEMBERS) % 2, hidden=HIDDEN, rate=0.01, margin=100.0)
+    return train(inputs, torch.arange(MEMBERS) % 2, hidden=HIDDEN, margin=100.0)
 
 
 def untrained() -> dict[str, torch.Tensor]:

@@ -7,12 +7,40 @@ that tensor, it says what the samples are (Shen et al. 2026, theorem 4.1).
 
 from __future__ import annotations
 
-from audit.attacks.base import Observation
+from weakref import WeakKeyDictionary
+
+from audit.attacks.base import Attack, Observation
 from audit.attacks.kkt_loss import KktLoss
-from audit.identifiability import undetermined
+from audit.identifiability import Identifiability, analyse, undetermined
 
 SOURCE = "Shen et al. 2026, arXiv 2602.08723, theorem 4.1; Leurgans, Ross and Abel 1993"
 CONDITION = "of two layers with the activation x^k, k of 3 or more, that determine the tensor of the data"
+
+
+_ANALYSED: WeakKeyDictionary[Observation, dict[str, Identifiability | str]] = WeakKeyDictionary()
+
+
+def analysed(attack: Attack, observation: Observation) -> Identifiability | str:
+    """Analyse the equations of one of the three polynomial attacks, once for all who ask.
+
+    Large systems take seconds, and both whether the attack applies and the report depend on them.
+    """
+    known = _ANALYSED.setdefault(observation, {})
+    if attack.id not in known:
+        objective = attack.objective(observation)
+        known[attack.id] = analyse(objective, _subject(attack), gradient=attack.needs_gradient)
+    return known[attack.id]
+
+
+def left_open(attack: Attack, observation: Observation, *, telling: bool = False) -> str | None:
+    """Why the samples cannot be read off the tensor, or None; `telling` as for `undetermined`."""
+    return undetermined(analysed(attack, observation), _subject(attack), telling=telling)
+
+
+def _subject(attack: Attack) -> str:
+    if attack.needs_gradient:
+        return "the gradient"
+    return "the change" if attack.needs_initial else "the weights"
 
 
 class Polynomial(KktLoss):
@@ -28,7 +56,7 @@ class Polynomial(KktLoss):
         """Need a polynomial network whose neurons are many enough, and not in too few directions."""
         if (reason := super().inapplicable(observation)) is not None:
             return reason
-        return undetermined(self.objective(observation), "the weights", telling=True)
+        return left_open(self, observation, telling=True)
 
     def caveat(self, observation: Observation) -> str | None:
         """Stationarity does not show in the weights, but in the residual."""

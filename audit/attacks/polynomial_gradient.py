@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
-from audit.attacks.polynomial import CONDITION, SOURCE
-from audit.identifiability import undetermined
+from audit.attacks.polynomial import CONDITION, SOURCE, left_open
 
 
 class PolynomialGradient(Gradient):
@@ -25,4 +24,4 @@ class PolynomialGradient(Gradient):
         """Need a polynomial network whose neurons are many enough."""
         if (reason := super().inapplicable(observation)) is not None:
             return reason
-        return undetermined(self.objective(observation), "the gradient")
+        return left_open(self, observation)

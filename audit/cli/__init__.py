@@ -11,7 +11,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import audit
+from audit.cli.compare import compare
+from audit.cli.init import init
+from audit.cli.policies import policies
+from audit.cli.report import report
 from audit.cli.scan import demo, scan
+from audit.cli.schemas import schema
 from audit.cli.shell import BROKEN_OFF, EXIT_CODES, UNUSABLE, complain, say
 from audit.cli.show import attacks, inspect
 
@@ -23,7 +28,6 @@ _Mistake: type[Exception] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="model-audit",
     help="How many training samples can be reconstructed from this model's weights?",
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal
@@ -32,6 +36,11 @@ app.command(short_help="Audit a checkpoint.")(scan)
 app.command(short_help="Train a model that leaks faces, and scan it.")(demo)
 app.command(short_help="Show what a checkpoint holds, and which attacks apply.")(inspect)
 app.command(short_help="List the attacks.")(attacks)
+app.command(short_help="Write the reports of an earlier run again.")(report)
+app.command(short_help="Show what changed between two runs.")(compare)
+app.command(short_help="Write an audit.yaml to edit and commit.")(init)
+app.command(short_help="Print a JSON Schema.")(schema)
+app.add_typer(policies, name="policy", short_help="List, show and check policies.")
 
 
 def _version(value: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audit.cli.completion import ATTACKS, FORMATS, POLICIES, one_of, some_of
 from audit.cli.options import (
     Activation,
     BudgetText,
     Checkpoint,
+    ConfigFile,
     Controls,
     DataRoot,
     Download,
@@ -27,6 +28,8 @@ from audit.cli.options import (
     RunFolder,
     Seed,
     Std,
+    command,
+    elsewhere,
     formats,
     parse_budget,
     words,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 
 def scan(
+    context: typer.Context,
     checkpoint: Checkpoint,
     data: Annotated[
         str,
@@ -53,11 +57,21 @@ def scan(
     gradient_kind: GradientKind = "gradient",
     learning_rate: LearningRate = None,
     policy: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="release, strict, research, or a file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=one_of(*POLICIES),
+            help="release, strict, research, or a file.",
+        ),
     ] = "release",
     budget: BudgetText = "2m",
     attacks: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Attacks to run; default: all that apply.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            autocompletion=some_of(*ATTACKS),
+            help="Attacks to run; default: all that apply.",
+        ),
     ] = None,
     activation: Activation = None,
     input_shape: InputShape = None,
@@ -80,10 +94,33 @@ def scan(
             help="Try the same attacks on a twin that was made to leak; twice the time, plus training.",
         ),
     ] = False,
+    waivers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accepted findings; default: audit-waivers.yaml, if there."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="An earlier run; what it confirmed does not count again."),
+    ] = None,
+    dp: Annotated[
+        str | None,
+        typer.Option(metavar="SIGMA,Q,STEPS", help="If trained by DP-SGD, how: its bound is reported."),
+    ] = None,
     seed: Seed = 0,
     out: RunFolder = None,
     format: Annotated[
-        list[str] | None, typer.Option(metavar="A,B", help="Of html, markdown, json; default: all.")
+        list[str] | None,
+        typer.Option(
+            metavar="A,B=PATH",
+            autocompletion=some_of(*FORMATS),
+            help="html, markdown, json (these three by default), sarif, junit, summary; in --out, or at PATH.",
+        ),
+    ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Write no image: reports show silhouettes, and numbers.")
+    ] = False,
+    evidence: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --redact: private folder for the images.")
     ] = None,
     data_root: DataRoot = Path("data"),
     download: Download = False,
@@ -93,6 +130,7 @@ def scan(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print the verdict and the report's path only.")
     ] = False,
+    config: ConfigFile = None,
 ) -> None:
     """Audit a checkpoint: attack it, and compare what comes back with its training images.
 
@@ -122,12 +160,18 @@ def scan(
             splitting=not no_splitting,
             positive_control=positive_control,
             seed=seed,
+            redact=redact,
+            evidence=evidence,
             data_root=data_root,
             download=download,
-            command=shlex.join(["model-audit", *sys.argv[1:]]),
+            waivers=waivers or _default_waivers(),
+            baseline=baseline,
+            dp=dp,
+            command=command(context),
         )
         folder = out or _default_folder(checkpoint.stem)
-        finished, reports = _run(request, folder, formats(format), progress=progress and not quiet)
+        names, paths = formats(format), elsewhere(format)
+        finished, reports = _run(request, folder, names, paths, progress=progress and not quiet)
         say("\n".join(_outcome(finished, reports, quiet=quiet)))
     raise typer.Exit(_exit_code(finished))
 
@@ -148,7 +192,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
         files = prepare(folder, seed)
         options = ["--data", str(files.members), "--controls", str(files.controls), "--mean", str(files.mean)]
         options += ["--budget", budget, "--seed", str(seed)]
-        command = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
+        by_hand = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
         request = Request(
             checkpoint=files.checkpoint,
             data=str(files.members),
@@ -156,12 +200,12 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
             mean=str(files.mean),
             budget=seconds,
             seed=seed,
-            command=command,
+            command=by_hand,
         )
-        finished, reports = _run(request, folder, formats(None), progress=True)
+        finished, reports = _run(request, folder, formats(None), {}, progress=True)
         code = _exit_code(finished)
         last = (
-            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {command}"
+            f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
         )
         say("\n".join([*_outcome(finished, reports, quiet=False), last]))
     raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)
@@ -171,19 +215,31 @@ def _default_folder(name: str) -> Path:
     return Path("reports") / f"{name}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
-def _run(request: Request, folder: Path, names: list[str], *, progress: bool) -> tuple[Audit, list[Path]]:
+def _default_waivers() -> Path | None:
+    from audit.waivers import DEFAULT
+
+    return DEFAULT if DEFAULT.exists() else None
+
+
+def _run(
+    request: Request, folder: Path, names: list[str], paths: dict[str, Path], *, progress: bool
+) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
     from audit import run_folder
     from audit.pipeline import run
     from audit.progress import StandardError, listener
     from audit.request import check
+    from audit.waivers import refuse_expired
 
     inputs = check(request)
-    run_folder.prepare(folder)
+    refuse_expired(inputs.waivers, datetime.now(UTC).date())
+    run_folder.prepare(folder, paths.values())
+    if request.redact:
+        run_folder.prepare_redacted(folder, request.evidence)
     with interrupts() as stop:
         finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
         try:
-            return finished, run_folder.write(finished, folder, names)
+            return finished, run_folder.write(finished, folder, names, paths, request.evidence)
         except AuditError as error:
             complain(str(error))
             raise typer.Exit(BROKEN_OFF) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from audit.report.model import Report, Sample
 
-GALLERY = 24
-"""Matches shown in a report."""
+GALLERY = 500
+"""Matches shown in a report, at most."""
+_VALUES = 8_000_000
+"""Pixels times channels that the reconstructions among them may have together: larger images mean fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,20 @@ class Trajectory:
     """(h, w, c), the training image."""
 
 
+def room(shape: Sequence[int]) -> int:
+    """Count the matches whose pictures are kept, for images of a shape (h, w, c): fewer where they are large."""
+    return min(GALLERY, max(1, _VALUES // math.prod(shape)))
+
+
+def rank(sample: Sample) -> tuple[bool, bool, float]:
+    """Sort key that puts confirmed members first, then recovered ones, each group by falling similarity."""
+    return not sample.confirmed, not sample.recovered, -sample.similarity
+
+
 def gallery(samples: Sequence[Sample], limit: int = GALLERY) -> list[int]:
-    """List the indices of the best matches: confirmed ones first, each group by falling similarity."""
+    """List the indices of the best matches, by `rank`."""
     matched = [index for index, sample in enumerate(samples) if sample.candidate is not None]
-    matched.sort(key=lambda index: (not samples[index].confirmed, -samples[index].similarity, index))
-    return matched[:limit]
+    return sorted(matched, key=lambda index: rank(samples[index]))[:limit]
 
 
 def shown(report: Report, evidence: Sequence[Evidence]) -> list[Evidence]:

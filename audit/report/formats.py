@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from audit.report import html, json, markdown
+from audit.report import html, json, junit, markdown, sarif, summary
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import Report
 
@@ -24,5 +24,11 @@ FORMATS: dict[str, Format] = {
     "html": Format("report.html", html.render),
     "markdown": Format("report.md", markdown.render),
     "json": Format("report.json", json.render),
+    "sarif": Format("report.sarif", sarif.render),
+    "junit": Format("report.junit.xml", junit.render),
+    "summary": Format("report.summary.md", summary.render),
 }
-"""Every format, in the order in which they are written by default."""
+"""Every format: the first three are for readers, the others for the machinery of a build."""
+
+DEFAULT = ("html", "markdown", "json")
+"""Written unless others are asked for, in this order."""

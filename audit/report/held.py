@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.findings import listed, plural
+from audit.findings import bound, listed, plural
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
-from audit.report.text import number, percent, significant
+from audit.report.text import number, share, significant
 
 _UNEXPLAINED = 0.5
 """Residual of an equation, in norms, from which a tensor that fits says nothing of data."""
@@ -17,7 +17,7 @@ def sentences(report: Report) -> list[str]:
     found = report.diagnostics
     said = []
     if found.exposure:
-        said.append(exposure(found.exposure[0]))
+        said.append(exposure(found.exposure[0], report.summary.members))
     if found.ceiling is not None:
         said.append(ceiling(found.ceiling))
     said += [identifiability(item) for item in (found.identifiability or {}).values()]
@@ -31,11 +31,16 @@ def remarks(report: Report) -> list[str]:
     return [*notes, *found.notes]
 
 
-def exposure(found: Exposure) -> str:
-    """Say whether the equation tells members from controls."""
-    bound = "" if found.converged else "at most "
-    left = f"leave {bound}{percent(found.residual)} of the equation of {found.attack} unexplained"
-    return f"{_membership(found)} The training images {left}.".strip()
+def exposure(found: Exposure, members: int) -> str:
+    """Say whether the equation tells members from controls, and how much of it they leave open."""
+    who = "training image leaves" if members == 1 else "training images leave"
+    left = f"The {who} {unexplained(found)} of the equation of {found.attack} unexplained."
+    return f"{_membership(found)} {left}".strip()
+
+
+def unexplained(found: Exposure) -> str:
+    """Write what members leave of an equation, at most where time ended the fit."""
+    return share(found.residual) if found.converged else f"at most {bound(found.residual, up=True)}"
 
 
 def _membership(found: Exposure) -> str:
@@ -70,9 +75,11 @@ def ceiling(found: Ceiling) -> str:
         return said
     if not found.complete:
         return f"{said} Time ended the search: there may be more."
-    others = "all" if missing == found.of else "the other"
+    others = "the other" if missing == 1 else f"the other {missing}"
+    if missing == found.of:
+        others = "it" if missing == 1 else f"all {missing}"
     return (
-        f"{said} For {others} {missing}, no image as similar as {found.threshold - found.tolerance:g} was found "
+        f"{said} For {others}, no image as similar as {found.threshold - found.tolerance:g} was found "
         f"there: the best image is searched for, and trusted within {found.tolerance:g}, not proven."
     )
 
@@ -105,6 +112,18 @@ def spectrum(found: Rank) -> str:
     if found.effective_rank is not None:
         parts.append(f"effective rank {found.effective_rank:.1f} of {len(found.singular_values)}")
     return f"Singular values of {found.of}: {'; '.join(parts)}."
+
+
+def spectrum_caption(found: Rank, drawn: int) -> str:
+    """Say what the plot of the largest `drawn` singular values shows, and what they are worth."""
+    total = len(found.singular_values)
+    part = "" if drawn == total else f" Drawn are the largest {drawn} of {total}."
+    if found.kept == total:
+        return f"{spectrum(found)}{part} As all stand out, they do not tell how many images it holds."
+    return (
+        f"{spectrum(found)}{part} Those that stand out are the attacker's own estimate of how many independent "
+        f"images it holds; similar images count less than once each, and what else was learnt counts too."
+    )
 
 
 def _bulk(found: Rank) -> Iterator[str]:

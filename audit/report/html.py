@@ -1,30 +1,34 @@
-"""`report.html`: one self-contained file, without scripts or external addresses."""
+"""`report.html`: one self-contained file without external addresses.
+
+Everything is in the page itself; its script only hides, sorts and enlarges what is there. The page allows no other
+script than that one, by its hash.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
-from PIL import Image
 
 from audit.findings import Finding, Kind
 from audit.report import held, text
-from audit.report.evidence import Evidence, Trajectory, gallery, shown
-from audit.report.model import AttackReport, Report
+from audit.report.advice import advice
+from audit.report.evidence import Evidence, Trajectory, rank, shown
+from audit.report.model import AttackReport, Report, Sample
+from audit.report.pictures import cards, png
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SILHOUETTES = 6
-"""Matches that a redacted report lists in its gallery."""
-_ROWS = 500
-"""Rows of the table of samples; the rest is in report.json."""
+_TABLE = 24
+"""Matches of a table that are shown with their columns."""
+_ROWS = 1000
+"""Of the table of members; the rest is in report.json."""
 
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
@@ -35,13 +39,14 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     report:
         The audit.
     evidence:
-        Pictures for the gallery, in any order; those beyond the gallery are left out. Empty when images are
-        withheld: a redacted report then shows silhouettes.
+        Pictures for the gallery, in any order; those for which there is no room are left out, and the page says
+        so. A redacted report shows silhouettes instead.
     trajectories:
         How splitting led to matches; those of attacks that kept no split are left out.
     """
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -55,20 +60,26 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "duration": text.duration,
         "truth": partial(text.truth, report),
         "sentence": text.sentence,
+        "unexplained": held.unexplained,
         "standing": partial(text.standing, report),
         "splitting": partial(text.splitting, report),
         "splitting_cells": partial(text.splitting_cells, report),
-        "png": _png,
+        "png": png,
+        "headings": _headings,
     }
-    pictures = [(report.samples[item.sample], item) for item in shown(report, evidence)]
-    redacted = report.provenance.redacted
-    withheld = [report.samples[index] for index in gallery(report.samples, _SILHOUETTES)]
+    pictured, table = cards(report, evidence), _table(report, evidence)
+    script, *_ = loader.get_source(environment, "report.js")
     return environment.get_template("report.html.j2").render(
         report=report,
-        pictures=[] if redacted else pictures,
-        silhouettes=withheld if redacted else [],
+        script=Markup(script),
+        script_hash=_hash(script),
+        cards=pictured.cards,
+        table=table,
+        gallery_remarks=pictured.remarks,
+        pictured={card.index for card in pictured.cards},
         matched=sum(sample.candidate is not None for sample in report.samples),
-        rows=sorted(report.samples, key=lambda sample: (not sample.confirmed, -sample.similarity))[:_ROWS],
+        rows=_rows(report.samples),
+        withheld=text.withheld(report),
         findings=_by_kind(report.findings),
         plots=list(_plots(report)),
         held=held.sentences(report),
@@ -82,13 +93,23 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         limits=text.limits(report),
         batch=text.batch(report),
         confirmed_from=text.used(report, [sample for sample in report.samples if sample.confirmed]),
-        shown_from=text.used(report, [sample for sample, _ in pictures]),
+        shown_from=text.used(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
         interval=text.interval(report),
+        dp=text.dp(report),
+        advice=advice(report),
         unsaid=text.unsaid(report),
         vocabulary=text.vocabulary(report),
         similarity=text.similarity(report),
         noun=text.noun(report),
     )
+
+
+def _table(report: Report, evidence: Sequence[Evidence]) -> list[tuple[Sample, Evidence]]:
+    """Rows of a table for the gallery, best first; none for images, or where they are withheld."""
+    if report.provenance.redacted:
+        return []
+    items = [item for item in shown(report, evidence) if item.columns]
+    return [(report.samples[item.sample], item) for item in items[:_TABLE]]
 
 
 def _by_kind(findings: Sequence[Finding]) -> list[tuple[Kind, list[Finding]]]:
@@ -131,11 +152,7 @@ def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
 
     rank, exposures = report.diagnostics.rank, report.diagnostics.exposure
     if rank is not None and rank.singular_values:
-        caption = (
-            f"{held.spectrum(rank)} Those that stand out are the attacker's own estimate of how many independent "
-            f"images it holds."
-        )
-        yield Markup(plots.spectrum(rank)), caption
+        yield Markup(plots.spectrum(rank)), held.spectrum_caption(rank, len(plots.drawn(rank)))
     if exposures and exposures[0].common_controls:
         first = exposures[0]
         caption = (
@@ -163,10 +180,19 @@ def _courses(
             yield attack, Markup(scatter), [item for item in trajectories if item.attack == attack.id]
 
 
-def _png(image: NDArray[np.floating]) -> str:
-    """Encode an image (h, w, c) in [0, 1] as a data URI: in colour from three channels on, else grey."""
-    pixels = np.round(255 * np.clip(np.nan_to_num(image), 0.0, 1.0)).astype(np.uint8)
-    pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _rows(samples: Sequence[Sample]) -> list[tuple[int, Sample]]:
+    """Members with their indices, in the order of the gallery; those without any match come last."""
+    places = sorted(
+        range(len(samples)), key=lambda index: (samples[index].candidate is None, *rank(samples[index]))
+    )
+    return [(index, samples[index]) for index in places[:_ROWS]]
+
+
+def _headings(body: str) -> list[tuple[str, Markup]]:
+    """Ids and titles of the sections, for the contents."""
+    return [(name, Markup(title)) for name, title in re.findall(r'<h2 id="([\w-]+)">(.*?)</h2>', body)]
+
+
+def _hash(script: str) -> str:
+    """Name a script as a Content-Security-Policy does."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from audit.report import held, text
+from audit.report.advice import advice
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import Report
 
@@ -19,6 +20,38 @@ _TOP = 10
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write a report as GitHub-flavoured Markdown; images are never part of it."""
+    environment = templates()
+    environment.filters |= {
+        "truth": partial(text.truth, report),
+        "standing": partial(text.standing, report),
+        "splitting": partial(text.splitting, report),
+        "splitting_cells": partial(text.splitting_cells, report),
+    }
+    return environment.get_template("report.md.j2").render(
+        report=report,
+        top=[report.samples[index] for index in gallery(report.samples, _TOP)],
+        withheld=text.withheld(report),
+        chance=text.chance(report),
+        similarity=text.similarity(report),
+        noun=text.noun(report),
+        positive_control=text.positive_control(report),
+        limits=text.limits(report),
+        batch=text.batch(report),
+        interval=text.interval(report),
+        dp=text.dp(report),
+        suppressed=text.suppressed(report),
+        advice=advice(report),
+        unsaid=text.unsaid(report),
+        held=held.sentences(report),
+        held_remarks=held.remarks(report),
+        spectrum=held.spectrum(report.diagnostics.rank) if report.diagnostics.rank else "",
+        split=[attack for attack in report.attacks if attack.splitting],
+        before=text.BEFORE_SPLITTING,
+    )
+
+
+def templates() -> jinja2.Environment:
+    """Where templates of Markdown lie, and the filters that any of them may need; values are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=False,  # Markdown is not HTML: `finalize` escapes every value instead
@@ -33,30 +66,11 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "significant": text.significant,
         "percent": text.percent,
         "duration": text.duration,
-        "truth": partial(text.truth, report),
         "sentence": text.sentence,
-        "standing": partial(text.standing, report),
-        "splitting": partial(text.splitting, report),
-        "splitting_cells": partial(text.splitting_cells, report),
         "fence": _fence,
+        "code": _code,
     }
-    return environment.get_template("report.md.j2").render(
-        report=report,
-        top=[report.samples[index] for index in gallery(report.samples, _TOP)],
-        chance=text.chance(report),
-        similarity=text.similarity(report),
-        noun=text.noun(report),
-        positive_control=text.positive_control(report),
-        limits=text.limits(report),
-        batch=text.batch(report),
-        interval=text.interval(report),
-        unsaid=text.unsaid(report),
-        held=held.sentences(report),
-        held_remarks=held.remarks(report),
-        spectrum=held.spectrum(report.diagnostics.rank) if report.diagnostics.rank else "",
-        split=[attack for attack in report.attacks if attack.splitting],
-        before=text.BEFORE_SPLITTING,
-    )
+    return environment
 
 
 class _Raw(str):
@@ -79,3 +93,11 @@ def _fence(value: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
     ticks = "`" * max(3, longest + 1)
     return _Raw(f"{ticks}\n{value}\n{ticks}")
+
+
+def _code(value: str) -> str:
+    """Put a name into code, where it mentions nobody and links nowhere; it must not stand in a table."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    ticks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return _Raw(f"{ticks}{pad}{line}{pad}{ticks}") if line else _Raw("(no name)")

@@ -29,7 +29,7 @@ Measured = Annotated[float | None, BeforeValidator(_finite)]
 
 class _Part(BaseModel):
     # JSON has no NaN: a report that holds one could be written but not read back.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Tool(_Part):
@@ -156,7 +156,7 @@ class Exposure(_Part):
     auc: Fraction | None = None
     """Probability that a member's exposure is above a control's; .5 tells nothing apart."""
     auc_interval: tuple[Fraction, Fraction] | None = None
-    """95 %, by bootstrap."""
+    """95 %: bootstrap and Newcombe 2006, whichever reaches further at either end."""
     true_positives: Fraction | None = None
     """Share of members above all but 1 % of the controls; None with fewer than 100 controls."""
     common_members: list[float] = []
@@ -207,8 +207,9 @@ class PositiveControl(_Part):
     """The same attacks, with the same budget, on a twin that was made to leak some of the controls."""
 
     kind: Literal["weights", "change", "gradient"]
-    """Of the twin: a network of the same shape trained on those images until it knows them by heart; the initial
-    network trained likewise; or the gradient of a batch of them, where the audited network is."""
+    """Of the twin: a network of the same shape, its first layer begun in the span of those images, trained on them
+    until it knows them by heart; the initial network trained likewise; or the gradient of a batch of them, where
+    the audited network is."""
     images: Annotated[int, Field(ge=1)]
     """It was made to leak."""
     controls: Count
@@ -230,6 +231,20 @@ class PositiveControl(_Part):
     """What did not go as planned."""
 
 
+class DpBound(_Part):
+    """What differential privacy promises, if the network was trained as its owner says."""
+
+    sigma: float
+    """Noise multiplier of DP-SGD."""
+    q: Fraction
+    """Probability with which a sample took part in a step."""
+    steps: Annotated[int, Field(ge=1)]
+    prior: Fraction
+    """Probability of the best guess without the model: one in as many candidates as there are members."""
+    bound: Fraction
+    """Probability, at most, with which anybody finds a sample out; `audit.dp_bound` says who that is."""
+
+
 class Diagnostics(_Part):
     """What was measured besides the attacks."""
 
@@ -238,7 +253,7 @@ class Diagnostics(_Part):
     best lambda. Large values say that the equation does not describe how the model was trained."""
     rank: Rank | None = None
     identifiability: dict[str, Identifiability] | None = None
-    """By attack that reads a tensor; None where the network is not polynomial and of two layers."""
+    """By attack that reads a tensor; None where none could solve its equations: their reasons say why."""
     exposure: list[Exposure] = []
     """One for every equation, the one that the training images explain best first: `Sample.exposure` is of that."""
     ceiling: Ceiling | None = None
@@ -246,6 +261,8 @@ class Diagnostics(_Part):
     """What was not measured for want of time or memory."""
     positive_control: PositiveControl | None = None
     """None when none was asked for, or the audit broke off before it."""
+    dp: DpBound | None = None
+    """The owner's statement about training, and what follows; it was not checked and does not enter the verdict."""
 
 
 class Splitting(_Part):

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from audit.report import described
 from audit.report.model import AttackReport, Rank
 
 _INK, _MEMBER, _CONTROL, _FAINT = "#010203", "#010204", "#010205", "#010206"
@@ -74,7 +75,8 @@ def similarity_histogram(
                 xytext=(4, 0), textcoords="offset points", va="top",
             )  # fmt: skip
         axes.set_xlabel(label)
-        return _svg(figure, f"Histogram of {label}, members against controls")
+        said = described.groups(members, controls, threshold)
+        return _svg(figure, f"Histogram of {label}, members against controls", said)
 
 
 def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> str:
@@ -89,7 +91,8 @@ def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> s
         _opposed(axes, shown[0], shown[1], edges)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("exposure")
-        return _svg(figure, "Histogram of exposure, members against controls")
+        said = described.groups(members, controls)
+        return _svg(figure, "Histogram of exposure, members against controls", said)
 
 
 def _opposed(axes: Axes, members: Sequence[float], controls: Sequence[float], edges: NDArray[Any]) -> None:
@@ -132,7 +135,7 @@ def loss_curves(attacks: Sequence[AttackReport]) -> str:
         axes.set_ylabel("relative loss")
         for text in axes.legend(frameon=False, loc="upper right").get_texts():
             text.set_parse_math(False)
-        return _svg(figure, "Relative loss over steps")
+        return _svg(figure, "Relative loss over steps", described.curves(drawn))
 
 
 def spectrum(rank: Rank) -> str:
@@ -140,29 +143,34 @@ def spectrum(rank: Rank) -> str:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
-        values = [value for value in rank.singular_values[: max(4 * rank.kept, 60)] if value > 0]
+        values = drawn(rank)
         place = np.arange(1, len(values) + 1)
         for part, colour in (
             (slice(None, rank.kept), _MEMBER),
             (slice(rank.kept, None), _FAINT),
         ):
             axes.plot(place[part], values[part], color=colour, marker=".", markersize=5, linestyle="none")
-        axes.axhline(rank.edge, color=_INK, linewidth=1.0, linestyle="--")
-        axes.annotate(
-            f"edge {rank.edge:.3g}", (1.0, rank.edge), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", va="bottom",
-        )  # fmt: skip
-        if rank.bulk_edge:
-            axes.axhline(rank.bulk_edge, color=_CONTROL, linewidth=1.0, linestyle=":")
-            axes.annotate(
-                f"noise by itself {rank.bulk_edge:.3g}", (0.0, rank.bulk_edge),
-                xycoords=("axes fraction", "data"), xytext=(2, -3), textcoords="offset points",
-                ha="left", va="top", color=_CONTROL,
-            )  # fmt: skip
+        lines = [(rank.edge, "edge", _INK, "--"), (rank.bulk_edge, "noise by itself", _CONTROL, ":")]
+        for value, name, colour, dashes in lines:
+            if value:
+                label = f"{name} {value:.3g}"
+                axes.axhline(value, color=colour, linewidth=1.0, linestyle=dashes, label=label)
+        axes.legend(  # above the axes, where no point can be
+            frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0
+        )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        plain = FuncFormatter(lambda value, _: f"{value:.3g}")
+        axes.yaxis.set_major_formatter(plain)
+        low, high = axes.get_ylim()
+        axes.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
         axes.set_xlabel("singular value, largest first")
-        return _svg(figure, f"Singular values of {rank.of}, {rank.kept} above the edge")
+        title = f"Singular values of {rank.of}, {rank.kept} above the edge"
+        return _svg(figure, title, described.spectrum(rank))
+
+
+def drawn(rank: Rank) -> list[float]:
+    """Singular values that `spectrum` shows, largest first; zeros have no logarithm."""
+    return [value for value in rank.singular_values[: max(4 * rank.kept, 60)] if value > 0]
 
 
 def splitting_scatter(
@@ -204,10 +212,11 @@ def splitting_scatter(
         axes.set_ylim(low, high)
         axes.set_xlabel("SSIM before")
         axes.set_ylabel("SSIM after")
-        return _svg(figure, title)
+        return _svg(figure, title, described.scatter(before, after, threshold))
 
 
-def _svg(figure: Figure, title: str) -> str:
+def _svg(figure: Figure, title: str, said: str) -> str:
+    """Inline SVG with a title and a description, which are read aloud instead of it."""
     buffer = io.StringIO()
     unset: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": title}):
@@ -226,5 +235,6 @@ def _svg(figure: Figure, title: str) -> str:
     opening = (
         f'<svg viewBox="{view_box[1]}" role="img" xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink"><title>{html.escape(title)}</title>'
+        f"<desc>{html.escape(said)}</desc>"
     )
     return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from audit.findings import listed, plural, resolution
+from audit.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 from audit.report.model import AttackReport, Report, Sample
 
 _NO_GRADIENT = (
@@ -13,6 +14,9 @@ _NO_GRADIENT = (
 )
 _LITTLE_TO_FIND = 0.5
 """Share of an equation that the training images leave open, from which it is no model of the training."""
+
+_NAMED = 10
+"""Findings of one reason that are named; report.json has them all."""
 
 VOCABULARY: dict[str, str] = {
     "member": "an image the network was trained on, or is said to have been. With an observed gradient or update: "
@@ -90,6 +94,13 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def share(fraction: float) -> str:
+    """Write a fraction as a percentage with three digits; 100 % only if it is 1."""
+    if 0.9995 <= fraction < 1.0:
+        return "over 99.9 %"
+    return f"{100 * fraction:.3g} %"
+
+
 def duration(seconds: float) -> str:
     """Write seconds as `4.2 s`, `58 s`, `2 min 5 s` or `1 h 10 min`."""
     if seconds < 10:
@@ -131,7 +142,17 @@ def interval(report: Report) -> str:
     bounds = report.summary.confirmed_interval
     if bounds is None:
         return "no interval without controls"
-    return f"95 % interval {percent(bounds[0])} to {percent(bounds[1])}"
+    return f"95 % interval {bound(bounds[0], up=False)} to {bound(bounds[1], up=True)}"
+
+
+def withheld(report: Report) -> str:
+    """Say what a redacted report leaves out, and what it does not; empty for other reports."""
+    if not report.provenance.redacted:
+        return ""
+    return (
+        "Images were withheld from this report (--redact), because recovered images are personal data. Names of "
+        "members remain as they were given: file names may name people."
+    )
 
 
 def chance(report: Report) -> str:
@@ -148,9 +169,20 @@ def chance(report: Report) -> str:
 
 
 _TWINS = {
-    "weights": "a network of the same shape, trained on them until it knew them by heart",
+    "weights": "a network of the same shape, its first layer begun in their span, trained on them until it knew "
+    "them by heart",
     "change": "the initial network, trained on them until it knew them by heart",
     "gradient": "the audited network, with the gradient of a batch of them",
+}
+
+
+_SILENCE = dict.fromkeys(
+    ("weights", "change"),
+    "The attacks could find nothing even in a twin that had learnt its images by heart, so their silence says "
+    "nothing about the audited network.",
+) | {
+    "gradient": "The attacks could find nothing even in the gradient of images that were known to be in it, so "
+    "their silence says nothing about what was observed."
 }
 
 
@@ -159,7 +191,7 @@ def positive_control(report: Report) -> str:
     control = report.diagnostics.positive_control
     if control is None:
         return "Not run (--positive-control): how much of a leak these attacks would find was not measured."
-    low, high = control.interval
+    low, high = bound(control.interval[0], up=False), bound(control.interval[1], up=True)
     labels = "their own labels" if control.labels == "given" else "random labels"
     fewer = ""
     if control.images < report.summary.members:
@@ -167,27 +199,63 @@ def positive_control(report: Report) -> str:
     least = resolution(control.images, control.controls, report.summary.fdr)
     blind = f", with which fewer than {least} cannot be confirmed" if least > 1 else ""
     note = f" {sentence(control.note)}" if control.note else ""
+    if control.confirmed == 0:
+        note += f" {_SILENCE[control.kind]}"
     return (
         f"{control.confirmed} of {plural(control.images, 'image')} confirmed: a power of {percent(control.power)} "
-        f"(95 % interval {percent(low)} to {percent(high)}). The twin: {_TWINS[control.kind]}, with {labels}. They "
+        f"(95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, with {labels}. They "
         f"are controls of this audit; the other {control.controls} were the twin's controls{blind}.{fewer} It took "
         f"{duration(control.seconds)}, {duration(control.training_seconds)} of it for training.{note}"
     )
 
 
 def limits(report: Report) -> str:
-    """Say how much may leak although no more was confirmed; empty without controls."""
+    """Say how much may leak although no more was confirmed; empty without controls, or where all may."""
     summary = report.summary
-    if summary.upper_limit is None:
+    if summary.upper_limit is None or summary.upper_limit == 1.0:
         return ""
-    said = f"at most {percent(summary.upper_limit)} of samples like these would be confirmed by these attacks"
-    if summary.upper_limit_at_power == 1.0:
-        said += (
-            "; the power is too low, or too uncertain, to limit what may leak as the positive control's do"
-        )
-    elif summary.upper_limit_at_power is not None:
-        said += f"; at most {percent(summary.upper_limit_at_power)} may leak as the positive control's do"
+    limit, scaled = bound(summary.upper_limit, up=True), summary.upper_limit_at_power
+    said = f"at most {limit} of samples like these would be confirmed by these attacks"
+    if scaled == 1.0:
+        said += f"; {NO_LIMIT_AT_POWER}"
+    elif scaled is not None:
+        said += f"; at most {bound(scaled, up=True)} may leak as the positive control's do"
     return said
+
+
+def dp(report: Report) -> str:
+    """Say what differential privacy promises if the network was trained as stated; empty if nothing was stated."""
+    said = report.diagnostics.dp
+    if said is None:
+        return ""
+    many = report.summary.members
+    return (
+        f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
+        f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
+        f"all other training samples, and looks for the missing one among {plural(many, 'equally likely image')} "
+        f"finds it with a probability of at most {probability(said.bound)}, instead of {probability(said.prior)} "
+        f"(Hayes et al. 2023, arXiv 2302.07225). This does not enter the verdict."
+    )
+
+
+def probability(bound: float) -> str:
+    """Write an upper bound of a probability as a percentage that is not below it, of two digits at least."""
+    digits = max(1, 1 - math.floor(math.log10(100 * bound)))
+    return f"{math.ceil(100 * bound * 10**digits - 1e-6) / 10**digits:.{digits}f} %"
+
+
+def suppressed(report: Report) -> list[str]:
+    """Say which findings do not count, one sentence for every reason; the first of many stand for the others."""
+    by_reason: dict[str, list[str]] = {}
+    for finding in report.findings:
+        if finding.suppression is not None:
+            by_reason.setdefault(finding.suppression.words, []).append(finding.id)
+    return [f"{_first(names)}: {sentence(words)}" for words, names in by_reason.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def truth(report: Report, attack: AttackReport) -> float | None:
@@ -213,33 +281,44 @@ def batch(report: Report) -> str:
     )
 
 
+def training_images(count: int) -> tuple[str, str]:
+    """Name the members themselves, and what they do: leave something open."""
+    return ("training image itself", "leaves") if count == 1 else ("training images themselves", "leave")
+
+
+def stopped_short(report: Report, attack: AttackReport) -> bool:
+    """Whether an attack left more open than the training images would, of an equation that describes something."""
+    left, reached = truth(report, attack), attack.relative_loss
+    if left is None or reached is None or left > _LITTLE_TO_FIND:
+        return False
+    return reached > max(1.2 * left, left + 0.01)
+
+
 def standing(report: Report, attack: AttackReport) -> str:
     """Say whether an attack stopped short of the truth, or had little to find; empty for one that did not run."""
     left, reached = truth(report, attack), attack.relative_loss
     if reached is None:
         return ""
+    members, verb = training_images(report.summary.members)
     observed = "the weights" not in attack.used
     what = "what was observed" if observed else "these weights"
     if left is None:
         return "What the training images themselves would leave open was not measured."
     if left > _LITTLE_TO_FIND:
         silence = "" if attack.confirmed else ", so its silence says little"
-        said = (
-            f"The training images themselves leave {percent(left)} of this equation open: it describes little of "
-            f"{what}{silence}."
-        )
+        said = f"The {members} {verb} {share(left)} of this equation open: it describes little of {what}{silence}."
         return f"{said} {_NO_GRADIENT}" if observed else said
-    if reached > max(1.2 * left, left + 0.01):
+    if stopped_short(report, attack):
         return (
-            f"The attack stopped with {percent(reached)} open, the training images would leave {percent(left)}: "
+            f"The attack stopped with {share(reached)} open, the {members} would leave {share(left)}: "
             f"it did not get to the bottom, and more time may find more."
         )
     if reached < left / 2:
         return (
-            f"Further down than the training images themselves ({percent(left)} open): the equation is solved "
+            f"Further down than the {members} ({share(left)} open): the equation is solved "
             f"as far as it describes {what}, but has other solutions too."
         )
-    return f"As far down as the training images themselves ({percent(left)} open)."
+    return f"As far down as the {members} ({share(left)} open)."
 
 
 BEFORE_SPLITTING = (
@@ -354,8 +433,8 @@ def _precision(report: Report) -> str:
     if summary.confirmed == summary.members:
         return "Every member was confirmed; how much better the reconstructions could become is not known."
     limit = summary.confirmed_interval[1] if summary.upper_limit is None else summary.upper_limit
-    bound = (
+    said = (
         f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
-        f"would confirm up to {percent(limit)} of such {noun(report)}s (95 % upper limit)."
+        f"would confirm up to {bound(limit, up=True)} of such {noun(report)}s (95 % upper limit)."
     )
-    return bound + blind
+    return said + blind

@@ -22,6 +22,8 @@ from math import comb
 import torch
 from torch import Tensor
 
+from audit.solve.jennrich import components
+
 _CONJUGATE_STEPS = 60
 _CONJUGATE_END = 1e-20
 """Of the squared residual of the normal equations relative to where it began, preconditioned."""
@@ -140,8 +142,7 @@ def _fitted(points: Points, terms: list[tuple[int, ...]], order: int) -> Tensor:
 def common_components(slices: Tensor, generator: torch.Generator) -> Tensor:
     """The r vectors x_i of which all slices are weighted sums of x_i x_i^T.
 
-    Jennrich's algorithm (Harshman 1970; Leurgans et al. 1993) on two random combinations A, B of the slices: the
-    eigenvectors of A B^-1. Then alternating least squares on all of them.
+    Jennrich's algorithm, then alternating least squares on all of them.
 
     Parameters
     ----------
@@ -158,10 +159,7 @@ def common_components(slices: Tensor, generator: torch.Generator) -> Tensor:
     rank = len(slices)
     left, values, _ = torch.linalg.svd(slices.reshape(rank * rank, -1), full_matrices=False)
     tensor = (left * values)[:, :rank].T.reshape(-1, rank, rank)
-    drawn = torch.randn(2, len(tensor), generator=generator).to(tensor)
-    one, other = torch.einsum("sq,qij->sij", drawn, tensor)
-    columns: Tensor = torch.linalg.eig(one @ torch.linalg.pinv(other)).eigenvectors.real
-    columns = columns / columns.norm(dim=0).clamp_min(1e-12)
+    columns = components(tensor, generator)
     for _ in range(_SWEEPS):
         shares = _shares(tensor, columns)
         products = torch.einsum("ji,iq->jqi", columns, shares).flatten(0, 1)

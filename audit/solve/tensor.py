@@ -16,18 +16,18 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
-from torch.nn import functional
 
 from audit.candidates import Candidates
 from audit.identifiability import TensorSystem, tensor_system
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.budget import Budget
 from audit.solve.first_layer import in_double
+from audit.solve.jennrich import components
 
 Vector = NDArray[np.float64]
 
 _DRAWS = 16
-"""Pairs of random contractions, of which the one that diagonalises the others best is kept."""
+"""Draws of Jennrich's algorithm, of which the one that diagonalises all contractions best is kept."""
 _PER_DIRECTION = 4
 """Random contractions per direction of the row space."""
 _STEPS = 60
@@ -64,7 +64,9 @@ class TensorDecomposition:
             _PER_DIRECTION * system.monomials.variables, system.monomials.variables, generator=generator
         ).double()
         contractions = torch.cat([system.monomials.curvatures(points, part) for part in tensor])
-        directions = diagonalised(contractions, min(max(_ABSENT, analysis.error), _PRESENT), generator)
+        # Errors are spread over all directions: with the whole of them, those of samples were dropped.
+        noise = analysis.error / system.monomials.variables
+        directions = diagonalised(contractions, min(max(_ABSENT, noise), _PRESENT), generator)
         inputs, weights, steps = refined(system, directions, tensor)
         candidates = _candidates(problem, system, inputs, weights)
         with torch.no_grad():
@@ -98,13 +100,7 @@ def diagonalised(matrices: Tensor, absent: float, generator: torch.Generator) ->
     inner = span.T @ matrices @ span
     best, least = torch.eye(len(inner[0])).to(inner), math.inf
     for _ in range(_DRAWS):
-        one, other = torch.einsum(
-            "ds,sij->dij", torch.randn(2, len(inner), generator=generator).to(inner), inner
-        )
-        solved, singular = torch.linalg.solve_ex(other, one, left=False)
-        if int(singular):
-            continue
-        vectors = functional.normalize(torch.linalg.eig(solved).eigenvectors.real, dim=0)
+        vectors = components(inner, generator)
         inverse, singular = torch.linalg.inv_ex(vectors)
         if int(singular):
             continue

@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from audit.attacks import BATTERY
 from audit.attacks.gradient import Gradient
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.attacks.polynomial_gradient import PolynomialGradient
+from audit.identifiability import TensorSystem, unexplained
+from audit.knowledge import identifiability
 from tests.planted import batch_gradient, generator, observation, without_gradient, without_initial
 from tests.polynomials import kkt_network, random_network, samples, stepped
 
@@ -41,7 +44,28 @@ def test_the_equation_of_a_gradient_is_that_of_gradient(seen):
     assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
 
 
-def test_the_change_has_one_anchor_where_training_began(seen):
+@pytest.fixture
+def trained(seen):
+    """The same start after thirty steps."""
+    after, rows = seen.initial, torch.randn(4, 30, generator=generator(2), dtype=torch.float64)
+    for _ in range(30):
+        after = stepped(after, batch_gradient(after, rows)[0], 0.001)
+    return replace(seen, network=after)
+
+
+def test_the_change_has_one_anchor_halfway(trained):
+    objective = PolynomialDelta().objective(trained)
+    (anchor,) = objective.anchors
+    ends = zip(trained.initial.tensors, trained.network.tensors, strict=True)
+    for middle, (before, after) in zip(anchor.tensors, ends, strict=True):
+        torch.testing.assert_close(middle, (before + after) / 2)
+    there, at_the_start = (
+        unexplained(replace(objective, anchors=(one,))) for one in (anchor, trained.initial)
+    )
+    assert there < at_the_start / 3
+
+
+def test_that_of_one_step_is_where_it_began(seen):
     objective = PolynomialDelta().objective(seen)
     assert objective.anchors == (seen.initial,)
     for change, slope in zip(objective.target, seen.gradient.tensors, strict=True):
@@ -89,3 +113,15 @@ def test_what_is_missing_is_named_first(seen):
 def test_other_activations_do_not_apply(attack, activation, seen):
     nets = {name: replace(getattr(seen, name), activation=activation) for name in ("network", "initial")}
     assert attack.inapplicable(replace(seen, **nets)).endswith(f"here it is {activation}")
+
+
+def test_equations_are_solved_once_for_attack_and_report(seen, monkeypatch):
+    solve, solved = TensorSystem.solve, []
+    monkeypatch.setattr(TensorSystem, "solve", lambda system: solved.append(system) or solve(system))
+    for attack in BATTERY:
+        attack.inapplicable(seen)
+    assert len(solved) == 2
+    assert identifiability(seen, None).keys() == {"polynomial-delta", "polynomial-gradient"}
+    assert len(solved) == 2
+    PolynomialGradient().inapplicable(replace(seen))  # another observation
+    assert len(solved) == 3

@@ -33,7 +33,7 @@ from audit.battery import AttackResult, reconstruct
 from audit.ceiling import TOLERANCE, ceiling, local_ssim
 from audit.exposure import stationarity
 from audit.gradient_map import GradientMap
-from audit.membership import OUTSIDE, auc, exposure, stretched
+from audit.membership import OUTSIDE, auc, exposure, weighted
 from audit.network import Network
 from audit.reduction import bulk_edge, row_space
 from audit.solve.budget import Budget
@@ -52,9 +52,9 @@ def known(attack: Attack, observation: Observation, target: Target, seconds: flo
     labels = torch.from_numpy(target.labels) if attack.classes(observation) else None
     generator = torch.Generator().manual_seed(0)
     began = time.perf_counter()
-    found = exposure(objective, members, labels, controls, None, generator, budget(seconds))
-    exposed = time.perf_counter()
     space = row_space(objective.target[0])
+    found = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
+    exposed = time.perf_counter()
     most = ceiling(space, target.members, target.format, budget(seconds))
     done = time.perf_counter()
     assert found is not None
@@ -142,7 +142,8 @@ def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str
             members, controls = torch.from_numpy(target.members), torch.from_numpy(target.controls)
             labels = torch.from_numpy(target.labels) if attack.id == "kkt-margin" else None
             generator = torch.Generator().manual_seed(seed)
-            test = exposure(objective, members, labels, controls, None, generator, budget(seconds))
+            space = row_space(objective.target[0])
+            test = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
             assert test is not None
             assert test.membership is not None
             found[attack.id].append(round(test.membership.auc, 4))
@@ -154,14 +155,16 @@ def accuracy(name: str, data_dir: Path) -> dict[str, Any]:
     target = prepare(name, data_dir=data_dir)
     objective = BATTERY[1].objective(seen_by_us(target))
     both = torch.from_numpy(np.concatenate([target.members, target.controls]))
+    common_equation = weighted(objective, row_space(objective.target[0]), both)
     count, most, figures = len(target.members), (fits.STEPS, fits.MOST_NON_NEGATIVE), []
     for steps in (None, 20, 40, 80, 200):
         if steps is not None:
             fits.STEPS, fits.MOST_NON_NEGATIVE = steps, 0
         found = []
-        for equation, inputs in ((objective, both[:count]), stretched(objective, both)):
+        for equation, inputs, factors in ((objective, both[:count], None), common_equation):
             began = time.perf_counter()
-            fit = stationarity(equation, inputs, None, None if steps is None else budget(600.0))
+            part = None if steps is None else budget(600.0)
+            fit = stationarity(equation, inputs, None, part, factors)
             assert fit is not None
             found.append((fit, round(time.perf_counter() - began, 1)))
         (alone, _), (common, seconds) = found
@@ -198,7 +201,10 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     objective = replace(objective, target=tuple(target))
     del exact, parts, target
     began, began_working = time.perf_counter(), time.process_time()
-    found = exposure(objective, inputs[:members], None, inputs[members:], None, generator, budget(seconds))
+    space = row_space(objective.target[0])
+    found = exposure(
+        objective, space, inputs[:members], None, inputs[members:], None, generator, budget(seconds)
+    )
     taken, working = time.perf_counter() - began, time.process_time() - began_working
     assert found is not None
     assert found.membership is not None

@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 
 from audit.architecture import infer_architecture
 from audit.checkpoint import load_checkpoint
-from audit.demo import train
 from audit.errors import DataError
 from audit.training import log_loss, soft_margins
 from tests.benchmarks import targets, training
 from tests.benchmarks.stationarity import residual
 from tests.benchmarks.targets import RECIPES, Recipe, prepare, split
+from tests.benchmarks.training import train
 
 TINY = Recipe("faces", 10, 20, 16, 1, learning_rate=0.01, steps=20, margin=100.0)
 
@@ -84,8 +84,8 @@ def test_training_goes_on_where_the_loss_underflows(outputs):
     weights = train(inputs, labels, most_steps=3000, margin=120.0, **options)
     hidden = torch.relu(inputs @ weights["fc1.weight"].T + weights["fc1.bias"])
     assert float(soft_margins(hidden @ weights["fc2.weight"].T, labels).min()) > 120
-    short = train(inputs, labels, most_steps=5, **options)
-    again = train(inputs, labels, most_steps=5, **options)
+    short = train(inputs, labels, most_steps=5, margin=120.0, **options)
+    again = train(inputs, labels, most_steps=5, margin=120.0, **options)
     assert torch.equal(short["fc1.weight"], again["fc1.weight"])
 
 

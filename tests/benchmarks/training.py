@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.demo import train
-from audit.training import soft_margins
+from audit.training import log_loss, soft_margins
 from tests.benchmarks.recipes import Recipe
 from tests.benchmarks.stationarity import residual
 
@@ -105,6 +104,34 @@ def measure(recipe: Recipe, state: State, data: Data) -> dict[str, float]:
         left = residual(first, bias, head[0], data.inputs, 2 * data.labels - 1, recipe.weight_decay)
         record["relative_residual"] = float(f"{left:.3g}")
     return record
+
+
+def train(
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    hidden: int,
+    outputs: int,
+    rate: float,
+    margin: float,
+    most_steps: int,
+    seed: int = 0,
+) -> State:
+    """Descend the logarithm of the summed logistic loss at a constant rate, which the targets' figures are of.
+
+    From a first layer of standard deviation 1e-4 until the smallest margin is reached, or for `most_steps`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weight = 1e-4 * torch.randn(hidden, inputs.shape[1], generator=generator)
+    head = torch.randn(outputs, hidden, generator=generator) / hidden**0.5
+    state = _free({"fc1.weight": weight, "fc1.bias": torch.zeros(hidden), "fc2.weight": head})
+    descent = torch.optim.SGD(state.values(), lr=rate)
+    for _ in range(most_steps):
+        margins = soft_margins(forward(state, inputs), labels)
+        if float(margins.detach().min()) > margin:
+            break
+        _step(descent, log_loss(margins))
+    return _detached(state)
 
 
 def _margin(recipe: Recipe, data: Data, seed: int) -> Trained:

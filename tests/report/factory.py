@@ -178,6 +178,38 @@ def make_report(
     )
 
 
+def make_large(members: int) -> Report:
+    """The report with so many members, all of them confirmed, and ten times as many controls."""
+    report = make_report()
+    sample, control, finding = report.samples[0], report.controls[0], report.findings[0]
+    samples = [
+        sample.model_copy(update={"id": f"face-{i}", "ssim": 0.4 + 0.6 * i / members, "exposure_rank": 1 + i})
+        for i in range(members)
+    ]
+    controls = [
+        control.model_copy(update={"id": f"control-{i}", "ssim": 0.05 * i / members})
+        for i in range(10 * members)
+    ]
+    told = [
+        finding.model_copy(update={"id": f"confirmed-reconstruction/{one.id}", "samples": [one.id]})
+        for one in samples
+    ]
+    attack = report.attacks[0]
+    assert attack.splitting is not None
+    similarities = [one.ssim for one in samples]
+    split = attack.splitting.model_copy(update={"ssim_before": similarities, "ssim_after": similarities})
+    counts = {"members": members, "confirmed": members, "recovered": members, "controls": 10 * members}
+    return report.model_copy(
+        update={
+            "samples": samples,
+            "controls": controls,
+            "findings": told,
+            "attacks": [attack.model_copy(update={"splitting": split}), *report.attacks[1:]],
+            "summary": report.summary.model_copy(update=counts),
+        }
+    )
+
+
 def make_observed(kind: Literal["gradient", "update"]) -> Report:
     """The same report with an observed gradient, from which all members but the first were matched."""
     report = make_report()

@@ -1,7 +1,10 @@
+import subprocess
+import sys
+
 import pytest
 
-from audit.report.formats import FORMATS
-from tests.report.factory import make_evidence, make_report, make_trajectories
+from audit.report.formats import DEFAULT, FORMATS
+from tests.report.factory import make_evidence, make_large, make_report, make_trajectories
 
 
 def test_the_formats_of_the_interface() -> None:
@@ -9,7 +12,11 @@ def test_the_formats_of_the_interface() -> None:
         "html": "report.html",
         "markdown": "report.md",
         "json": "report.json",
+        "sarif": "report.sarif",
+        "junit": "report.junit.xml",
+        "summary": "report.summary.md",
     }
+    assert DEFAULT == ("html", "markdown", "json")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -18,3 +25,37 @@ def test_every_format_writes_the_verdict(name: str) -> None:
     text = FORMATS[name].render(report, make_evidence(report), make_trajectories(report))
     assert report.verdict in text
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "html"])
+def test_the_same_report_gives_the_same_text(name: str) -> None:
+    report = make_report()
+    once, again = (
+        FORMATS[name].render(report, make_evidence(report), make_trajectories(report)) for _ in range(2)
+    )
+    assert once == again
+
+
+@pytest.mark.slow  # in a process of its own: importing what draws plots is part of it
+def test_all_formats_of_a_large_report_within_five_seconds() -> None:
+    code = (
+        "import time; began = time.process_time()\n"
+        "from audit.report.formats import FORMATS\n"
+        "took = time.process_time() - began\n"
+        "from tests.report.factory import make_evidence, make_large, make_trajectories\n"
+        "report = make_large(500)\n"
+        "began = time.process_time()\n"
+        "for format in FORMATS.values():\n"
+        "    format.render(report, make_evidence(report), make_trajectories(report))\n"
+        "print(took + time.process_time() - began)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert float(ran.stdout) < 5.0
+
+
+def test_a_large_report_has_one_result_per_confirmed_member() -> None:
+    report = make_large(500)
+    assert FORMATS["sarif"].render(report, [], []).count('"ruleId": "confirmed-reconstruction"') == 500
+    assert len(FORMATS["summary"].render(report, [], [])) < 65_536

@@ -23,25 +23,55 @@ FIT = Exposure(attack="kkt-margin", of="the weights", residual=0.1234, unknowns=
 )
 def test_what_the_interval_allows_to_say(interval: tuple[float, float], words: str) -> None:
     found = FIT.model_copy(update={"auc": 0.98, "auc_interval": interval, "controls": 500})
-    assert held.exposure(found).startswith(words)
-    assert held.exposure(found).endswith(
+    assert held.exposure(found, 40).startswith(words)
+    assert held.exposure(found, 40).endswith(
         "The training images leave 12.3 % of the equation of kkt-margin unexplained."
     )
 
 
 def test_true_positives_are_told_where_members_stand_out() -> None:
     tested = FIT.model_copy(update={"auc": 0.98, "auc_interval": (0.95, 1.0), "true_positives": 0.4})
-    assert "1.00); 40 % of members are recognised at 1 % false positives. The" in held.exposure(tested)
+    assert "1.00); 40 % of members are recognised at 1 % false positives. The" in held.exposure(tested, 40)
     blurred = tested.model_copy(update={"auc_interval": (0.4, 1.0)})
-    assert "recognised" not in held.exposure(blurred)
+    assert "recognised" not in held.exposure(blurred, 40)
 
 
 def test_a_change_leans_and_a_fit_that_time_ended_is_a_bound() -> None:
     update = {"auc": 0.98, "auc_interval": (0.95, 1.0), "of": "the change of the weights", "converged": False}
-    said = held.exposure(FIT.model_copy(update=update))
+    said = held.exposure(FIT.model_copy(update=update), 40)
     assert said.startswith("The change of the weights leans on members")
-    assert "leave at most 12.3 %" in said
-    assert held.exposure(FIT).startswith("The training images leave 12.3 %")
+    assert "leave at most 12.4 %" in said  # an upper bound is rounded up
+    assert held.exposure(FIT, 40).startswith("The training images leave 12.3 %")
+
+
+@pytest.mark.parametrize(
+    ("residual", "words"),
+    [
+        (1.0, "leaves 100 %"),
+        (0.9999, "leaves over 99.9 %"),
+        (0.99949, "leaves 99.9 %"),
+        (1e-6, "leaves 0.0001 %"),
+    ],
+)
+def test_a_single_image_leaves_all_or_nearly_all(residual: float, words: str) -> None:
+    said = held.exposure(FIT.model_copy(update={"residual": residual}), 1)
+    assert said == f"The training image {words} of the equation of kkt-margin unexplained."
+
+
+@pytest.mark.parametrize(
+    ("reachable", "of", "words"),
+    [
+        (0, 1, "For it, no"),
+        (0, 3, "For all 3, no"),
+        (2, 3, "For the other, no"),
+        (1, 3, "For the other 2, no"),
+    ],
+)
+def test_members_out_of_reach_are_counted(reachable: int, of: int, words: str) -> None:
+    found = Ceiling(
+        attacks=["kkt-margin"], reachable=reachable, of=of, threshold=0.4, tolerance=0.05, complete=True
+    )
+    assert words in held.ceiling(found)
 
 
 def test_a_ceiling_is_no_proof() -> None:
@@ -100,6 +130,16 @@ def test_a_spectrum_in_words() -> None:
         "initialisation leaves by itself (up to 1.5); effective rank 2.6 of 3."
     )
     assert "beyond" not in held.spectrum(rank.model_copy(update={"bulk_edge": None}))
+
+
+def test_a_caption_claims_no_more_than_the_plot_shows() -> None:
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1)
+    assert "attacker's own estimate" in held.spectrum_caption(rank, 3)
+    assert "Drawn" not in held.spectrum_caption(rank, 3)
+    assert " Drawn are the largest 2 of 3. " in held.spectrum_caption(rank, 2)
+    narrow = held.spectrum_caption(rank.model_copy(update={"kept": 3, "edge": 0.0}), 3)
+    assert "attacker" not in narrow
+    assert narrow.endswith("As all stand out, they do not tell how many images it holds.")
 
 
 def test_a_membership_test_that_was_made_is_not_called_missing() -> None:

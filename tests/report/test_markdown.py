@@ -1,5 +1,6 @@
 import re
 
+from audit.findings import Suppression, with_suppressions
 from audit.report.markdown import escape, render
 from audit.report.text import BEFORE_SPLITTING
 from tests.report.factory import make_evidence, make_observed, make_report
@@ -70,3 +71,17 @@ def test_an_observed_gradient_is_named() -> None:
     assert "Besides the checkpoint, a gradient of one batch was observed." in text
     assert f"| Observed gradient | seen.safetensors, learning rate 0.1, sha256 {'12' * 32} |" in text
     assert "bserved" not in render(make_report())
+
+
+def test_what_does_not_count_is_listed_with_its_reason() -> None:
+    report = make_report()
+    assert "do not count" not in render(report)
+    why = Suppression(kind="waiver", reason="They *agreed*.", owner="Ada", expires="2026-12-31")
+    told = with_suppressions(report.findings, {"confirmed-reconstruction/face-1": why})
+    page = render(report.model_copy(update={"findings": told}))
+    assert "\n- confirmed-reconstruction/face-1: Waived by Ada until 2026-12-31: They \\*agreed\\*.\n" in page
+
+
+def test_a_redacted_report_says_what_it_withholds() -> None:
+    assert "Names of members remain" in render(make_report(redacted=True))
+    assert "withheld" not in render(make_report())

@@ -60,6 +60,16 @@ def test_spectrum_shows_the_edge_and_leaves_out_the_far_tail() -> None:
     assert "2 above the edge" in svg
 
 
+def test_labels_of_the_spectrum_are_above_every_point() -> None:
+    rank = Rank(singular_values=[4.0, *[3.0] * 20, 2.9, 2.0], edge=4.1, kept=0, bulk_edge=4.05)
+    svg = plots.spectrum(rank)
+    highest = min(float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"[^>]*fill: var\(--faint\)', svg))
+    baselines = [float(y) for y in re.findall(r'<text [^>]* y="([\d.]+)"[^>]*>(?:edge|noise)', svg)]
+    assert len(baselines) == 2
+    assert max(baselines) < highest
+    assert not any("10^" in text for text in texts(svg))
+
+
 def dots(svg: str) -> list[tuple[float, float]]:
     """Places of the members, in units of the picture: x to the right, y down."""
     found = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*fill: var\(--member\)', svg)
@@ -99,6 +109,8 @@ def test_every_plot_fits_into_any_page(svg: str) -> None:
     assert root.get("role") == "img"
     assert root[0].tag.endswith("title")
     assert root[0].text
+    assert root[1].tag.endswith("desc")
+    assert re.search(r"\d", root[1].text or "")
     assert not re.search(r"#01020\d|font-family|<style|<metadata|<g id=", svg)
     assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg)) <= {
         "none", "currentColor", "var(--member)", "var(--control)", "var(--faint)",
@@ -128,3 +140,29 @@ def test_a_spectrum_shows_what_noise_leaves_by_itself() -> None:
     rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5)
     assert {"edge 3", "noise by itself 1.5"} <= set(texts(plots.spectrum(rank)))
     assert "noise" not in " ".join(texts(plots.spectrum(rank.model_copy(update={"bulk_edge": None}))))
+
+
+def told(svg: str) -> str:
+    return svg.partition("<desc>")[2].partition("</desc>")[0]
+
+
+def test_what_is_drawn_is_told_in_numbers() -> None:
+    assert told(histogram()) == (
+        "3 members: lowest 0.5, median 0.6, highest 0.9; 3 at or above 0.4. "
+        "2 controls: lowest 0.2, median 0.25, highest 0.3; 0 at or above 0.4."
+    )
+    assert told(plots.exposure_histogram([0.5, 0.1], [0.0])) == (
+        "2 members: lowest 0.1, median 0.3, highest 0.5. 1 control: lowest 0, median 0, highest 0."
+    )
+    assert told(plots.loss_curves(make_report().attacks)) == (
+        "kkt-margin: from 0.98 at step 0 to 0.0031 at step 2000."
+    )
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=1.8, kept=2, bulk_edge=1.5)
+    assert told(plots.spectrum(rank)) == (
+        "3 singular values, the largest 4; number 2 is 2; the next 1; the edge lies at 1.8; "
+        "noise by itself reaches 1.5."
+    )
+    assert told(plots.splitting_scatter([0.1, 0.3], [0.9, 0.2], 0.4)) == (
+        "2 members: SSIM rose for 1 and fell for 1; median 0.2 before, 0.55 after; 0 at or above 0.4 before, "
+        "1 after."
+    )

@@ -1,7 +1,8 @@
 import pytest
 
+from audit.findings import Suppression
 from audit.report import text
-from audit.report.model import Diagnostics
+from audit.report.model import Diagnostics, DpBound
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
 
 
@@ -38,7 +39,7 @@ def test_chance_is_unknown_without_controls() -> None:
 
 
 LITTLE = (
-    "The training images themselves leave 51.0 % of this equation open: it describes little of these weights"
+    "The training images themselves leave 51 % of this equation open: it describes little of these weights"
 )
 
 
@@ -50,20 +51,25 @@ LITTLE = (
         (None, 0.1, 0, "What the training images themselves would leave open was not measured."),
         (0.51, 0.2, 0, f"{LITTLE}, so its silence says little."),
         (0.51, 0.9, 3, f"{LITTLE}."),
-        (0.49, 0.3, 0, "As far down as the training images themselves (49.0 % open)."),
-        (0.49, 0.24, 0, "Further down than the training images themselves (49.0 % open): the equation is"),
+        (0.49, 0.3, 0, "As far down as the training images themselves (49 % open)."),
+        (0.49, 0.24, 0, "Further down than the training images themselves (49 % open): the equation is"),
         (0.1, 0.051, 3, "As far down"),
         (0.1, 0.049, 3, "Further down"),
-        (0.0, 0.0, 3, "As far down as the training images themselves (0.0 % open)."),
+        (0.0, 0.0, 3, "As far down as the training images themselves (0 % open)."),
         (0.1, 0.119, 0, "As far down"),
         (
             0.1,
             0.121,
             0,
-            "The attack stopped with 12.1 % open, the training images would leave 10.0 %: it did",
+            "The attack stopped with 12.1 % open, the training images themselves would leave 10 %: it",
         ),
         (0.001, 0.0109, 0, "As far down"),
-        (0.001, 0.0111, 0, "The attack stopped with 1.1 % open, the training images would leave 0.1 %"),
+        (
+            0.001,
+            0.0111,
+            0,
+            "The attack stopped with 1.11 % open, the training images themselves would leave 0.1 %",
+        ),
     ],
 )
 def test_where_an_attack_stands(
@@ -78,6 +84,18 @@ def test_where_an_attack_stands(
     said = text.standing(report, attack)
     assert said == words if words.endswith(".") else said.startswith(words)
     assert bool(said) == bool(words)
+
+
+def test_a_single_training_image_is_spoken_of_as_one() -> None:
+    report = make_report(confirmed=0)
+    report = report.model_copy(
+        update={
+            "summary": report.summary.model_copy(update={"members": 1}),
+            "diagnostics": report.diagnostics.model_copy(update={"stationarity": {"kkt-margin": 0.9}}),
+        }
+    )
+    said = text.standing(report, report.attacks[0])
+    assert said.startswith("The training image itself leaves 90 % of this equation open")
 
 
 def test_the_truth_may_not_have_been_measured() -> None:
@@ -98,7 +116,7 @@ def test_what_cannot_be_said_names_what_was_not_tried() -> None:
     assert "(the initial weights, gradients seen" in said[1]
     assert "6 images in members.npz" in said[2]
     assert "0 confirmed of 6 does not mean that no more leak" in said[-1]
-    assert "up to 39.3 %" in said[-1]
+    assert "up to 39.4 %" in said[-1]
     assert "up to 1 leaking member could have gone unconfirmed" in said[-1]
 
 
@@ -171,15 +189,23 @@ def test_the_positive_control_in_words() -> None:
     said = text.positive_control(make_controlled())
     assert said == (
         "2 of 3 images confirmed: a power of 66.7 % (95 % interval 9.4 % to 99.2 %). The twin: a network of the "
-        "same shape, trained on them until it knew them by heart, with their own labels. They are controls of this "
-        "audit; the other 197 were the twin's controls. There are fewer of them than members, which makes a twin "
-        "easier to read. It took 59 s, 4.2 s of it for training."
+        "same shape, its first layer begun in their span, trained on them until it knew them by heart, with their "
+        "own labels. They are controls of this audit; the other 197 were the twin's controls. There are fewer of "
+        "them than members, which makes a twin easier to read. It took 59 s, 4.2 s of it for training."
     )
     other = text.positive_control(
         make_controlled(kind="gradient", images=6, labels="random", note="broken off")
     )
     assert "with the gradient of a batch of them, with random labels." in other
     assert "fewer" not in other
+    assert "could find nothing" not in other
+    for kind, words in [
+        ("weights", "learnt its images by heart"),
+        ("gradient", "in the gradient of images that"),
+    ]:
+        blind = text.positive_control(make_controlled(kind=kind, confirmed=0))
+        assert "The attacks could find nothing even in " in blind
+        assert words in blind
     few = text.positive_control(make_controlled(images=6, controls=60))
     assert "the other 60 were the twin's controls, with which fewer than 2 cannot be confirmed." in few
     assert other.endswith("for training. Broken off.")
@@ -187,7 +213,7 @@ def test_the_positive_control_in_words() -> None:
 
 def test_limits_in_words() -> None:
     assert text.limits(make_report(controls=0)) == ""
-    alone = "at most 39.3 % of samples like these would be confirmed by these attacks"
+    alone = "at most 39.4 % of samples like these would be confirmed by these attacks"
     assert text.limits(make_report(confirmed=0)) == alone
     assert (
         text.limits(make_controlled())
@@ -195,5 +221,52 @@ def test_limits_in_words() -> None:
     )
 
 
+def test_a_limit_is_rounded_up_and_vanishes_where_all_were_confirmed() -> None:
+    report = make_controlled()
+    summary = {"upper_limit": 0.07211, "upper_limit_at_power": 0.20301}
+    told = report.model_copy(update={"summary": report.summary.model_copy(update=summary)})
+    assert text.limits(told) == (
+        "at most 7.22 % of samples like these would be confirmed by these attacks; at most 20.4 % may leak as the "
+        "positive control's do"
+    )
+    nothing = report.model_copy(update={"summary": report.summary.model_copy(update={"upper_limit": 1.0})})
+    assert text.limits(nothing) == ""
+
+
 def test_the_time_of_the_positive_control_is_told_apart() -> None:
     assert any("59 s of it for the positive control" in line for line in text.unsaid(make_controlled()))
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [(0.25, "25.0 %"), (0.2501, "25.1 %"), (1.0, "100.0 %"), (0.99999, "100.0 %"), (1.234e-5, "0.0013 %")],
+)
+def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
+    assert text.probability(bound) == words
+
+
+def test_private_training_is_told_as_a_statement() -> None:
+    report = make_report()
+    assert text.dp(report) == ""
+    said = DpBound(sigma=1.1, q=0.01, steps=100, prior=1 / 6, bound=0.2)
+    told = text.dp(
+        report.model_copy(update={"diagnostics": report.diagnostics.model_copy(update={"dp": said})})
+    )
+    assert (
+        "noise multiplier 1.1, sampling rate 0.01 and 100 steps, as was stated (--dp) and not checked" in told
+    )
+    assert (
+        "among 6 equally likely images finds it with a probability of at most 20.0 %, instead of 16.7 %"
+        in told
+    )
+    assert told.endswith("This does not enter the verdict.")
+
+
+def test_of_many_findings_that_do_not_count_the_first_are_named() -> None:
+    report = make_report()
+    (finding,) = report.findings[:1]
+    why = Suppression(kind="baseline", reason="confirmed in runs/a too")
+    many = [finding.model_copy(update={"id": f"x/{i}", "suppression": why}) for i in range(13)]
+    (told,) = text.suppressed(report.model_copy(update={"findings": [finding, *many]}))
+    assert told.startswith("x/0, x/1, ")
+    assert told.endswith(", x/9 and 3 more: Not new: confirmed in runs/a too.")

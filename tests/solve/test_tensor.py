@@ -16,7 +16,17 @@ from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition, diagonalised
 from tests.planted import Clock, batch_gradient, generator, observation
-from tests.polynomials import direction_errors, gradient_sum, kkt_network, random_network, samples, stepped
+from tests.polynomials import (
+    decayed,
+    direction_errors,
+    fitted,
+    gradient_sum,
+    kkt_network,
+    lazy_start,
+    random_network,
+    samples,
+    stepped,
+)
 
 
 def solved(attack, seen):
@@ -153,21 +163,23 @@ def test_training_that_moves_little_is_nearly_exact():
     assert found.relative_loss < 1e-3
 
 
+def test_directions_below_the_error_of_the_whole_tensor_are_kept():
+    """Errors are spread over all of them. Of twelve samples, one is a thousandth of the tensor."""
+    rows, _ = samples(12, 64, seed=14)
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    start = lazy_start(64, 150, size=8.0, mirrored=False)
+    after, _ = fitted(start, rows, 300, 1.0)
+    _, lifted = solved(PolynomialDelta(), replace(observation(after), initial=start))
+    assert int((direction_errors(lifted, rows) < 0.1).sum()) >= 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [3, 4])
 def test_a_lazily_trained_network_has_the_error_it_states(order):
-    """Half of the neurons cancel the others at first, and are large: they hardly move until the fit is exact."""
     rows, _ = samples(8, 64, order)
-    half = random_network(64, 300, 1, order, seed=4)
-    first, last = 8 * half.weights[0].repeat(2, 1), torch.cat([half.weights[1], -half.weights[1]], 1)
-    start = replace(half, weights=(first, last))
-    signs, after, size = (-1.0) ** torch.arange(8)[:, None], start, 0.0
-    for _ in range(300):
-        gaps = after.forward(rows) - signs
-        gradient = gradient_sum(after, rows, gaps)
-        size = size or sum(float(t.square().sum()) for t in gradient.tensors) / float(gaps.square().sum())
-        after = stepped(after, gradient, 0.5 / size)
-    assert float((after.forward(rows) - signs).abs().max()) < 0.1
+    start = lazy_start(64, 600, order)
+    after, _ = fitted(start, rows, 300, 0.5)
+    assert float((after.forward(rows) ** 2 - 1).abs().max()) < 0.1
     found, lifted = solved(PolynomialDelta(), replace(observation(after), initial=start))
     stated = float(found.note.rpartition("expected error ")[2].rstrip(")"))
     assert 1e-8 < float(direction_errors(lifted, rows).max()) < 3 * stated < 0.1
@@ -176,31 +188,7 @@ def test_a_lazily_trained_network_has_the_error_it_states(order):
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [3, 4])
 def test_a_network_trained_with_weight_decay_collapses_and_says_so(order):
-    rows, _ = samples(8, 8, order)
-    labels = (-1.0) ** torch.arange(8)
-    network = random_network(8, 200, 1, order)
-    tensors = [(3 * tensor).requires_grad_() for tensor in network.tensors]
-
-    def loss():
-        outputs = network.with_tensors(tensors).forward(rows)[:, 0]
-        decay = sum(tensor.square().sum() for tensor in tensors)
-        return torch.nn.functional.softplus(-labels * outputs).mean() + 5e-4 * decay
-
-    first = torch.optim.Adam(tensors, lr=0.01)
-    for _ in range(3000):
-        first.zero_grad()
-        loss().backward()
-        first.step()
-    last = torch.optim.LBFGS(tensors, max_iter=2000, history_size=50, line_search_fn="strong_wolfe")
-
-    def closure():
-        last.zero_grad()
-        (value := loss()).backward()
-        return value
-
-    last.step(closure)
-    trained = network.with_tensors([tensor.detach() for tensor in tensors])
-    reason = Polynomial().inapplicable(observation(trained))
+    reason = Polynomial().inapplicable(observation(decayed(samples(8, 8, order)[0], order)))
     assert re.match(r"the weights (leave \d+ directions? of the data's tensor|hold rank 2 only)", reason)
 
 

@@ -1,0 +1,91 @@
+"""`init`: an `audit.yaml` to edit and commit, with every option of `scan` in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audit.cli.options import Checkpoint
+from audit.cli.scan import scan
+from audit.cli.shell import errors_in_one_line, say
+from audit.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from audit.architecture import Architecture
+
+_HEAD = """\
+# Options of `model-audit scan`, by their names on the command line without the dashes in front:
+#
+#     model-audit scan --config {file}
+#
+# What the command line also says wins. Paths are relative to this file. Lines that begin with # are defaults, or
+# show what could stand there.
+"""
+
+
+def init(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")] = Path("audit.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+) -> None:
+    """Write the options of an audit of a checkpoint into a file, to edit and commit.
+
+    Then: model-audit scan --config audit.yaml
+    """
+    with errors_in_one_line():
+        from audit.request import load_model
+
+        _, architecture = load_model(checkpoint, None)
+        _write(out, _content(out, checkpoint, architecture), force=force)
+        say(f"{out}: written; edit data and controls, then: model-audit scan --config {out}")
+
+
+def _write(path: Path, content: str, *, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists, and is not replaced", "pass --force, or another --out") from error
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}", "choose another --out"
+        ) from error
+
+
+def _content(path: Path, checkpoint: Path, architecture: Architecture) -> str:
+    known = {
+        "checkpoint": os.path.relpath(checkpoint, path.parent),
+        "data": "members.npz",
+        "controls": "controls.npz",
+        "activation": architecture.activation,
+    }
+    found = [f"{architecture.sizes}, {architecture.parameters:,} parameters", *architecture.notes]
+    head = _HEAD.format(file=path.name) + "\n" + "".join(f"# {line}\n" for line in found)
+    return "\n".join([head, *_entries(known)])
+
+
+def _entries(known: Mapping[str, str]) -> Iterator[str]:
+    """Every option with its help: those known with their values, the others with defaults, as comments."""
+    import yaml
+
+    from audit.config import Config, key
+
+    for parameter in scan_parameters():
+        if parameter.name in Config.__annotations__:
+            value = known.get(parameter.name, parameter.default)
+            line = f"{key(parameter.name)}: {parameter.metavar}"
+            if value is not None:
+                pair = {key(parameter.name): str(value) if isinstance(value, Path) else value}
+                line = yaml.safe_dump(pair, allow_unicode=True, width=1_000_000).rstrip()
+            yield f"# {parameter.help}\n{'' if parameter.name in known else '# '}{line}\n"
+
+
+def scan_parameters() -> list[Any]:
+    """Arguments and options of `scan`, as typer understands them."""
+    command = typer.Typer(add_completion=False)
+    command.command()(scan)
+    return typer.main.get_command(command).params

@@ -1,0 +1,39 @@
+"""`report`: an earlier run, rendered again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.cli.completion import FORMATS, some_of
+from audit.cli.options import formats
+from audit.cli.shell import errors_in_one_line, say
+from audit.errors import UsageError
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of an earlier scan.")],
+    format: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", autocompletion=some_of(*FORMATS), help="As for scan; default: all."),
+    ] = None,
+) -> None:
+    """Write the reports of an earlier run again, from what it left in its folder. Nothing is attacked.
+
+    Exit code 0 when they were written, whatever the verdict was.
+    """
+    with errors_in_one_line():
+        names = formats(format)
+        from audit.earlier_run import read_pictures, read_report
+        from audit.run_folder import write_reports
+
+        found = read_report(run)
+        if not run.is_dir():
+            raise UsageError(f"{run} is a file", "give the folder of a run")
+        evidence, trajectories = read_pictures(run, found)
+        paths = write_reports(found, evidence, trajectories, run, names)
+        if not evidence and not found.provenance.redacted and found.summary.recovered:
+            say("note: without pictures: evidence.safetensors is missing, or of another run", err=True)
+        say("\n".join(f"report: {path}" for path in paths))

@@ -1,0 +1,29 @@
+"""`schema`: JSON Schemas, for editors and for checks in CI."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from audit.cli.completion import SCHEMAS, one_of
+from audit.cli.init import scan_parameters
+from audit.cli.shell import errors_in_one_line, say
+
+
+def schema(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=one_of(*SCHEMAS), help="policy, config or report.")
+    ],
+) -> None:
+    """Print the JSON Schema of policies, of audit.yaml, or of report.json."""
+    with errors_in_one_line():
+        from audit.config import key
+        from audit.schemas import schema as described
+
+        content = described(name)
+        if name == "config":
+            for parameter in scan_parameters():
+                content["properties"].get(key(parameter.name), {})["description"] = parameter.help
+        say(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,0 +1,108 @@
+"""`report.junit.xml`: the verdict as test cases, for GitLab, Jenkins and others that show test reports.
+
+One case per limit of the policy: it passes, fails when it is violated, is an error when the audit broke off, and
+is skipped when there was too little evidence to decide. One per attack: skipped when it did not apply, an error
+when it broke off. Neither GitLab nor Jenkins minds a skipped case, so one more says whether the audit could decide
+at all, and is an error when it could not: what is inconclusive never looks like a pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from audit.policy import LimitResult
+from audit.report.evidence import Evidence, Trajectory
+from audit.report.model import AttackReport, Report
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML 1.0 document can hold, escaped or not."""
+
+
+def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
+    """Write the verdict as a JUnit report; images are never part of it."""
+    suite = Element("testsuite", name=_clean(f"{report.tool.name} {report.model.checkpoint}"))
+    properties = SubElement(suite, "properties")
+    for name, value in {
+        "verdict": report.verdict,
+        "policy": report.policy.name,
+        "sha256": report.model.sha256,
+    }.items():
+        SubElement(properties, "property", name=name, value=_clean(value))
+    _decided(suite, report)
+    for limit in report.policy.limits:
+        _limit(suite, report, limit)
+    for attack in report.attacks:
+        _attack(suite, report, attack)
+    counts = {
+        "tests": str(len(suite.findall("testcase"))),
+        "failures": str(len(suite.findall("testcase/failure"))),
+        "errors": str(len(suite.findall("testcase/error"))),
+        "skipped": str(len(suite.findall("testcase/skipped"))),
+        "time": f"{report.provenance.seconds:.2f}",
+    }
+    suite.attrib.update(
+        counts | {"timestamp": report.provenance.started.removesuffix("Z").removesuffix("+00:00")}
+    )
+    root = Element("testsuites", counts, name=report.tool.name)
+    root.append(suite)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
+
+
+def _decided(suite: Element, report: Report) -> None:
+    case = _case(suite, report, "the audit could decide")
+    if not report.provenance.complete:
+        _end(case, "error", "incomplete", "The audit broke off.", report.reasons)
+    elif report.verdict == "INCONCLUSIVE":
+        _end(case, "error", "inconclusive", report.reasons[0], report.reasons)
+    waived = [(finding.id, reason) for finding in report.findings if (reason := finding.suppression)]
+    if waived:
+        lines = [f"does not count: {name} ({reason.kind}: {reason.reason})" for name, reason in waived]
+        SubElement(case, "system-out").text = _clean("\n".join(lines))
+
+
+def _limit(suite: Element, report: Report, limit: LimitResult) -> None:
+    case = _case(suite, report, f"limit: {limit.metric} at most {limit.maximum:g}")
+    if limit.verdict == "FAIL":
+        message = f"{limit.metric} is {limit.value:g}, and the policy allows at most {limit.maximum:g}."
+        _end(case, "failure", "violated", message, report.reasons)
+    elif limit.verdict == "INCONCLUSIVE" and not report.provenance.complete:
+        _end(case, "error", "incomplete", "The audit broke off before this was decided.", report.reasons)
+    elif limit.verdict == "INCONCLUSIVE":
+        _end(case, "skipped", "inconclusive", f"Not decided: {report.reasons[0]}", report.reasons)
+
+
+def _attack(suite: Element, report: Report, attack: AttackReport) -> None:
+    case = _case(suite, report, f"attack: {attack.id}", attack.seconds)
+    if attack.status == "skipped":
+        _end(case, "skipped", "does-not-apply", f"Did not run: {attack.reason}", [])
+    elif attack.status == "failed":
+        _end(case, "error", "failed", f"Broke off: {attack.reason}", [])
+
+
+def _case(suite: Element, report: Report, name: str, seconds: float = 0.0) -> Element:
+    # GitLab shows the class as the suite, and drops cases that have both names in common with another.
+    return SubElement(
+        suite,
+        "testcase",
+        classname=_clean(f"{report.tool.name} {report.model.checkpoint}"),
+        name=_clean(name),
+        time=f"{seconds:.2f}",
+    )
+
+
+def _end(
+    case: Element, how: Literal["failure", "error", "skipped"], kind: str, message: str, more: Sequence[str]
+) -> None:
+    # Jenkins shows the attribute, GitLab the text.
+    ended = SubElement(case, how, type=kind, message=_clean(message))
+    ended.text = _clean("\n".join(dict.fromkeys([message, *more])))
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)

@@ -1,0 +1,50 @@
+"""`report.summary.md`: one screen for a comment on a pull request, or for the summary of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.report import text
+from audit.report.evidence import Evidence, Trajectory
+from audit.report.markdown import templates
+from audit.report.model import Report
+
+_LINES, _NAMES, _LENGTH = 6, 8, 300
+"""Of lists, of names and of the characters of one line, so many are shown: a comment on GitHub holds 65,536."""
+_WORDS = ("confirmed", "recovered", "control", "inconclusive")
+
+
+def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
+    """Write what a reviewer needs first; images are never part of it, however many samples there are."""
+    environment = templates()
+    environment.filters["short"] = _short
+    suppressed = [(finding.id, reason) for finding in report.findings if (reason := finding.suppression)]
+    confirmed = [sample.id for sample in report.samples if sample.confirmed]
+    others = [
+        finding.detail for finding in report.findings if not finding.samples and not finding.suppression
+    ]
+    return environment.get_template("summary.md.j2").render(
+        report=report,
+        reasons=_first(report.reasons, _LINES),
+        others=_first([detail for detail in others if detail not in report.reasons], _LINES),
+        limits=report.policy.limits[:_LINES],
+        chance=text.chance(report),
+        interval=text.interval(report),
+        upper_limits=text.limits(report),
+        confirmed=confirmed[:_NAMES],
+        more=max(0, len(confirmed) - _NAMES),
+        suppressed=suppressed[:_NAMES],
+        more_suppressed=max(0, len(suppressed) - _NAMES),
+        ran=[attack.id for attack in report.attacks if attack.status == "ran"],
+        absent=[attack.id for attack in report.attacks if attack.status != "ran"],
+        words={word: text.VOCABULARY[word] for word in _WORDS},
+    )
+
+
+def _first(lines: Sequence[str], count: int) -> list[str]:
+    rest = len(lines) - count
+    return [*lines[:count], *([f"And {rest} more."] if rest > 0 else [])]
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LENGTH else f"{line[:_LENGTH]} ..."

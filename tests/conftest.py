@@ -1,0 +1,45 @@
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audit import cli
+from tests.command import Ended, Run
+from tests.tiny import Tiny, attack_once, draw_once, fix_steps, make
+
+
+@pytest.fixture
+def model_audit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Run]:
+    """The console script, in this process and in an empty folder."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a SIGTERM nobody handles would end pytest
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the script does; here, it is put back
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["model-audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out, err)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return make(tmp_path / "tiny")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attacks take a fixed number of steps, and are not run again where another test has; nor are plots drawn."""
+    fix_steps(monkeypatch)
+    attack_once(monkeypatch)
+    draw_once(monkeypatch)

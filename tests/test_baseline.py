@@ -1,0 +1,87 @@
+"""An earlier run as a baseline: what is taken over, and which runs are refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit.baseline import load_baseline
+from audit.dataset import ImageSet
+from audit.errors import UsageError
+from audit.policy import load_policy
+from audit.report.json import render
+from audit.report.model import Report
+from tests.report.factory import BATTERY, make_report
+
+
+def images(sha256: str = "cd" * 32, count: int = 6) -> ImageSet:
+    ids = tuple(f"other/{i}" for i in range(count))
+    return ImageSet(np.zeros((count, 2, 2, 1), np.float32), None, ids, "members.npz", sha256)
+
+
+def write(folder: Path, report: Report) -> Path:
+    (folder / "report.json").write_text(render(report))
+    return folder
+
+
+def test_members_are_known_by_their_place(tmp_path: Path) -> None:
+    found = load_baseline(write(tmp_path, make_report(confirmed=2)), images()).suppressions(images())
+    assert list(found) == ["confirmed-reconstruction/other/0", "confirmed-reconstruction/other/1"]
+    assert {why.words for why in found.values()} == {
+        f"not new: confirmed in {tmp_path}/report.json of 2026-01-02 too"
+    }
+
+
+def test_the_report_itself_may_be_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, make_report())
+    assert load_baseline(folder / "report.json", images()) == load_baseline(folder, images())
+
+
+def test_what_differs_is_told(tmp_path: Path) -> None:
+    found = load_baseline(write(tmp_path, make_report()), images())
+    release, strict = (load_policy(name, BATTERY) for name in ("release", "strict"))
+    (same,) = found.notes("ab" * 32, release, 0.4)
+    assert same == f"baseline: {tmp_path}/report.json, of the same checkpoint, 3 members confirmed"
+    first, policy, threshold = found.notes("00" * 32, strict, 0.5)
+    assert "of another checkpoint, badge_access.safetensors" in first
+    assert policy == "baseline: its policy was release, that of this audit is strict"
+    assert threshold == "baseline: its threshold was SSIM >= 0.4, that of this audit is SSIM >= 0.5"
+
+
+@pytest.mark.parametrize("members", [images("00" * 32), images(count=5)])
+def test_other_members_are_refused(tmp_path: Path, members: ImageSet) -> None:
+    with pytest.raises(UsageError, match=r"is of 6 members from members.npz \(sha256 cdcdcdcdcdcd\), this"):
+        load_baseline(write(tmp_path, make_report()), members)
+
+
+def test_a_count_that_cannot_be_believed_is_refused(tmp_path: Path) -> None:
+    report = make_report()
+    report = report.model_copy(update={"summary": report.summary.model_copy(update={"null_confirmed": 1})})
+    with pytest.raises(UsageError, match="its null attack confirmed members"):
+        load_baseline(write(tmp_path, report), images())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a report of schema version 1: Invalid JSON"),
+        (b"{}", "not a report of schema version 1: tool: Field required"),
+        (b'{"schema_version": 2}', "schema_version: Input should be 1"),
+        (b"\xff\xfe", "not a report of schema version 1"),
+        (json.dumps({"results": []}).encode(), "not a report of schema version 1"),
+    ],
+)
+def test_what_is_no_report_gets_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(UsageError, match=re.escape(words)) as caught:
+        load_baseline(tmp_path, images())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"report.json: cannot be read: No such file"):
+        load_baseline(tmp_path, images())

@@ -1,0 +1,48 @@
+"""`model-audit compare`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audit.comparison_views import VIEWS
+from audit.report.json import render
+from tests.command import Run, complains
+from tests.report.factory import make_report
+
+
+@pytest.fixture
+def runs(model_audit: Run) -> tuple[Path, Path]:
+    """A run folder, and a file."""
+    Path("a").mkdir()
+    Path("a/report.json").write_text(render(make_report()))
+    Path("b.json").write_text(render(make_report(confirmed=1)))
+    return Path("a"), Path("b.json")
+
+
+def test_a_table_on_the_terminal(model_audit: Run, runs: tuple[Path, Path]) -> None:
+    ended = model_audit("compare", *runs)
+    assert (ended.code, ended.err) == (0, "")
+    assert "Only before (2): face-1, face-2." in ended.out
+    assert not ended.out.endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_file_in_every_format(model_audit: Run, runs: tuple[Path, Path], name: str) -> None:
+    printed = model_audit("compare", *runs, "--format", name).out
+    ended = model_audit("compare", *runs, "--format", name, "--out", "file")
+    assert (ended.code, ended.out) == (0, "comparison: file\n")
+    assert Path("file").read_text() == printed
+    if name == "json":
+        assert json.loads(printed)["confirmed"]["lost"] == ["face-1", "face-2"]
+
+
+def test_bad_input(model_audit: Run, runs: tuple[Path, Path]) -> None:
+    a, b = runs
+    complains(model_audit("compare", a, "nowhere"), "nowhere does not exist")
+    complains(model_audit("compare", ".", b), ". has no report.json")
+    complains(model_audit("compare", a, b, "--format", "pdf"), "unknown format 'pdf'", "table, markdown")
+    complains(model_audit("compare", a, b, "--out", "no/file"), "cannot write no/file", "--out")
+    complains(model_audit("compare", a), "Missing argument 'RUN_B'")
+    b.write_text("{")
+    complains(model_audit("compare", a, b), "b.json is damaged: not JSON")

@@ -1,0 +1,81 @@
+import json
+import re
+
+import pytest
+
+from audit.comparison import Comparison, compare
+from audit.comparison_views import VIEWS, headline, html, markdown, table
+from tests.report.factory import make_report
+
+
+def found(**changes: object) -> Comparison:
+    return compare(make_report(**changes), make_report(**changes | {"confirmed": 0, "policy": "strict"}))  # type: ignore[arg-type]
+
+
+def test_the_headline() -> None:
+    assert headline(found()) == [
+        "Verdict: FAIL in both runs.",
+        "Confirmed: 3 of 6 before, 0 after. Only before (3): face-0, face-1, face-2.",
+        "Recovered: 4 of 6 before, 1 after. Only before (3): face-1, face-2, face-3.",
+    ]
+    back = compare(make_report(controls=0), make_report())
+    assert headline(back)[0] == "Verdict: INCONCLUSIVE before, FAIL after."
+    assert headline(back)[1].endswith("1 of 6 before, 4 after. Only after (3): face-1, face-2, face-3.")
+
+
+def test_a_long_list_is_cut() -> None:
+    many = found()
+    assert many.confirmed is not None
+    lost = many.confirmed.model_copy(update={"lost": [f"m{i}" for i in range(13)]})
+    assert headline(many.model_copy(update={"confirmed": lost}))[1].endswith("m8, m9 and 3 more.")
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_table_for_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = table(found()).splitlines()
+    assert max(map(len, lines)) <= columns
+    words = [" ".join(line.split()) for line in lines]
+    assert "members confirmed 3 0 -3" in words
+    assert "confirmed fraction 50.0 % 0.0 % -50.0 points" in words
+    assert "kkt-margin ran 0.0031 4 → 1 3 → 0" in words
+    if columns == 200:
+        assert "face-1 confirmed → neither 0.91 → 0.19 0.43 → 0.43 0.80 → 0.80" in words
+        assert not any(line.startswith("face-4") for line in words)  # nothing of it changed
+
+
+def test_markdown_has_whole_tables() -> None:
+    hostile = "a|b`<script>\n# x"
+    text = markdown(found(checkpoint=hostile, prefix=hostile))
+    assert "<script>" not in text
+    assert "\n# x" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert widths == {4, 5, 6}
+    assert r"| a\|b\`&lt;script&gt; \# x1 | confirmed → neither |" in text
+
+
+def test_html_is_one_file_with_every_member() -> None:
+    page = html(found(checkpoint="<script>x</script>", prefix="<b>"))
+    assert "<script" not in page
+    assert "<b>0" not in page
+    assert page.count('<th scope="row">&lt;b&gt;') == 6
+    assert not re.search(r"https?://", page)
+    assert page.startswith("<!DOCTYPE html>")
+
+
+def test_json_is_read_back() -> None:
+    comparison = found()
+    assert Comparison.model_validate_json(VIEWS["json"](comparison)) == comparison
+    assert json.loads(VIEWS["json"](comparison))["schema_version"] == 1
+
+
+def test_without_pairs_there_is_no_table_of_members() -> None:
+    other = make_report(confirmed=1)
+    members = other.data.members.model_copy(update={"sha256": "00" * 32})
+    data = other.data.model_copy(update={"members": members})
+    unpaired = compare(make_report(), other.model_copy(update={"data": data}))
+    for name in ("table", "markdown", "html"):
+        text = VIEWS[name](unpaired)
+        assert "cannot be paired" in " ".join(text.split())
+        assert "counted as" not in text

@@ -1,0 +1,36 @@
+"""Monomials as vectors: features, and their first and second derivatives."""
+
+import math
+
+import pytest
+import torch
+
+from audit.monomials import Monomials
+from tests.planted import generator
+
+
+def random_rows(count, inputs, seed=5):
+    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("degree", [3, 4, 5])
+def test_features_multiply_as_powers_of_products(degree):
+    one, other = random_rows(2, 4)
+    monomials = Monomials(4, degree)
+    features = monomials.features(torch.stack([one, other]))
+    assert features.shape == (2, len(monomials)) == (2, math.comb(3 + degree, degree))
+    torch.testing.assert_close(features[0] @ features[1], (one @ other) ** degree)
+
+
+@pytest.mark.parametrize("degree", [3, 4])
+def test_slopes_and_curvatures_are_derivatives(degree):
+    monomials = Monomials(3, degree)
+    rows, coefficients = random_rows(2, 3), random_rows(1, len(monomials))[0]
+
+    def value(row):
+        return monomials.features(row[None])[0] @ coefficients
+
+    slopes, curvatures = monomials.slopes(rows) @ coefficients, monomials.curvatures(rows, coefficients)
+    for row, slope, curvature in zip(rows, slopes, curvatures, strict=True):
+        torch.testing.assert_close(torch.autograd.functional.jacobian(value, row), slope)
+        torch.testing.assert_close(torch.autograd.functional.hessian(value, row), curvature)
