@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audit.dataset import ImageSet
 from audit.earlier_run import read_report
-from audit.errors import UsageError
+from audit.errors import RunError, UsageError
 from audit.findings import Suppression, confirmed_id, plural
 from audit.policy import Policy
 from audit.report.model import Report
@@ -69,12 +69,15 @@ def load_baseline(path: Path, members: ImageSet) -> Baseline:
 
     Raises
     ------
-    RunError
-        If it cannot be read, or is no report of this version.
     UsageError
-        If it is of other members, or was discredited by its own null attack.
+        If it cannot be read, is no report of this version, is of other members, or was discredited by its own
+        null attack.
     """
-    file, report = path, read_report(path)
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        report = read_report(path)
+    except RunError as error:
+        raise UsageError(f"--baseline: {error.problem}", error.remedy) from error
     theirs = report.data.members
     if theirs.sha256 != members.sha256 or len(report.samples) != len(members):
         raise UsageError(

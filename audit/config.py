@@ -98,6 +98,12 @@ class Config(TypedDict, total=False):
     out: _File
     format: Annotated[str | list[str], AfterValidator(_formats)]
     data_root: _File
+    download: bool
+    redact: bool
+    evidence: _File
+    waivers: _File
+    baseline: _File
+    dp: Annotated[str | list[_Number], AfterValidator(_words)]
     progress: bool
     quiet: bool
 
@@ -122,7 +128,8 @@ def load_config(path: Path) -> Config:
         and the nearest key that exists.
     """
     start = "start from what `model-audit init CHECKPOINT` writes"
-    content = read_mapping(path, "a file of options", start, ConfigError)
+    read = read_mapping(path, "a file of options", start, ConfigError)
+    content = {str(name): value for name, value in read.items()}
     try:
         return CONFIG.validate_python(content, context=path.parent)
     except ValidationError as error:

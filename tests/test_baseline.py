@@ -68,11 +68,11 @@ def test_a_count_that_cannot_be_believed_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not a report of schema version 1: Invalid JSON"),
-        (b"{}", "not a report of schema version 1: tool: Field required"),
-        (b'{"schema_version": 2}', "schema_version: Input should be 1"),
-        (b"\xff\xfe", "not a report of schema version 1"),
-        (json.dumps({"results": []}).encode(), "not a report of schema version 1"),
+        (b"", "report.json is damaged: not JSON"),
+        (b"{}", "report.json is no report of model-audit"),
+        (b'{"schema_version": 2}', "report.json is a report of schema version 2, expected version 1"),
+        (b"\xff\xfe", "report.json is damaged: not JSON"),
+        (json.dumps({"results": []}).encode(), "report.json is no report of model-audit"),
     ],
 )
 def test_what_is_no_report_gets_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -83,5 +83,5 @@ def test_what_is_no_report_gets_one_line(tmp_path: Path, content: bytes, words: 
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"report.json: cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"--baseline: .* has no report.json"):
         load_baseline(tmp_path, images())

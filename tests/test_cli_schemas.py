@@ -60,7 +60,7 @@ def test_a_report(schema: Any) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(json.loads(render(make_report())) | {"surprise": 1}, described)
     text = described["$defs"]["Summary"]["properties"]["threshold"]["description"]
-    assert text == "SSIM from which a match counted as recovered."
+    assert text == "From which a match counted as recovered."
 
 
 def test_the_nearest_name_is_given(model_audit: Run) -> None:

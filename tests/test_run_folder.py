@@ -80,7 +80,7 @@ def test_a_report_may_go_elsewhere(audit: Audit, tmp_path: Path) -> None:
     paths = run_folder.write(audit, folder, ["sarif", "json"], {"sarif": other})
     assert paths == [other, folder / "report.json"]
     assert json.loads(other.read_text())["version"] == "2.1.0"
-    assert {path.name for path in folder.iterdir()} == {"report.json", "candidates.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", *TENSORS}
     assert list(other.parent.iterdir()) == [other]
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_go_elsewhere_leaves_the_run_folder_whole(audit: Audit, tmp_
         OutputError, match=r"cannot write the report .*b\.sarif: .*; choose another with --format"
     ):
         run_folder.write(audit, folder, ["sarif", "json"], {"sarif": other})
-    assert {path.name for path in folder.iterdir()} == {"report.json", "candidates.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", *TENSORS}
 
 
 def test_preparing_for_reports_elsewhere(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_withheld_images_go_to_a_private_folder(audit: Audit, tmp_path: Path) ->
     folder, evidence = tmp_path / "out", tmp_path / "out/deep/evidence"
     run_folder.prepare(folder)
     run_folder.prepare_redacted(folder, evidence)
-    run_folder.write(redacted(audit), folder, ["json"], evidence)
+    run_folder.write(redacted(audit), folder, ["json"], private=evidence)
     assert evidence.stat().st_mode & 0o777 == 0o700
     files = {path.name: path.stat().st_mode & 0o777 for path in evidence.iterdir()}
     assert files == {"report.html": 0o600, "candidates.safetensors": 0o600}

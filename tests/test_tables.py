@@ -71,7 +71,7 @@ def units() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def weights() -> dict[str, torch.Tensor]:
     mean, std = units()
     inputs = torch.from_numpy((people()[:MEMBERS] - mean) / std).float()
-    return train(inputs, torch.arange(MEMBERS) % 2, hidden=HIDDEN, rate=0.01, margin=100.0)
+    return train(inputs, torch.arange(MEMBERS) % 2, hidden=HIDDEN, margin=100.0)
 
 
 def untrained() -> dict[str, torch.Tensor]:

@@ -20,7 +20,7 @@ ATTACKS = (
     "polynomial-delta",
     "polynomial-gradient",
 )
-FORMATS = ("html", "markdown", "json")
+FORMATS = ("html", "markdown", "json", "sarif", "junit", "summary")
 """Of reports."""
 ACTIVATIONS = (
     "relu",

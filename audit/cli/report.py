@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.cli.completion import FORMATS, some_of
-from audit.cli.options import formats
+from audit.cli.options import elsewhere, formats
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError
 
@@ -17,7 +17,7 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of an earlier scan.")],
     format: Annotated[
         list[str] | None,
-        typer.Option(metavar="A,B", autocompletion=some_of(*FORMATS), help="As for scan; default: all."),
+        typer.Option(metavar="A,B=PATH", autocompletion=some_of(*FORMATS), help="As for scan."),
     ] = None,
 ) -> None:
     """Write the reports of an earlier run again, from what it left in its folder. Nothing is attacked.
@@ -25,7 +25,7 @@ def report(
     Exit code 0 when they were written, whatever the verdict was.
     """
     with errors_in_one_line():
-        names = formats(format)
+        names, others = formats(format), elsewhere(format)
         from audit.earlier_run import read_pictures, read_report
         from audit.run_folder import write_reports
 
@@ -33,7 +33,7 @@ def report(
         if not run.is_dir():
             raise UsageError(f"{run} is a file", "give the folder of a run")
         evidence, trajectories = read_pictures(run, found)
-        paths = write_reports(found, evidence, trajectories, run, names)
+        paths = write_reports(found, evidence, trajectories, run, names, others)
         if not evidence and not found.provenance.redacted and found.summary.recovered:
             say("note: without pictures: evidence.safetensors is missing, or of another run", err=True)
         say("\n".join(f"report: {path}" for path in paths))
