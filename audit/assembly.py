@@ -17,6 +17,7 @@ from audit.calibration import Calibration, calibrate, limit_at_power, upper_limi
 from audit.checkpoint import Checkpoint
 from audit.dataset import ImageSet
 from audit.dp_bound import reconstruction_bound
+from audit.exhibits import exhibits
 from audit.findings import (
     AttackFact,
     Facts,
@@ -29,7 +30,7 @@ from audit.findings import (
 )
 from audit.knowledge import Knowledge, spectrum
 from audit.policy import judge
-from audit.report.evidence import Evidence, Trajectory, gallery, room
+from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import (
     AttackReport,
     Control,
@@ -48,12 +49,10 @@ from audit.report.model import (
     Summary,
     Tool,
 )
+from audit.report.text import printable
 from audit.request import Inputs
-from audit.similarity import column_units, nearest, relative_error, rescale
+from audit.similarity import column_units, relative_error
 from audit.trajectory import trajectory
-
-_COLUMNS = 8
-"""Of a table, shown of every match in the gallery."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +184,7 @@ def assemble(
     pixels = {r.attack.id: fmt.to_pixels(r.reconstructions) for r in ran}
     shown = [_trajectory(result, apart, unsplit, inputs, members) for result in ran]
     trajectories = [found for found in shown if found is not None]
-    return Audit(report, _evidence(report, inputs, pixels, controls), trajectories, pixels)
+    return Audit(report, exhibits(report, inputs, pixels, controls), trajectories, pixels)
 
 
 def _unused(inputs: Inputs, found: Sequence[Finding]) -> list[str]:
@@ -406,59 +405,3 @@ def _controls(controls: ImageSet | None, belief: Calibration) -> list[Control]:
         )
         for i, name in enumerate(controls.ids)
     ]
-
-
-def _evidence(
-    report: Report, inputs: Inputs, pixels: dict[str, NDArray[np.float32]], controls: NDArray[np.float32]
-) -> list[Evidence]:
-    chosen = gallery(report.samples, room(inputs.members.images.shape[1:]))
-    if not chosen:
-        return []
-    images = [_reconstruction(report.samples[index], pixels) for index in chosen]
-    if inputs.format.is_table:
-        pairs = zip(chosen, images, strict=True)
-        return [_row_evidence(index, row, inputs, report) for index, row in pairs]
-    closest = nearest(inputs.format.to_network(np.stack(images)), controls)
-    items = []
-    for index, image, control in zip(chosen, images, closest.tolist(), strict=True):
-        found = inputs.controls is not None and control >= 0
-        items.append(
-            Evidence(
-                sample=index,
-                reconstruction=rescale(image),
-                member=rescale(inputs.members.images[index]),
-                control=rescale(inputs.controls.images[control]) if inputs.controls and found else None,
-                control_id=report.controls[control].id if found else None,
-            )
-        )
-    return items
-
-
-def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: Report) -> Evidence:
-    """The columns in which a member differs most from the mean, in units of the table."""
-    members, controls = inputs.members.images, inputs.controls
-    others = members[:0] if controls is None else controls.images
-    candidate, truth, scaled = column_units(row[None], members, others)
-    columns = np.argsort(-np.abs(truth[index]), kind="stable")[:_COLUMNS]
-    closest = int(nearest(candidate, scaled)[0])
-    found = controls is not None and closest >= 0
-    return Evidence(
-        sample=index,
-        reconstruction=row[columns],
-        member=members[index, columns],
-        control=others[closest, columns] if found else None,
-        control_id=report.controls[closest].id if found else None,
-        columns=tuple(printable((inputs.members.columns or ())[place]) for place in columns),
-    )
-
-
-def _reconstruction(sample: Sample, pixels: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    assert sample.attack is not None
-    assert sample.candidate is not None
-    image: NDArray[np.float32] = pixels[sample.attack][sample.candidate]
-    return image
-
-
-def printable(text: str) -> str:
-    """Replace what no UTF-8 file can hold, such as undecodable bytes of a file name."""
-    return text.encode(errors="replace").decode()

@@ -6,7 +6,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from audit.architecture import Architecture
-from audit.assembly import described, printable
+from audit.assembly import described
 from audit.attacks import BATTERY, Observation
 from audit.knowledge import (
     Knowledge,
@@ -19,6 +19,7 @@ from audit.knowledge import (
 from audit.network import network
 from audit.pipeline import observe
 from audit.report.model import Ceiling, Exposure, Identifiability, Model, Rank
+from audit.report.text import printable
 from audit.request import Inputs, Request, Weights, check, check_weights
 from audit.solve.budget import Budget
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from audit.assembly import Audit, assemble, printable
+from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.findings import plural
@@ -25,6 +25,7 @@ from audit.positive_control import draw, kind_of, make_twin, share
 from audit.positive_control import measure as measure_power
 from audit.progress import Listener, Silent
 from audit.report.model import PositiveControl, Provenance
+from audit.report.text import printable
 from audit.request import Inputs, Model, Request, check
 from audit.similarity import CONVENTION, TABLE_CONVENTION
 from audit.solve.budget import Budget

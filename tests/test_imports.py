@@ -56,6 +56,7 @@ STREET = (
     "positive_control",
     "request",
     "knowledge",
+    "exhibits",
     "assembly",
     "run_folder",
     "progress",

@@ -438,3 +438,8 @@ def _precision(report: Report) -> str:
         f"would confirm up to {bound(limit, up=True)} of such {noun(report)}s (95 % upper limit)."
     )
     return said + blind
+
+
+def printable(text: str) -> str:
+    """Replace what no UTF-8 file can hold, such as undecodable bytes of a file name."""
+    return text.encode(errors="replace").decode()
