@@ -200,14 +200,20 @@ def check(request: Request) -> Inputs:
     if controls is not None:
         check_columns_agree(members, controls)
         check_disjoint(members, controls)
+    if members.columns is not None and request.mean is None and request.std is None:
+        raise UsageError(
+            f"{members.source} is a table, and its normalisation is not stated: with a wrong one nothing is found",
+            "pass --mean and --std as in training, or --mean 0 --std 1 if the model takes the columns as they are",
+        )
     if request.positive_control:
         share(len(members), 0 if controls is None else len(controls), policy.match.fdr)
     notes = [*architecture.notes, *_assumed(request, initial)]
     if weights.gradient is not None:
         notes += weights.gradient.notes
     if request.mean is None and request.std is None:
-        what = "pixels in [0, 1]" if members.columns is None else "the columns as they are"
-        notes.append(f"normalisation not stated: inputs taken as {what}; pass --mean and --std if not")
+        notes.append(
+            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
+        )
     notes += said
     if duplicates := count_duplicates(members):
         notes.append(

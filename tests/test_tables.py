@@ -271,6 +271,12 @@ def test_rows_and_images_do_not_mix(table: Table) -> None:
     assert "pass --input-shape C,H,W if the rows are flattened images" in complaint(mixed)
 
 
+def test_a_table_needs_its_normalisation(table: Table) -> None:
+    message = complaint(replace(table.request, mean=None, std=None))
+    assert "normalisation is not stated" in message
+    assert "--mean 0 --std 1" in message
+
+
 def test_two_columns_are_too_few(table: Table) -> None:
     save_file({"a.weight": torch.rand(5, 2), "b.weight": torch.rand(1, 5)}, table.checkpoint)
     write(table.members, people()[:MEMBERS, :2], NAMES[:2])
