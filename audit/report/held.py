@@ -107,7 +107,9 @@ def identifiability(found: Identifiability) -> str:
 def spectrum(found: Rank) -> str:
     """Say what the singular values show."""
     stand = "stands" if found.kept == 1 else "stand"
-    parts = [f"{found.kept} {stand} out of noise (above {significant(found.edge, 3)})"]
+    # Layers too narrow to tell signal from noise are kept whole, above rounding.
+    noise = "rounding" if found.bulk_edge and found.edge < found.bulk_edge else "noise"
+    parts = [f"{found.kept} {stand} out of {noise} (above {significant(found.edge, 3)})"]
     parts += list(_bulk(found))
     if found.effective_rank is not None:
         parts.append(f"effective rank {found.effective_rank:.1f} of {len(found.singular_values)}")

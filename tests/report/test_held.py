@@ -132,6 +132,13 @@ def test_a_spectrum_in_words() -> None:
     assert "beyond" not in held.spectrum(rank.model_copy(update={"bulk_edge": None}))
 
 
+def test_a_layer_that_is_kept_whole_stands_out_of_rounding_only() -> None:
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=0.001, kept=3, bulk_edge=5.0)
+    assert held.spectrum(rank).startswith(
+        "Singular values of the first layer: 3 stand out of rounding (above 0.001); 0 lie beyond what noise"
+    )
+
+
 def test_a_caption_claims_no_more_than_the_plot_shows() -> None:
     rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1)
     assert "attacker's own estimate" in held.spectrum_caption(rank, 3)
