@@ -48,8 +48,7 @@ def lines(found: Inspection) -> Iterator[str]:
 def _sentences(found: Inspection) -> list[str]:
     said = [held.spectrum(rank) for rank in found.spectra]
     said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
-    if found.exposure:
-        said.append(held.exposure(found.exposure[0], len(found.samples)))
+    said += held.exposures(found.exposure, len(found.samples))
     if found.ceiling is not None:
         said.append(held.ceiling(found.ceiling))
     return said

@@ -19,6 +19,7 @@ from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.polynomial import analysed
 from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
+from audit.findings import listed
 from audit.membership import exposure, predicted
 from audit.objective import Objective
 from audit.observed import Kind
@@ -104,7 +105,7 @@ def measure(
     Parameters
     ----------
     equations:
-        Of the attacks in question; the first ones are measured first.
+        Of the attacks in question; those of a gradient or a change are measured first, then in this order.
     observation:
         What they were made from.
     inputs:
@@ -237,10 +238,14 @@ def _exposures(
     for equation in equations:
         if not any(equation.equals(other) for other in different):
             different.append(equation)
+    # The weights alone tell least, and a fit of them that is solved exactly overruns its time.
+    different.sort(
+        key=lambda equation: equation.attack.needs_initial or equation.attack.needs_gradient, reverse=True
+    )
     found = []
     for place, equation in enumerate(different):
         if budget.left <= 0:
-            names = ", ".join(other.attack.id for other in different[place:])
+            names = listed(other.attack.id for other in different[place:])
             notes.append(f"no time was left to measure exposure in the equation of {names}")
             break
         part = budget.part(budget.left / (len(different) - place))

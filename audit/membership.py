@@ -113,7 +113,9 @@ def exposure(
     if fit is None:
         return None
     ranks = rankdata(-fit.lengths, method="min").astype(np.int64)
-    notes = [*_of_copies(_Side.of(members, labels)), *_of_fit(fit, objective.size, "members")]
+    notes = [*_of_copies(_Side.of(members, labels)), *_not_unique(fit, objective.size, "members")]
+    if not fit.converged:
+        notes.append(f"the fit of members was ended {_when(fit)}: its residual is an upper bound")
     guessed = labels is not None and control_labels is None
     if guessed:
         labels, control_labels = predicted(objective, members), predicted(objective, controls)
@@ -257,7 +259,11 @@ def _test(
     common = stationarity(equation, images, labels, budget, factors)
     if common is None:
         return None, ["membership is not tested: the common fit of members and controls failed"]
-    notes = [*_of_controls(members, controls), *_of_fit(common, objective.size, "members and controls")]
+    notes = [*_of_controls(members, controls), *_not_unique(common, objective.size, "members and controls")]
+    if not common.converged:
+        notes.append(
+            f"the fit of members and controls was ended {_when(common)}: more time may tell them apart better"
+        )
     ours, theirs = np.split(common.lengths, [len(members.images)])
     allowed = int(RATE * len(theirs))
     above = ours > np.sort(theirs)[::-1][allowed]
@@ -288,7 +294,7 @@ def _of_controls(members: _Side, controls: _Side) -> Sequence[str]:
     return notes
 
 
-def _of_fit(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:
+def _not_unique(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:
     notes = []
     if fit.unknowns > parameters:
         notes.append(
@@ -298,9 +304,11 @@ def _of_fit(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:
         notes.append(
             f"exposures of {whom} are not unique: gradients of rank {fit.rank} for {fit.unknowns} unknowns"
         )
-    if not fit.converged:
-        notes.append(f"the fit of {whom} was ended after {fit.steps} steps: its residual is an upper bound")
     return notes
+
+
+def _when(fit: Stationarity) -> str:
+    return f"after {fit.steps} step{'' if fit.steps == 1 else 's'}"
 
 
 def _keys(rows: Tensor) -> list[bytes]:

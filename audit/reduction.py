@@ -94,17 +94,19 @@ def row_space(block: Tensor, *, gradient: bool = False) -> RowSpace:
     return RowSpace(basis.to(block.dtype).contiguous(), values, edge)
 
 
-def bulk_edge(singular_values: Tensor, rows: int, columns: int) -> float:
+def bulk_edge(singular_values: Tensor, rows: int, columns: int) -> float | None:
     """Largest singular value that noise of the level seen would leave by itself in a (rows, columns) matrix.
 
     The edge sigma (sqrt(rows) + sqrt(columns)) of the Marchenko-Pastur distribution, with sigma from the median
     singular value, which a few signals hardly move. The median of the distribution, mu, follows from
     omega = lambda / sqrt(mu) (Gavish and Donoho 2014, eq. 3 and 11). It lies below `noise_edge`, from which on a
-    direction is known well enough to be worth keeping.
+    direction is known well enough to be worth keeping. None where it is less than rounding: the change of a layer
+    that began as noise has none of it left.
     """
     beta = min(rows, columns) / max(rows, columns)
     known = math.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + math.sqrt(beta**2 + 14 * beta + 1)))
-    return (1 + math.sqrt(beta)) * _omega(beta) / known * float(singular_values.median())
+    edge = (1 + math.sqrt(beta)) * _omega(beta) / known * float(singular_values.median())
+    return edge if edge > _rounding(singular_values, rows, columns) else None
 
 
 def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:
@@ -113,8 +115,7 @@ def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:
     omega(beta) times the median singular value, beta the aspect ratio (Gavish and Donoho 2014, eq. 11). Never
     below rounding error, so that exactly low-rank layers work too.
     """
-    rounding = float(singular_values[0]) * max(rows, columns) * torch.finfo(torch.float32).eps
-    return max(rounding, _white_edge(singular_values, rows, columns))
+    return max(_rounding(singular_values, rows, columns), _white_edge(singular_values, rows, columns))
 
 
 def gradient_edge(singular_values: Tensor, block: Tensor) -> float:
@@ -128,6 +129,10 @@ def gradient_edge(singular_values: Tensor, block: Tensor) -> float:
     rounding = _ROUNDING * (eps or torch.finfo(torch.float32).eps) * float(singular_values[0])
     rows, columns = (int(block.any(side).sum()) for side in (1, 0))
     return max(rounding, _white_edge(singular_values[: min(rows, columns)], rows, columns))
+
+
+def _rounding(singular_values: Tensor, rows: int, columns: int) -> float:
+    return float(singular_values[0]) * max(rows, columns) * torch.finfo(torch.float32).eps
 
 
 def _white_edge(singular_values: Tensor, rows: int, columns: int) -> float:

@@ -200,9 +200,18 @@ def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> Non
     request = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, time.monotonic))
     assert found.exposure == []
-    assert "no time was left to measure exposure in the equation of kkt-margin, kkt-loss" in found.notes
+    assert "no time was left to measure exposure in the equation of kkt-margin and kkt-loss" in found.notes
     assert found.ceiling is not None
     assert not found.ceiling.complete
+
+
+def test_what_a_change_tells_does_not_wait_for_the_weights_alone(tmp_path: Path) -> None:
+    tiny = make(tmp_path / "tiny")
+    before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.1)
+    request = Request(tiny.checkpoint, str(tiny.members), initial=before, mean=str(tiny.mean))
+    found = inspect_request(request, Budget(0.0, time.monotonic))
+    missing = "no time was left to measure exposure in the equation of weight-delta, kkt-margin and kkt-loss"
+    assert missing in found.notes
 
 
 def test_attacks_that_solve_one_equation_are_measured_once(

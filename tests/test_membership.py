@@ -417,8 +417,8 @@ def test_a_fit_that_time_ended_is_told(monkeypatch):
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     found = exposure(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
     assert found.notes == (
-        "the fit of members was ended after 1 steps: its residual is an upper bound",
-        "the fit of members and controls was ended after 1 steps: its residual is an upper bound",
+        "the fit of members was ended after 1 step: its residual is an upper bound",
+        "the fit of members and controls was ended after 1 step: more time may tell them apart better",
     )
 
 

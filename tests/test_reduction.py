@@ -197,6 +197,13 @@ def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
     assert edge < noise_edge(values, *shape)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rounding_is_no_noise_of_an_initialisation(shape):
+    values = torch.linalg.svdvals(low_rank(*shape, 3) + 1e-9 * noise(*shape))
+    assert bulk_edge(values, *shape) is None
+    assert int((values > noise_edge(values, *shape)).sum()) == 3
+
+
 def test_effective_rank():
     def space(*sizes):
         return row_space(torch.diag(torch.tensor(sizes)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audit.findings import bound, listed, plural
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
@@ -15,9 +15,8 @@ _UNEXPLAINED = 0.5
 def sentences(report: Report) -> list[str]:
     """All that a report can say of what the weights hold, without the spectrum."""
     found = report.diagnostics
-    said = []
-    if found.exposure:
-        said.append(exposure(found.exposure[0], report.summary.members))
+    said: list[str] = []
+    said += exposures(found.exposure, report.summary.members)
     if found.ceiling is not None:
         said.append(ceiling(found.ceiling))
     said += [identifiability(item) for item in (found.identifiability or {}).values()]
@@ -29,6 +28,17 @@ def remarks(report: Report) -> list[str]:
     found = report.diagnostics
     notes = found.exposure[0].notes if found.exposure else []
     return [*notes, *found.notes]
+
+
+def exposures(found: Sequence[Exposure], members: int) -> Iterator[str]:
+    """Say it of the equation that members explain best; where it does not tell them apart, also which others do."""
+    if not found:
+        return
+    yield exposure(found[0], members)
+    if not _tells(found[0]):
+        tested = sum(item.auc is not None for item in found)
+        for item in filter(_tells, found):
+            yield f"Of {tested} equations tested, that of {item.attack} tells them apart: {_measured(item)}."
 
 
 def exposure(found: Exposure, members: int) -> str:
@@ -46,11 +56,11 @@ def unexplained(found: Exposure) -> str:
 def _membership(found: Exposure) -> str:
     if found.auc is None or found.auc_interval is None:
         return ""
-    low, high = found.auc_interval
-    measured = f"AUC {number(found.auc)} (95 % interval {number(low)} to {number(high)})"
+    _, high = found.auc_interval
+    measured = _measured(found)
     lean = "lean" if found.of == "the weights" else "leans"
     subject = f"{found.of[:1].upper()}{found.of[1:]}"
-    if low > 0.5:
+    if _tells(found):
         tail = ""
         if found.true_positives is not None:
             share = f"{100 * found.true_positives:.0f} %"
@@ -62,6 +72,15 @@ def _membership(found: Exposure) -> str:
             f"of different kinds, or it is chance, which does this once in forty times."
         )
     return f"What {found.of} {lean} on does not tell members from controls: {measured}."
+
+
+def _tells(found: Exposure) -> bool:
+    return found.auc_interval is not None and found.auc_interval[0] > 0.5
+
+
+def _measured(found: Exposure) -> str:
+    low, high = found.auc_interval or (None, None)
+    return f"AUC {number(found.auc)} (95 % interval {number(low)} to {number(high)})"
 
 
 def ceiling(found: Ceiling) -> str:
@@ -96,9 +115,10 @@ def identifiability(found: Identifiability) -> str:
         directions = plural(found.undetermined, "direction")
         return f"{subject} {verb} {directions} of the data's tensor undetermined ({figures})."
     if found.residual is None or found.residual > _UNEXPLAINED:
+        them = "them" if found.of == "the weights" else "it"
         return (
-            f"{subject} would determine the data's tensor ({figures}), but no tensor explains them: this is not "
-            f"what training on data leaves."
+            f"{subject} would determine the data's tensor ({figures}), but no tensor explains {them}: "
+            f"the equations do not hold here."
         )
     verb = "determine" if found.of == "the weights" else "determines"
     return f"{subject} {verb} the data's tensor ({figures}, expected error {significant(found.error)})."
@@ -107,7 +127,9 @@ def identifiability(found: Identifiability) -> str:
 def spectrum(found: Rank) -> str:
     """Say what the singular values show."""
     stand = "stands" if found.kept == 1 else "stand"
-    parts = [f"{found.kept} {stand} out of noise (above {significant(found.edge, 3)})"]
+    # Layers too narrow to tell signal from noise are kept whole, above rounding.
+    noise = "rounding" if found.bulk_edge and found.edge < found.bulk_edge else "noise"
+    parts = [f"{found.kept} {stand} out of {noise} (above {significant(found.edge, 3)})"]
     parts += list(_bulk(found))
     if found.effective_rank is not None:
         parts.append(f"effective rank {found.effective_rank:.1f} of {len(found.singular_values)}")

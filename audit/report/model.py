@@ -131,7 +131,8 @@ class Rank(_Part):
     """The attacker's own estimate of how many independent samples the layer holds."""
     bulk_edge: float | None = None
     """Largest singular value that noise of the level seen leaves by itself, as an initialisation does (edge of the
-    Marchenko-Pastur distribution, its level from the median); None for an observed gradient."""
+    Marchenko-Pastur distribution, its level from the median); None for an observed gradient, and where only
+    rounding is left of noise."""
     effective_rank: float | None = None
     """Exponential of the entropy of all singular values: 1 when one direction holds everything."""
 

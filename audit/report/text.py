@@ -162,7 +162,7 @@ def chance(report: Report) -> str:
         return "Without controls, what chance alone would give is unknown."
     verb = "does" if summary.control_matches == 1 else "do"
     return (
-        f"Chance alone would take about {summary.expected_false:.1f} of {summary.members} members to "
+        f"Chance alone would take about {summary.expected_false:.1f} of {plural(summary.members, 'member')} to "
         f"{similarity(report)} >= {summary.threshold:g}: {summary.control_matches} of "
         f"{plural(summary.controls, 'control')} {verb}, which the network never saw."
     )

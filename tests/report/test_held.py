@@ -29,6 +29,24 @@ def test_what_the_interval_allows_to_say(interval: tuple[float, float], words: s
     )
 
 
+def test_another_equation_that_tells_members_apart_is_not_passed_over() -> None:
+    first, other, unsure = (
+        FIT.model_copy(update={"attack": name, "auc": 0.7, "auc_interval": interval})
+        for name, interval in (
+            ("kkt-loss", (0.46, 0.79)),
+            ("kkt-margin", (0.57, 0.88)),
+            ("gradient", (0.3, 0.6)),
+        )
+    )
+    assert list(held.exposures([first, other, unsure], 40)) == [
+        held.exposure(first, 40),
+        "Of 3 equations tested, that of kkt-margin tells them apart: AUC 0.70 (95 % interval 0.57 to 0.88).",
+    ]
+    assert list(held.exposures([other, first], 40)) == [held.exposure(other, 40)]
+    assert list(held.exposures([first, unsure], 40)) == [held.exposure(first, 40)]
+    assert list(held.exposures([], 40)) == []
+
+
 def test_true_positives_are_told_where_members_stand_out() -> None:
     tested = FIT.model_copy(update={"auc": 0.98, "auc_interval": (0.95, 1.0), "true_positives": 0.4})
     assert "1.00); 40 % of members are recognised at 1 % false positives. The" in held.exposure(tested, 40)
@@ -123,6 +141,16 @@ def test_what_equations_leave_open(of: str, undetermined: int, words: str) -> No
     assert held.identifiability(found).startswith(words)
 
 
+@pytest.mark.parametrize(("of", "word"), [("the weights", "them"), ("the observed gradient", "it")])
+def test_a_tensor_that_explains_nothing_is_not_called_determined(of: str, word: str) -> None:
+    found = Identifiability(
+        of=of, rank_needed=4, rank=4, undetermined=0, condition=14.0, residual=0.97, error=0.1
+    )
+    assert held.identifiability(found).endswith(
+        f"but no tensor explains {word}: the equations do not hold here."
+    )
+
+
 def test_a_spectrum_in_words() -> None:
     rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5, effective_rank=2.6)
     assert held.spectrum(rank) == (
@@ -130,6 +158,13 @@ def test_a_spectrum_in_words() -> None:
         "initialisation leaves by itself (up to 1.5); effective rank 2.6 of 3."
     )
     assert "beyond" not in held.spectrum(rank.model_copy(update={"bulk_edge": None}))
+
+
+def test_a_layer_that_is_kept_whole_stands_out_of_rounding_only() -> None:
+    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=0.001, kept=3, bulk_edge=5.0)
+    assert held.spectrum(rank).startswith(
+        "Singular values of the first layer: 3 stand out of rounding (above 0.001); 0 lie beyond what noise"
+    )
 
 
 def test_a_caption_claims_no_more_than_the_plot_shows() -> None:
