@@ -39,6 +39,9 @@ def read_yaml(path: Path, error: type[AuditError] = UsageError) -> Any:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = getattr(problem, "problem", None) or "unreadable characters"
         raise error(f"{where}: not valid YAML: {what}", "correct that line") from problem
+    except (ValueError, RecursionError) as problem:  # of a tag such as !!int, or of too many brackets
+        what = "nested too deeply" if isinstance(problem, RecursionError) else str(problem)
+        raise error(f"{path}: not valid YAML: {what}", "write plain keys and values") from problem
 
 
 def read_mapping(path: Path, what: str, start: str, error: type[AuditError] = UsageError) -> dict[str, Any]:

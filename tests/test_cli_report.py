@@ -91,3 +91,10 @@ def test_no_run(model_audit: Run, run: Path) -> None:
     complains(model_audit("report", run / "report.json"), "run/report.json is a file", "the folder of a run")
     (run / "evidence.safetensors").write_bytes(b"damaged")
     complains(model_audit("report", run), "run/evidence.safetensors is damaged")
+
+
+@pytest.mark.parametrize("file", ["report.json", "candidates.safetensors", "evidence.safetensors"])
+def test_what_an_earlier_run_left_is_not_replaced(model_audit: Run, run: Path, file: str) -> None:
+    before = (run / file).read_bytes()
+    complains(model_audit("report", run, "--format", f"html={run}/x/../{file}"), file, "holds something else")
+    assert (run / file).read_bytes() == before
