@@ -122,7 +122,9 @@ def _told(details: ErrorDetails, model: type[BaseModel], where: str) -> tuple[st
         return f"{where}: unknown key {path!r}", suggest(str(details["loc"][-1]), known)
     if details["type"] == "missing":
         return f"{where}: the key {path!r} is missing", "add it"
-    problem = f"{where}: {path} is {details['input']!r}: {details['msg'].lower()}"
+    problem = (
+        f"{where}: {path} is {details['input']!r}: {details['msg'].lower().removeprefix('value error, ')}"
+    )
     if details["type"] == "literal_error" and isinstance(details["input"], str):
         return problem, suggest(details["input"], _choices(_annotation(model, details["loc"])))
     return problem, "correct that value"
