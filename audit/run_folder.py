@@ -227,8 +227,7 @@ def _write_private(audit: Audit, folder: Path) -> None:
 
 def _probe(path: Path) -> None:
     """Write and remove what a report is written as before it gets its name."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EEXIST, "it is there already, and is no file")
+    _refuse_others(path)
     probe = _partial(path)
     try:
         probe.write_bytes(_PROBE)
@@ -236,7 +235,14 @@ def _probe(path: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
+def _refuse_others(path: Path) -> None:
+    """A file takes the place of what has its name, and a folder or a device must keep it."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "it is there already, and is no file")
+
+
 def _write(path: Path, content: bytes, mode: int = 0o666) -> None:
+    _refuse_others(path)
     partial = _partial(path)
     try:
         partial.touch(mode)
