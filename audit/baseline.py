@@ -49,7 +49,7 @@ class Baseline:
         told = [f"baseline: {self.path}, of {same}, {plural(len(self.rows), 'member')} confirmed"]
         for what, before, now in (
             ("policy", self.report.policy.name, policy.name),
-            ("threshold", f"SSIM >= {summary.threshold:g}", f"SSIM >= {threshold:g}"),
+            ("threshold", f"{summary.threshold:g}", f"{threshold:g}"),
             ("false discovery rate", f"{summary.fdr:g}", f"{policy.match.fdr:g}"),
         ):
             if before != now:
@@ -83,7 +83,7 @@ def load_baseline(path: Path, members: ImageSet) -> Baseline:
         raise UsageError(
             f"--baseline {file} is of {theirs.count} members from {theirs.source} (sha256 {theirs.sha256[:12]}), "
             f"this audit of {len(members)} from {members.source} (sha256 {members.sha256[:12]})",
-            "give a run on the same images in the same order",
+            "give a run on the same members in the same order",
         )
     if report.summary.null_confirmed:
         raise UsageError(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from audit.findings import AttackStatus
 from audit.policy import Verdict
 from audit.report.model import AttackReport, Report, Sample
+from audit.report.text import similarity
 
 Unit = Literal["count", "share", "number"]
 
@@ -27,6 +28,8 @@ class Side(_Part):
     """ISO 8601, UTC."""
     verdict: Verdict
     members: int
+    similarity: str
+    """What members are compared by: SSIM, or correlation for rows of a table."""
     confirmed_interval: tuple[float, float] | None
     """95 % interval of the confirmed fraction; None without controls."""
 
@@ -72,12 +75,19 @@ class AttackChange(_Part):
 class MemberSide(_Part):
     """What became of a member in one run."""
 
-    ssim: float
+    ssim: float | None
+    """None for rows of a table."""
+    ncc: float
     recovered: bool
     confirmed: bool
     exposure: float | None
     """None also where it is of different equations in the two runs."""
     ceiling: float | None
+
+    @property
+    def similarity(self) -> float:
+        """SSIM, or correlation of rows of a table."""
+        return self.ncc if self.ssim is None else self.ssim
 
 
 class MemberChange(_Part):
@@ -109,7 +119,7 @@ class Comparison(_Part):
 def compare(before: Report, after: Report) -> Comparison:
     """Compare two reports.
 
-    Members are paired where both runs were given the same images with the same labels in the same order, by their
+    Members are paired where both runs were given the same members with the same labels in the same order, by their
     sha256. Otherwise counts and fractions are compared only.
     """
     paired = before.data.members.sha256 == after.data.members.sha256
@@ -140,6 +150,7 @@ def _side(report: Report) -> Side:
         started=report.provenance.started,
         verdict=report.verdict,
         members=report.summary.members,
+        similarity=similarity(report),
         confirmed_interval=report.summary.confirmed_interval,
     )
 
@@ -167,7 +178,9 @@ def _figures(before: Report, after: Report) -> Iterator[Figure]:
     yield figure("members recovered", "count", lambda r: r.summary.recovered)
     yield figure("recovered fraction", "share", lambda r: r.summary.recovered / r.summary.members)
     yield figure("recovered by chance alone", "number", lambda r: r.summary.expected_false)
-    yield figure("mean SSIM of best matches", "number", lambda r: _mean([s.ssim for s in r.samples]))
+    if similarity(before) == similarity(after):
+        name = f"mean {similarity(before)} of best matches"
+        yield figure(name, "number", lambda r: _mean([s.similarity for s in r.samples]))
     yield figure("power of the positive control", "share", _power)
     yield figure("members that could be recovered", "count", _reachable)
     yield figure("mean ceiling", "number", lambda r: _mean([s.ceiling for s in r.samples]))
@@ -224,7 +237,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
     first, second = before.data.members, after.data.members
     if first.sha256 != second.sha256:
         yield (
-            f"The members are not the same images ({first.source}, {second.source}), so they cannot be paired: "
+            f"The members are not the same ({first.source}, {second.source}), so they cannot be paired: "
             f"only counts and fractions are compared."
         )
     if before.model.sha256 == after.model.sha256:
@@ -236,7 +249,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
     if (before.data.controls and before.data.controls.sha256) != (
         after.data.controls and after.data.controls.sha256
     ):
-        yield "The controls are not the same images, which moves p-values and so what is confirmed."
+        yield "The controls are not the same, which moves p-values and so what is confirmed."
     for name, report in (("before", before), ("after", after)):
         if not report.provenance.complete:
             yield f"The run {name} broke off: what it did not get to is missing."
@@ -250,7 +263,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
 
 
 _SETTINGS: dict[str, Callable[[Report], str]] = {
-    "SSIM thresholds": lambda report: f"{report.summary.threshold:g}",
+    "thresholds": lambda report: f"{similarity(report)} >= {report.summary.threshold:g}",
     "false discovery rates": lambda report: f"{report.summary.fdr:g}",
     "policies": lambda report: ", ".join(
         [report.policy.name, *(f"{limit.metric} at most {limit.maximum:g}" for limit in report.policy.limits)]

@@ -60,7 +60,9 @@ def _words(value: str | float | list[Any]) -> str:
 
 def _formats(value: str | list[str], info: ValidationInfo) -> list[str]:
     pairs = [word.strip().partition("=") for word in _words(value).split(",")]
-    return [f"{name}={_beside(info, path)}" if equals else name for name, equals, path in pairs]
+    return [
+        f"{name}={_beside(info, path) if path else path}" if equals else name for name, equals, path in pairs
+    ]
 
 
 _File = Annotated[str, _relative_unless()]

@@ -41,7 +41,7 @@ def read_report(path: Path) -> Report:
         ) from error
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}", "check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: not JSON ({error})", "repeat the scan") from error
     return _validated(file, content)
 

@@ -102,6 +102,14 @@ class Request:
     command: str = "model-audit scan"
     """What the user typed, for the report."""
 
+    @property
+    def files(self) -> list[Path]:
+        """All that it names and that may be a file, whether there is one or not."""
+        named = (self.checkpoint, self.initial, self.gradient, self.waivers)
+        words = (self.data, self.controls, self.policy, self.mean, self.std)
+        reports = [] if self.baseline is None else [self.baseline, self.baseline / "report.json"]
+        return [*filter(None, named), *map(Path, filter(None, words)), *reports]
+
 
 @dataclass(frozen=True, eq=False)
 class Weights:

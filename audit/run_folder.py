@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -58,14 +59,51 @@ def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
             raise _unwritable(named, error, option) from error
 
 
+def refuse_clashes(
+    folder: Path, formats: Sequence[str], elsewhere: Mapping[str, Path], inputs: Iterable[Path] = ()
+) -> None:
+    """Make sure that nothing that is written replaces an input, or another file of the run folder.
+
+    Parameters
+    ----------
+    folder, formats, elsewhere:
+        As for `write_reports`.
+    inputs:
+        Files that the audit reads, an earlier report among them.
+
+    Raises
+    ------
+    OutputError
+        Names the file.
+    """
+    read = {os.path.realpath(path) for path in inputs}
+    files = [CANDIDATES, EVIDENCE, *(FORMATS[name].filename for name in formats if name not in elsewhere)]
+    for path, option in [
+        *((folder / file, "--out") for file in files),
+        *((path, "--format") for path in elsewhere.values()),
+    ]:
+        if os.path.realpath(path) in read:
+            raise OutputError(f"{path} would be replaced, and is what this audit reads", f"change {option}")
+    for name, path in elsewhere.items():
+        others = {CANDIDATES, EVIDENCE, *(format.filename for format in FORMATS.values())}
+        others -= {FORMATS[name].filename}
+        if os.path.realpath(path) in {os.path.realpath(folder / other) for other in others}:
+            raise OutputError(
+                f"--format {name}={path}: that file of the run folder holds something else", "choose another"
+            )
+
+
 def prepare_redacted(folder: Path, evidence: Path | None) -> None:
     """Make sure that no images lie in the run folder, and that nobody else can read those kept apart.
 
     Raises
     ------
     OutputError
-        If an earlier run left images in the run folder, or if others can read the folder for evidence.
+        If an earlier run left images in the run folder, if that is also the one for evidence, or if others can
+        read the latter.
     """
+    if evidence is not None and os.path.realpath(evidence) == os.path.realpath(folder):
+        raise OutputError(f"--evidence {evidence} is the run folder, which shows no images", "choose another")
     for name in (CANDIDATES, EVIDENCE):
         if (folder / name).exists():
             raise OutputError(
@@ -189,8 +227,7 @@ def _write_private(audit: Audit, folder: Path) -> None:
 
 def _probe(path: Path) -> None:
     """Write and remove what a report is written as before it gets its name."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EEXIST, "it is there already, and is no file")
+    _refuse_others(path)
     probe = _partial(path)
     try:
         probe.write_bytes(_PROBE)
@@ -198,7 +235,14 @@ def _probe(path: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
+def _refuse_others(path: Path) -> None:
+    """A file takes the place of what has its name, and a folder or a device must keep it."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "it is there already, and is no file")
+
+
 def _write(path: Path, content: bytes, mode: int = 0o666) -> None:
+    _refuse_others(path)
     partial = _partial(path)
     try:
         partial.touch(mode)

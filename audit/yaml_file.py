@@ -39,6 +39,9 @@ def read_yaml(path: Path, error: type[AuditError] = UsageError) -> Any:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = getattr(problem, "problem", None) or "unreadable characters"
         raise error(f"{where}: not valid YAML: {what}", "correct that line") from problem
+    except (ValueError, RecursionError) as problem:  # of a tag such as !!int, or of too many brackets
+        what = "nested too deeply" if isinstance(problem, RecursionError) else str(problem)
+        raise error(f"{path}: not valid YAML: {what}", "write plain keys and values") from problem
 
 
 def read_mapping(path: Path, what: str, start: str, error: type[AuditError] = UsageError) -> dict[str, Any]:
@@ -119,7 +122,9 @@ def _told(details: ErrorDetails, model: type[BaseModel], where: str) -> tuple[st
         return f"{where}: unknown key {path!r}", suggest(str(details["loc"][-1]), known)
     if details["type"] == "missing":
         return f"{where}: the key {path!r} is missing", "add it"
-    problem = f"{where}: {path} is {details['input']!r}: {details['msg'].lower()}"
+    problem = (
+        f"{where}: {path} is {details['input']!r}: {details['msg'].lower().removeprefix('value error, ')}"
+    )
     if details["type"] == "literal_error" and isinstance(details["input"], str):
         return problem, suggest(details["input"], _choices(_annotation(model, details["loc"])))
     return problem, "correct that value"

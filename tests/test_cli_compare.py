@@ -46,3 +46,16 @@ def test_bad_input(model_audit: Run, runs: tuple[Path, Path]) -> None:
     complains(model_audit("compare", a), "Missing argument 'RUN_B'")
     b.write_text("{")
     complains(model_audit("compare", a, b), "b.json is damaged: not JSON")
+
+
+@pytest.mark.parametrize("out", ["a/report.json", "b.json", "a/../b.json"])
+def test_what_is_compared_is_not_replaced(model_audit: Run, runs: tuple[Path, Path], out: str) -> None:
+    before = Path(out).read_bytes()
+    complains(model_audit("compare", *runs, "--out", out), f"{out} would be replaced")
+    assert Path(out).read_bytes() == before
+
+
+def test_a_name_cannot_command_the_terminal(model_audit: Run, runs: tuple[Path, Path]) -> None:
+    Path("c.json").write_text(render(make_report(checkpoint="\x1b[2Jm.pt")))
+    ended = model_audit("compare", "c.json", "c.json")
+    assert "before: ?[2Jm.pt" in ended.out

@@ -73,6 +73,8 @@ def test_a_mistake_in_the_config(model_audit: Run, config: Path) -> None:
     complains(model_audit("scan", "--config", "none.yaml"), "none.yaml: cannot be read")
     config.write_text("data: members.npz\n")
     complains(model_audit("scan", "--config", config), "Missing argument 'CHECKPOINT'")
+    config.write_text("checkpoint: model.safetensors\ndata: members.npz\nformat: sarif=\n")
+    complains(model_audit("scan", "--config", config), "--format sarif= has no path")
     config.write_text("checkpoint: model.safetensors\n")
     complains(model_audit("scan", "--config", config), "Missing option '--data'")
     config.write_text("checkpoint: model.safetensors\ndata: members.npz\nthreshold: 7\n")
@@ -141,3 +143,7 @@ def test_init_replaces_nothing(model_audit: Run, tiny: Tiny) -> None:
     complains(model_audit("init", tiny.checkpoint, "--out", "no/audit.yaml"), "cannot write no/audit.yaml")
     complains(model_audit("init", "none.safetensors", "--out", "new.yaml"), "none.safetensors does not exist")
     assert not Path("new.yaml").exists()
+    before = tiny.checkpoint.read_bytes()
+    ended = model_audit("init", tiny.checkpoint, "--out", tiny.checkpoint, "--force")
+    complains(ended, "is the checkpoint, and is not replaced")
+    assert tiny.checkpoint.read_bytes() == before

@@ -1,6 +1,7 @@
 """`model-audit report`: an earlier run, rendered again."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,19 @@ def test_no_run(model_audit: Run, run: Path) -> None:
     complains(model_audit("report", run / "report.json"), "run/report.json is a file", "the folder of a run")
     (run / "evidence.safetensors").write_bytes(b"damaged")
     complains(model_audit("report", run), "run/evidence.safetensors is damaged")
+
+
+@pytest.mark.parametrize("file", ["report.json", "candidates.safetensors", "evidence.safetensors"])
+def test_what_an_earlier_run_left_is_not_replaced(model_audit: Run, run: Path, file: str) -> None:
+    before = (run / file).read_bytes()
+    complains(model_audit("report", run, "--format", f"html={run}/x/../{file}"), file, "holds something else")
+    assert (run / file).read_bytes() == before
+
+
+def test_a_report_elsewhere_needs_a_file_to_write_to(model_audit: Run, run: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    complains(model_audit("report", run, "--format", f"html={pipe}"), "is no file", "--format")
+    complains(model_audit("report", run, "--format", f"markdown,html={tmp_path}"), "is no file", "--format")
+    assert pipe.is_fifo()
+    assert not (run / "report.md").exists()

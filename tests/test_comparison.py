@@ -9,7 +9,7 @@ from audit.comparison import Change, compare
 from audit.pipeline import run
 from audit.report.model import Report
 from audit.request import Request
-from tests.report.factory import make_observed, make_report
+from tests.report.factory import as_rows, make_observed, make_report
 
 
 def changed(report: Report, part: str, **changes: Any) -> Report:
@@ -80,7 +80,7 @@ def test_other_members_are_not_paired() -> None:
     after = changed(after, "data", members=others)
     found = compare(before, after.model_copy(update={"samples": after.samples[:4]}))
     assert (found.confirmed, found.recovered, found.members) == (None, None, [])
-    assert found.notes[0].startswith("The members are not the same images (members.npz, others.npz)")
+    assert found.notes[0].startswith("The members are not the same (members.npz, others.npz)")
     assert {figure.name: figure.after for figure in found.figures}["members confirmed"] == 1
 
 
@@ -97,7 +97,7 @@ def test_without_controls_nothing_is_said_of_confirmed() -> None:
     [
         (
             changed(make_report(), "summary", threshold=0.3),
-            ["SSIM thresholds differ. Before: 0.4. After: 0.3."],
+            ["The thresholds differ. Before: SSIM >= 0.4. After: SSIM >= 0.3."],
         ),
         (
             make_report(policy="strict"),
@@ -133,7 +133,7 @@ def test_other_controls_are_a_note() -> None:
     assert report.data.controls is not None
     others = report.data.controls.model_copy(update={"sha256": "00" * 32})
     notes = compare(report, changed(report, "data", controls=others)).notes
-    assert "The controls are not the same images, which moves p-values and so what is confirmed." in notes
+    assert "The controls are not the same, which moves p-values and so what is confirmed." in notes
 
 
 def test_exposures_of_different_equations_are_not_compared() -> None:
@@ -168,3 +168,17 @@ def test_training_less_leaks_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.confirmed.kept + len(found.confirmed.lost) >= 25
     assert len(found.confirmed.lost) > 15 + len(found.confirmed.gained)
     assert all("different equations" in note for note in found.notes)
+
+
+def test_rows_of_a_table_are_compared_by_correlation() -> None:
+    before, after = as_rows(make_report(confirmed=3)), as_rows(make_report(confirmed=1))
+    found = compare(before, after)
+    first = found.members[1]
+    assert (first.before.ssim, first.before.similarity) == (None, before.samples[1].ncc)
+    assert "mean correlation of best matches" in figures(before, after)
+    assert not [note for note in found.notes if "SSIM" in note or "image" in note]
+
+
+def test_means_of_different_similarities_are_not_compared() -> None:
+    found = figures(make_report(), as_rows(make_report()))
+    assert not [name for name in found if name.startswith("mean") and name.endswith("matches")]

@@ -5,7 +5,7 @@ import pytest
 
 from audit.comparison import Comparison, compare
 from audit.comparison_views import VIEWS, headline, html, markdown, table
-from tests.report.factory import make_report
+from tests.report.factory import as_rows, make_report
 
 
 def found(**changes: object) -> Comparison:
@@ -79,3 +79,10 @@ def test_without_pairs_there_is_no_table_of_members() -> None:
         text = VIEWS[name](unpaired)
         assert "cannot be paired" in " ".join(text.split())
         assert "counted as" not in text
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_rows_of_a_table_have_no_ssim(name: str) -> None:
+    text = VIEWS[name](compare(as_rows(make_report(confirmed=3)), as_rows(make_report(confirmed=1))))
+    assert "correlation" in text
+    assert "SSIM" not in text

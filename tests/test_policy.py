@@ -413,7 +413,7 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
         *(
             (
                 {"require": {"positive_control": wrong}},
-                f"require.positive_control is {wrong!r}: value error, expected true, false, or the smallest power",
+                f"require.positive_control is {wrong!r}: expected true, false, or the smallest power",
             )
             for wrong in (0, 0.0, -0.1, 1.01, float("nan"), "yes", None)
         ),

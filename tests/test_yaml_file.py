@@ -67,3 +67,16 @@ def test_a_mistake_is_one_line_with_the_nearest_word(content: Any, words: str) -
     with pytest.raises(UsageError, match=re.escape(words)) as caught:
         validate(Whole, content, "here")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("!!int x\n", "invalid literal"),
+        ("!!timestamp 2026-02-30\n", "out of range"),
+        ("[" * 5000, "too deeply"),
+    ],
+)
+def test_what_yaml_itself_stumbles_over_is_one_line(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        read_yaml(write(tmp_path, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +38,11 @@ def compare(
         if format not in VIEWS:
             raise UsageError(f"unknown format {format!r} in --format", f"the formats are: {', '.join(VIEWS)}")
         text = VIEWS[format](compare(read_report(before), read_report(after)))
+        runs = [path / "report.json" if path.is_dir() else path for path in (before, after)]
         if out is None:
             say(text.removesuffix("\n"))
+        elif os.path.realpath(out) in map(os.path.realpath, runs):
+            raise OutputError(f"{out} would be replaced, and is what is compared", "choose another --out")
         else:
             _write(out, text)
             say(f"comparison: {out}")

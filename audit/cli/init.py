@@ -40,6 +40,8 @@ def init(
         from audit.request import load_model
 
         _, architecture = load_model(checkpoint, None)
+        if os.path.realpath(out) == os.path.realpath(checkpoint):
+            raise UsageError(f"--out {out} is the checkpoint, and is not replaced", "choose another --out")
         _write(out, _content(out, checkpoint, architecture), force=force)
         say(f"{out}: written; edit data and controls, then: model-audit scan --config {out}")
 

@@ -27,11 +27,13 @@ def report(
     with errors_in_one_line():
         names, others = formats(format), elsewhere(format)
         from audit.earlier_run import read_pictures, read_report
-        from audit.run_folder import write_reports
+        from audit.run_folder import prepare, refuse_clashes, write_reports
 
         found = read_report(run)
         if not run.is_dir():
             raise UsageError(f"{run} is a file", "give the folder of a run")
+        refuse_clashes(run, names, others)
+        prepare(run, others.values())
         evidence, trajectories = read_pictures(run, found)
         paths = write_reports(found, evidence, trajectories, run, names, others)
         if not evidence and not found.provenance.redacted and found.summary.recovered:

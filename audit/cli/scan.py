@@ -233,6 +233,7 @@ def _run(
 
     inputs = check(request)
     refuse_expired(inputs.waivers, datetime.now(UTC).date())
+    run_folder.refuse_clashes(folder, names, paths, request.files)
     run_folder.prepare(folder, paths.values())
     if request.redact:
         run_folder.prepare_redacted(folder, request.evidence)

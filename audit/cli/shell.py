@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +18,9 @@ from audit.errors import AuditError
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 """By verdict."""
 UNUSABLE, BROKEN_OFF = 2, 4
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What a terminal would obey instead of showing it: names are whatever a file says."""
 
 
 @contextmanager
@@ -61,6 +65,6 @@ def complain(message: str) -> None:
 def say(text: str, *, err: bool = False) -> None:
     """Print, unless nobody reads or the disk is full: the exit code must not depend on it."""
     try:
-        typer.echo(text.encode(errors="replace"), err=err)
+        typer.echo(_CONTROL.sub("?", text).encode(errors="replace"), err=err)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())

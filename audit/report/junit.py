@@ -75,6 +75,9 @@ def _limit(suite: Element, report: Report, limit: LimitResult) -> None:
         _end(case, "error", "incomplete", "The audit broke off before this was decided.", report.reasons)
     elif limit.verdict == "INCONCLUSIVE":
         _end(case, "skipped", "inconclusive", f"Not decided: {report.reasons[0]}", report.reasons)
+    elif any(finding.suppression for finding in report.findings):
+        seen = f"{limit.metric} is {limit.value:g} without what does not count."
+        SubElement(case, "system-out").text = _clean("\n".join([seen, *report.reasons]))
 
 
 def _attack(suite: Element, report: Report, attack: AttackReport) -> None:

@@ -27,26 +27,26 @@ _SCORE = {"high": "8.0", "medium": "5.0", "low": "2.0", "info": "0.0"}
 """Security severity, on GitHub's scale: high is 7.0 to 8.9, medium 4.0 to 6.9, low 0.1 to 3.9."""
 
 MEANING: dict[Kind, str] = {
-    "confirmed-reconstruction": "An attack computed an image that shows this training sample, beyond chance. "
+    "confirmed-reconstruction": "An attack reconstructed this training sample, beyond chance. "
     "Whoever has what was audited can do the same: do not release it, or release it knowing this.",
     "recovered-not-confirmed": "Reconstructions that look like training samples, but no more than some look like "
-    "images that the network never saw. Look at them; more controls tell them from chance.",
+    "samples that the network never saw. Look at them; more controls tell them from chance.",
     "incomplete-audit": "The audit broke off. What it did not get to is not counted: run it again to the end.",
     "no-attack-ran": "Nothing was tested, so nothing is known. The report says why each attack was left out.",
     "observed-not-attacked": "A gradient or an update was given, and no attack on it ran. The report says why.",
     "required-attack-missing": "The policy asks for an attack that did not run. Give what it needs, or ask for "
     "another.",
     "attack-failed": "An attack ended with an error, so what it would have found is unknown.",
-    "uncalibrated-audit": "Without images that the network never saw, nobody can say how many matches are chance. "
+    "uncalibrated-audit": "Without samples that the network never saw, nobody can say how many matches are chance. "
     "Give some with --controls.",
     "too-few-controls": "The policy asks for more controls than were given. Give more of them.",
     "cannot-confirm": "With so few controls no p-value can be small enough to confirm anything. Give more of them.",
     "unresolved-recoveries": "Training samples beat every control, but there are too few controls to confirm them. "
     "Give more of them.",
     "null-attack-confirmed": "An attack that knows nothing seemed to find training samples: the measure of "
-    "similarity favours them, so the count cannot be believed. Choose controls more like the training images.",
+    "similarity favours them, so the count cannot be believed. Choose controls more like the training samples.",
     "null-attack-missing": "Whether the measure of similarity is fair to the data was not tested.",
-    "positive-control-failed": "The same attacks did not find the images of a twin that was made to leak them, so "
+    "positive-control-failed": "The same attacks did not find the samples of a twin that was made to leak them, so "
     "finding little says little. Give more time or controls.",
     "positive-control-missing": "The policy asks for a positive control. Pass --positive-control.",
 }

@@ -130,3 +130,13 @@ def test_no_name_can_break_the_file() -> None:
 def test_pictures_are_never_part_of_it() -> None:
     report = make_report()
     assert render(report, make_evidence(report)) == render(report)
+
+
+def test_a_limit_that_passes_says_what_it_saw_where_something_does_not_count() -> None:
+    report = make_report(confirmed=0, controls=200)
+    name = "limit: confirmed at most 0"
+    assert cases(report)[name].find("system-out") is None
+    reason = Suppression(kind="waiver", reason="A public figure.")
+    findings = [finding.model_copy(update={"suppression": reason}) for finding in report.findings]
+    seen = cases(report.model_copy(update={"findings": findings}))[name].findtext("system-out")
+    assert seen == "\n".join(["confirmed is 0 without what does not count.", *report.reasons])

@@ -5,7 +5,7 @@ import pytest
 from audit.findings import Suppression
 from audit.report.model import Report
 from audit.report.summary import render
-from tests.report.factory import make_evidence, make_report
+from tests.report.factory import as_rows, make_evidence, make_report
 from tests.report.golden import assert_golden
 
 HOSTILE = "@team `x` | <img src=x> [f](http://x) #1\n# heading " + "é" * 5000
@@ -88,3 +88,15 @@ def test_a_doubt_that_decided_nothing_is_told_once() -> None:
 def test_pictures_are_never_part_of_it() -> None:
     report = make_report()
     assert render(report, make_evidence(report)) == render(report)
+
+
+def test_rows_of_a_table_are_not_called_images() -> None:
+    text = render(as_rows(make_report()))
+    assert "| Training rows confirmed |" in text
+    assert "correlation" in text
+    assert "SSIM" not in text
+    assert "image" not in text
+
+
+def test_a_redacted_run_promises_no_images() -> None:
+    assert "The images" not in render(make_report(redacted=True))
