@@ -400,7 +400,7 @@ def _doubts_about_controls(facts: Facts, require: Requirements) -> Iterator[Find
     if facts.controls == 0:
         yield _finding(
             "uncalibrated-audit",
-            "There were no control images, so the count is not calibrated: how much of it is chance, nobody "
+            "There were no controls, so the count is not calibrated: how much of it is chance, nobody "
             "can say.",
         )
         return
@@ -451,7 +451,7 @@ def _doubts_about_null_and_twin(facts: Facts, require: Requirements) -> Iterator
             worth = "they could find nothing even there, so their silence here says nothing"
         yield _finding(
             "positive-control-failed",
-            f"The same attacks confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was "
+            f"The same attacks confirmed {twin.confirmed} of {plural(twin.images, 'sample')} of a twin that was "
             f"made to leak{note}{needed}: {worth}. More time or controls may help.",
         )
     if twin is None and least:

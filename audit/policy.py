@@ -243,7 +243,7 @@ def _bounds(facts: Facts) -> Iterator[str]:
                 f"both counts)"
             )
         yield (
-            f"They confirmed {twin.confirmed} of {plural(twin.images, 'image')} of a twin that was made to leak "
+            f"They confirmed {twin.confirmed} of {plural(twin.images, 'sample')} of a twin that was made to leak "
             f"(95 % interval {bound(low, up=False)} to {bound(high, up=True)}): {allowed}."
         )
 

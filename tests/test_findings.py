@@ -88,7 +88,7 @@ ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
         ({"controls": 1}, ["too-few-controls", "cannot-confirm"], "there was 1."),
         ({"null_confirmed": 2}, ["null-attack-confirmed"], "confirmed 2 training samples"),
         ({"null_confirmed": None}, ["null-attack-missing"], "did not run"),
-        ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "1 of 20 images of a twin"),
+        ({"positive_control": PowerFact(20, 1)}, ["positive-control-failed"], "1 of 20 samples of a twin"),
         (
             {"positive_control": PowerFact(20, 1)},
             ["positive-control-failed"],

@@ -342,7 +342,7 @@ def test_a_clean_result_comes_with_its_upper_limit() -> None:
     (_, same, scaled) = judge(release, facts).reasons
     assert same == alone
     assert scaled == (
-        "They confirmed 24 of 40 images of a twin that was made to leak (95 % interval 43.3 % to 75.2 %): at most "
+        "They confirmed 24 of 40 samples of a twin that was made to leak (95 % interval 43.3 % to 75.2 %): at most "
         "20.4 % of the samples may leak as the twin's do (95 % upper limit, by both counts)."
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from audit.findings import Kind, listed, plural
 from audit.report.model import AttackReport, Report
-from audit.report.text import percent, probability, stopped_short, truth
+from audit.report.text import noun, percent, probability, stopped_short, truth
 
 _HAIM = "Haim et al. 2022, arXiv 2206.07758"
 _BUZAGLO = "Buzaglo et al. 2023, arXiv 2307.01827"
@@ -100,14 +100,14 @@ def _about_training(report: Report, successful: list[AttackReport]) -> Iterator[
     margin, decay = by_id.get("kkt-margin"), by_id.get("kkt-loss")
     if margin is not None:
         left = truth(report, margin)
-        open_now = "" if left is None else f" (training images leave {percent(left)} of it open now)"
+        open_now = "" if left is None else f" (training {noun(report)}s leave {percent(left)} of it open now)"
         yield Advice(
             "Stop training earlier",
             f"{_found(report, [margin])}. Its equation holds the better the longer a network is trained "
             f"beyond the point where it fits all its samples{open_now}.",
-            "Stop when the loss on held-out data no longer falls, and audit again: what the training images "
-            "leave open at the truth should have risen. This helps against attacks on the weights alone, "
-            "hardly against those on their change, and not against those on gradients.",
+            "Stop when the loss on held-out data no longer falls, and audit again: what the training "
+            f"{noun(report)}s leave open at the truth should have risen. This helps against attacks on the weights "
+            "alone, hardly against those on their change, and not against those on gradients.",
             f"Lyu and Li 2020, arXiv 1906.05890; {_HAIM}",
         )
     weights = [attack for attack in (margin, decay) if attack is not None]
@@ -134,9 +134,9 @@ def _about_size(report: Report, attacks: list[AttackReport]) -> Iterator[Advice]
         yield Advice(
             "Train a smaller network on more samples",
             f"The network has {parameters:,} parameters, {parameters / values:.3g} for every value of the "
-            f"{report.summary.members} images that were given. Where there are more of the former, they can "
-            "determine all of the latter. Of samples, the weights alone hold those of smallest margin, and "
-            "where many share it each accounts for less.",
+            f"{plural(report.summary.members, noun(report))} that were given. Where there are more of the former, "
+            "they can determine all of the latter. Of samples, the weights alone hold those of smallest margin, "
+            "and where many share it each accounts for less.",
             "Add training samples of all classes, or take out hidden units; if only a part of the training "
             "set was given here, the figure is too high by that part. This makes attacks on weights and on "
             "their change harder, without a guarantee.",
@@ -176,7 +176,7 @@ def _about_privacy(report: Report) -> Iterator[Advice]:
             f"{probability(said.bound)}. The two are of different tasks, and do not contradict each other for "
             "certain.",
             "Make sure that every step clipped the gradient of every sample by itself, added noise to their "
-            "sum, and drew its batch at random; and that the images given are of that training. Else, more "
+            "sum, and drew its batch at random; and that the samples given are of that training. Else, more "
             "noise, fewer steps or a lower sampling rate lower the bound.",
             "Hayes et al. 2023, arXiv 2302.07225",
         )
@@ -195,8 +195,8 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
             yield Advice(
                 "Give more controls",
                 finding.detail,
-                "Pass as --controls images of the same kind that the network never saw: 20 for each member can "
-                "confirm a single one.",
+                f"Pass as --controls {noun(report)}s of the same kind that the network never saw: 20 for each "
+                "member can confirm a single one.",
                 "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x",
             )
             break
@@ -204,7 +204,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
     if short:
         yield Advice(
             "Give more time",
-            f"{listed(short)} stopped before the training images' own equation was solved.",
+            f"{listed(short)} stopped before the training {noun(report)}s' own equation was solved.",
             "Raise --budget, or pass --device cuda where there is one.",
             "The relative loss at the truth, in this report",
         )

@@ -51,12 +51,13 @@ def spectrum(rank: Rank) -> str:
     return f"{'; '.join(parts)}."
 
 
-def scatter(before: Sequence[float], after: Sequence[float], threshold: float) -> str:
+def scatter(before: Sequence[float], after: Sequence[float], threshold: float, similarity: str) -> str:
     """Describe how similarity changed."""
     rose = sum(b > a for a, b in zip(before, after, strict=True))
     fell = sum(b < a for a, b in zip(before, after, strict=True))
     reached = [sum(value >= threshold for value in values) for values in (before, after)]
     return (
-        f"{plural(len(before), 'member')}: SSIM rose for {rose} and fell for {fell}; median {median(before):.3g} "
-        f"before, {median(after):.3g} after; {reached[0]} at or above {threshold:g} before, {reached[1]} after."
+        f"{plural(len(before), 'member')}: {similarity} rose for {rose} and fell for {fell}; median "
+        f"{median(before):.3g} before, {median(after):.3g} after; {reached[0]} at or above "
+        f"{threshold:g} before, {reached[1]} after."
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from audit.findings import bound, listed, plural
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
-from audit.report.text import number, share, significant
+from audit.report.text import noun, number, share, significant
 
 _UNEXPLAINED = 0.5
 """Residual of an equation, in norms, from which a tensor that fits says nothing of data."""
@@ -16,7 +16,7 @@ def sentences(report: Report) -> list[str]:
     """All that a report can say of what the weights hold, without the spectrum."""
     found = report.diagnostics
     said: list[str] = []
-    said += exposures(found.exposure, report.summary.members)
+    said += exposures(found.exposure, report.summary.members, noun(report))
     if found.ceiling is not None:
         said.append(ceiling(found.ceiling))
     said += [identifiability(item) for item in (found.identifiability or {}).values()]
@@ -30,20 +30,20 @@ def remarks(report: Report) -> list[str]:
     return [*notes, *found.notes]
 
 
-def exposures(found: Sequence[Exposure], members: int) -> Iterator[str]:
+def exposures(found: Sequence[Exposure], members: int, noun: str = "image") -> Iterator[str]:
     """Say it of the equation that members explain best; where it does not tell them apart, also which others do."""
     if not found:
         return
-    yield exposure(found[0], members)
+    yield exposure(found[0], members, noun)
     if not _tells(found[0]):
         tested = sum(item.auc is not None for item in found)
         for item in filter(_tells, found):
             yield f"Of {tested} equations tested, that of {item.attack} tells them apart: {_measured(item)}."
 
 
-def exposure(found: Exposure, members: int) -> str:
+def exposure(found: Exposure, members: int, noun: str = "image") -> str:
     """Say whether the equation tells members from controls, and how much of it they leave open."""
-    who = "training image leaves" if members == 1 else "training images leave"
+    who = f"training {noun} leaves" if members == 1 else f"training {noun}s leave"
     left = f"The {who} {unexplained(found)} of the equation of {found.attack} unexplained."
     return f"{_membership(found)} {left}".strip()
 
@@ -68,7 +68,7 @@ def _membership(found: Exposure) -> str:
         return f"{subject} {lean} on members more than on controls: {measured}{tail}."
     if high < 0.5:
         return (
-            f"{subject} {lean} on controls more than on members: {measured}. The two were mixed up, or are images "
+            f"{subject} {lean} on controls more than on members: {measured}. The two were mixed up, or are "
             f"of different kinds, or it is chance, which does this once in forty times."
         )
     return f"What {found.of} {lean} on does not tell members from controls: {measured}."
@@ -141,10 +141,10 @@ def spectrum_caption(found: Rank, drawn: int) -> str:
     total = len(found.singular_values)
     part = "" if drawn == total else f" Drawn are the largest {drawn} of {total}."
     if found.kept == total:
-        return f"{spectrum(found)}{part} As all stand out, they do not tell how many images it holds."
+        return f"{spectrum(found)}{part} As all stand out, they do not tell how many samples it holds."
     return (
         f"{spectrum(found)}{part} Those that stand out are the attacker's own estimate of how many independent "
-        f"images it holds; similar images count less than once each, and what else was learnt counts too."
+        f"samples it holds; similar ones count less than once each, and what else was learnt counts too."
     )
 
 

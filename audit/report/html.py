@@ -56,6 +56,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     environment.filters |= {
         "number": text.number,
         "significant": text.significant,
+        "plain": text.plain,
         "percent": text.percent,
         "duration": text.duration,
         "truth": partial(text.truth, report),
@@ -137,7 +138,7 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
             "identification margin",
         )
         caption = (
-            "How much closer a reconstruction is to this image than to every other one. Members to the right "
+            "How much closer a reconstruction is to its match than to every other sample. Members to the right "
             "of all controls are what confirmation rests on."
         )
         yield Markup(margin), caption
@@ -176,6 +177,7 @@ def _courses(
                 part.ssim_after,
                 report.summary.threshold,
                 f"{text.similarity(report)} of every member before and after splitting, {attack.id}",
+                text.similarity(report),
             )
             yield attack, Markup(scatter), [item for item in trajectories if item.attack == attack.id]
 

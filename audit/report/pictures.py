@@ -59,8 +59,11 @@ class Gallery:
 
 
 def cards(report: Report, evidence: Sequence[Evidence]) -> Gallery:
-    """Put pictures to matches, best first, until the budget is spent; none are shown by a redacted report."""
-    if report.provenance.redacted:
+    """Put pictures to matches, best first, until the budget is spent.
+
+    A redacted report shows silhouettes instead, and of a table, which has no pictures, nothing.
+    """
+    if report.provenance.redacted and report.summary.metric == "ssim":
         return Gallery([_withheld(report, index) for index in gallery(report.samples)], [])
     items = shown(report, evidence)
     if not items or items[0].columns:

@@ -70,9 +70,11 @@ def similarity_histogram(
         _opposed(axes, members, controls, edges)
         if threshold is not None:
             axes.axvline(threshold, color=_INK, linewidth=1.0, linestyle="--")
+            right = threshold > np.mean(axes.get_xlim())  # where the names of the groups stand
             axes.annotate(
                 f"threshold {threshold:g}", (threshold, 1.0), xycoords=("data", "axes fraction"),
-                xytext=(4, 0), textcoords="offset points", va="top",
+                xytext=(-4 if right else 4, 0), textcoords="offset points",
+                ha="right" if right else "left", va="top",
             )  # fmt: skip
         axes.set_xlabel(label)
         said = described.groups(members, controls, threshold)
@@ -178,17 +180,20 @@ def splitting_scatter(
     after: Sequence[float],
     threshold: float,
     title: str = "SSIM of every member before and after splitting",
+    similarity: str = "SSIM",
 ) -> str:
-    """SSIM of every member before splitting (across) and after it (up); empty without members.
+    """Similarity of every member before splitting (across) and after it (up); empty without members.
 
     Parameters
     ----------
     before, after:
         One per member, in the same order.
     threshold:
-        SSIM from which a member counts as recovered, drawn in both directions.
+        Similarity from which a member counts as recovered, drawn in both directions.
     title:
         Read aloud instead of the plot; two plots in one page need different ones.
+    similarity:
+        What it is called.
     """
     if not before:
         return ""
@@ -210,9 +215,9 @@ def splitting_scatter(
         )
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
-        axes.set_xlabel("SSIM before")
-        axes.set_ylabel("SSIM after")
-        return _svg(figure, title, described.scatter(before, after, threshold))
+        axes.set_xlabel(f"{similarity} before")
+        axes.set_ylabel(f"{similarity} after")
+        return _svg(figure, title, described.scatter(before, after, threshold, similarity))
 
 
 def _svg(figure: Figure, title: str, said: str) -> str:

@@ -9,8 +9,8 @@ from audit.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 from audit.report.model import AttackReport, Report, Sample
 
 _NO_GRADIENT = (
-    "A gradient of these images at this checkpoint would be described whole: other images, several steps, clipping "
-    "or noise are likely."
+    "A gradient of these samples at this checkpoint would be described whole: other samples, several steps, "
+    "clipping or noise are likely."
 )
 _LITTLE_TO_FIND = 0.5
 """Share of an equation that the training images leave open, from which it is no model of the training."""
@@ -37,8 +37,8 @@ VOCABULARY: dict[str, str] = {
     "null attack": "the same comparison with random starting images, which know nothing. It must confirm "
     "nothing, or else the measure is at fault.",
     "relative loss": "the share of an attack's equation that its reconstructions leave unexplained: 0 is solved, "
-    "1 is nothing. At the truth: the share that the training images themselves leave.",
-    "exposure": "how much of what an attack explains a training image accounts for: the length of its part of the "
+    "1 is nothing. At the truth: the share that the training samples themselves leave.",
+    "exposure": "how much of what an attack explains a training sample accounts for: the length of its part of the "
     "sum, over that of the whole. Parts overlap, so that they need not add up to 1.",
     "AUC": "how often a member's exposure is above a control's: .5 is no better than tossing a coin, 1 is always.",
     "ceiling": "the best SSIM that was found for an image in the row space of the first layer, where every attack "
@@ -52,7 +52,7 @@ VOCABULARY: dict[str, str] = {
     "elsewhere is not ruled out.",
     "positive control": "the same attacks, with as much time, on a twin that was made to leak some of the "
     "controls. If they cannot find those, finding nothing says little.",
-    "power": "the share of the twin's images that the attacks confirmed.",
+    "power": "the share of the twin's samples that the attacks confirmed.",
     "inconclusive": "the audit cannot tell. It is not a pass.",
 }
 """Every word a reviewer needs, explained in a line."""
@@ -87,6 +87,11 @@ def number(value: float | None, digits: int = 2) -> str:
 def significant(value: float | None, digits: int = 2) -> str:
     """Write a p-value or a loss with so many significant digits; a dash for None."""
     return "—" if value is None else f"{value:.{digits}g}"
+
+
+def plain(value: float) -> str:
+    """Write a value of a table with three significant digits or, from 1,000 on, without decimals."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e12 else significant(value, 3)
 
 
 def percent(fraction: float) -> str:
@@ -149,9 +154,11 @@ def withheld(report: Report) -> str:
     """Say what a redacted report leaves out, and what it does not; empty for other reports."""
     if not report.provenance.redacted:
         return ""
+    what = noun(report)
+    names = "file names may name people" if what == "image" else "they may name people"
     return (
-        "Images were withheld from this report (--redact), because recovered images are personal data. Names of "
-        "members remain as they were given: file names may name people."
+        f"{what.capitalize()}s were withheld from this report (--redact), because recovered {what}s are personal "
+        f"data. Names of members remain as they were given: {names}."
     )
 
 
@@ -178,10 +185,10 @@ _TWINS = {
 
 _SILENCE = dict.fromkeys(
     ("weights", "change"),
-    "The attacks could find nothing even in a twin that had learnt its images by heart, so their silence says "
+    "The attacks could find nothing even in a twin that had learnt its samples by heart, so their silence says "
     "nothing about the audited network.",
 ) | {
-    "gradient": "The attacks could find nothing even in the gradient of images that were known to be in it, so "
+    "gradient": "The attacks could find nothing even in the gradient of samples that were known to be in it, so "
     "their silence says nothing about what was observed."
 }
 
@@ -202,10 +209,11 @@ def positive_control(report: Report) -> str:
     if control.confirmed == 0:
         note += f" {_SILENCE[control.kind]}"
     return (
-        f"{control.confirmed} of {plural(control.images, 'image')} confirmed: a power of {percent(control.power)} "
-        f"(95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, with {labels}. They "
-        f"are controls of this audit; the other {control.controls} were the twin's controls{blind}.{fewer} It took "
-        f"{duration(control.seconds)}, {duration(control.training_seconds)} of it for training.{note}"
+        f"{control.confirmed} of {plural(control.images, noun(report))} confirmed: a power of "
+        f"{percent(control.power)} (95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, "
+        f"with {labels}. They are controls of this audit; the other {control.controls} were the twin's "
+        f"controls{blind}.{fewer} It took {duration(control.seconds)}, "
+        f"{duration(control.training_seconds)} of it for training.{note}"
     )
 
 
@@ -232,8 +240,9 @@ def dp(report: Report) -> str:
     return (
         f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
         f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
-        f"all other training samples, and looks for the missing one among {plural(many, 'equally likely image')} "
-        f"finds it with a probability of at most {probability(said.bound)}, instead of {probability(said.prior)} "
+        f"all other training samples, and looks for the missing one among "
+        f"{plural(many, f'equally likely {noun(report)}')} finds it with a probability of at most "
+        f"{probability(said.bound)}, instead of {probability(said.prior)} "
         f"(Hayes et al. 2023, arXiv 2302.07225). This does not enter the verdict."
     )
 
@@ -276,14 +285,17 @@ def batch(report: Report) -> str:
         return ""
     return (
         f"Besides the checkpoint, {'an' if seen.kind == 'update' else 'a'} {seen.kind} of one batch was observed. "
-        f"Members are the images of that batch: {report.summary.members} were given. The rank of the "
+        f"Members are the {noun(report)}s of that batch: {report.summary.members} were given. The rank of the "
         f"{seen.kind} in the first layer, an attacker's estimate of their number, is {seen.rank}."
     )
 
 
-def training_images(count: int) -> tuple[str, str]:
+def training_samples(report: Report) -> tuple[str, str]:
     """Name the members themselves, and what they do: leave something open."""
-    return ("training image itself", "leaves") if count == 1 else ("training images themselves", "leave")
+    what = noun(report)
+    if report.summary.members == 1:
+        return f"training {what} itself", "leaves"
+    return f"training {what}s themselves", "leave"
 
 
 def stopped_short(report: Report, attack: AttackReport) -> bool:
@@ -299,11 +311,11 @@ def standing(report: Report, attack: AttackReport) -> str:
     left, reached = truth(report, attack), attack.relative_loss
     if reached is None:
         return ""
-    members, verb = training_images(report.summary.members)
+    members, verb = training_samples(report)
     observed = "the weights" not in attack.used
     what = "what was observed" if observed else "these weights"
     if left is None:
-        return "What the training images themselves would leave open was not measured."
+        return f"What the {members} would leave open was not measured."
     if left > _LITTLE_TO_FIND:
         silence = "" if attack.confirmed else ", so its silence says little"
         said = f"The {members} {verb} {share(left)} of this equation open: it describes little of {what}{silence}."
@@ -398,7 +410,8 @@ def _for_the_control(report: Report) -> str:
 def _less(report: Report) -> str:
     if any(exposure.auc is not None for exposure in report.diagnostics.exposure):
         return (
-            "of the latter, the AUC above shows a part; no limit counts it, and the former was not measured."
+            "of the latter, the AUC of exposure shows a part; no limit counts it, and the former was not "
+            "measured."
         )
     return "that was not measured."
 

@@ -267,6 +267,41 @@ def make_evidence(report: Report) -> list[Evidence]:
     ]
 
 
+def as_table(report: Report) -> Report:
+    """The same report, as if of rows of a table."""
+    samples = [one.model_copy(update={"ssim": None, "relative_error": 0.3}) for one in report.samples]
+    controls = [one.model_copy(update={"ssim": None}) for one in report.controls]
+    summary = report.summary.model_copy(update={"metric": "correlation", "threshold": 0.8})
+    model = report.model.model_copy(update={"input_shape": [3]})
+    diagnostics = report.diagnostics.model_copy(update={"ceiling": None})
+    provenance = report.provenance.model_copy(update={"similarity": "correlation of two rows"})
+    return report.model_copy(
+        update={
+            "samples": samples,
+            "controls": controls,
+            "summary": summary,
+            "model": model,
+            "diagnostics": diagnostics,
+            "provenance": provenance,
+        }
+    )
+
+
+def make_rows(report: Report) -> list[Evidence]:
+    """Rows of three columns for the gallery of a report."""
+    return [
+        Evidence(
+            sample=index,
+            reconstruction=np.array([2138.4, 0.25, -3.0]),
+            member=np.array([1936.0, 0.0, -2.13]),
+            control=np.array([1460.0, 1.0, 10.8]),
+            control_id="control-7",
+            columns=("income", "married", "balance"),
+        )
+        for index in gallery(report.samples)
+    ]
+
+
 def without_rounds(report: Report) -> Report:
     """The same report, but no round of splitting was kept."""
     first, *others = report.attacks

@@ -174,10 +174,10 @@ def test_a_caption_claims_no_more_than_the_plot_shows() -> None:
     assert " Drawn are the largest 2 of 3. " in held.spectrum_caption(rank, 2)
     narrow = held.spectrum_caption(rank.model_copy(update={"kept": 3, "edge": 0.0}), 3)
     assert "attacker" not in narrow
-    assert narrow.endswith("As all stand out, they do not tell how many images it holds.")
+    assert narrow.endswith("As all stand out, they do not tell how many samples it holds.")
 
 
 def test_a_membership_test_that_was_made_is_not_called_missing() -> None:
     made, not_made = (" ".join(unsaid(make_report(controls=controls))) for controls in (60, 0))
-    assert "the AUC above shows a part" in made
+    assert "the AUC of exposure shows a part" in made
     assert "at all: that was not measured" in not_made

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from audit.report.advice import advice
 from audit.report.evidence import Evidence
 from audit.report.html import render
 from audit.report.model import Report
@@ -162,6 +163,13 @@ def test_the_verdict_is_a_word_with_reasons() -> None:
     card = page(report).partition('<section class="verdict fail"')[2].partition("</section>")[0]
     assert "FAIL" in card
     assert all(reason in card for reason in report.reasons)
+
+
+def test_the_verdict_says_what_to_do_next() -> None:
+    report = make_report()
+    said = re.findall(r'<a href="#advice">(.*?)</a>', page(report).partition("</section>")[0])
+    steps = advice(report)
+    assert said == [steps[0].title, steps[1].title, f"{len(steps) - 2} more"]
 
 
 def test_the_count_stands_beside_chance() -> None:

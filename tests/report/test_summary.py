@@ -77,7 +77,7 @@ def test_what_does_not_count_is_told_with_its_reason() -> None:
 
 def test_a_doubt_that_decided_nothing_is_told_once() -> None:
     report = make_report(controls=0)
-    assert render(report).count("There were no control images") == 1
+    assert render(report).count("There were no controls, so") == 1
     failed = report.findings[-1].model_copy(
         update={"kind": "attack-failed", "detail": "It failed.", "samples": []}
     )

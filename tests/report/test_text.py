@@ -150,7 +150,7 @@ def test_an_observed_gradient_that_is_none_of_the_members_is_told() -> None:
     diagnostics = report.diagnostics.model_copy(update={"stationarity": {attack.id: 0.97}})
     said = text.standing(report.model_copy(update={"diagnostics": diagnostics}), attack)
     assert "it describes little of what was observed" in said
-    assert said.endswith("other images, several steps, clipping or noise are likely.")
+    assert said.endswith("other samples, several steps, clipping or noise are likely.")
 
 
 def test_the_precision_of_the_count() -> None:
@@ -200,8 +200,8 @@ def test_the_positive_control_in_words() -> None:
     assert "fewer" not in other
     assert "could find nothing" not in other
     for kind, words in [
-        ("weights", "learnt its images by heart"),
-        ("gradient", "in the gradient of images that"),
+        ("weights", "learnt its samples by heart"),
+        ("gradient", "in the gradient of samples that"),
     ]:
         blind = text.positive_control(make_controlled(kind=kind, confirmed=0))
         assert "The attacks could find nothing even in " in blind
