@@ -6,10 +6,16 @@ import pytest
 from audit.comparison import Comparison, compare
 from audit.comparison_views import VIEWS, headline, html, markdown, table
 from tests.report.factory import as_rows, make_report
+from tests.report.golden import assert_golden
 
 
 def found(**changes: object) -> Comparison:
     return compare(make_report(**changes), make_report(**changes | {"confirmed": 0, "policy": "strict"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("view", "name"), [("markdown", "md"), ("html", "html"), ("json", "json")])
+def test_golden(view: str, name: str) -> None:
+    assert_golden(f"comparison.{name}", VIEWS[view](found()))
 
 
 def test_the_headline() -> None:
