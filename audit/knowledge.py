@@ -314,6 +314,7 @@ def _exposure_report(
             "true_positives": test.true_positives,
             "common_members": test.members.tolist(),
             "common_controls": test.controls.tolist(),
+            "common_converged": test.converged,
         }
     )
 

@@ -60,6 +60,8 @@ class Membership:
     """(n,), exposures in the common fit; those of exact copies are the sum of theirs, and count once above."""
     controls: NDArray[np.float64]
     """(k,), likewise."""
+    converged: bool
+    """False when time or steps ended the common fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +114,10 @@ def exposure(
     fit = stationarity(objective, members, labels, budget.part(budget.left / 2))
     if fit is None:
         return None
-    ranks = rankdata(-fit.lengths, method="min").astype(np.int64)
-    notes = [*_of_copies(_Side.of(members, labels)), *_not_unique(fit, objective.size, "members")]
+    ours = _Side.of(members, labels)
+    equal = np.bincount(ours.places, fit.lengths) / np.bincount(ours.places)  # of copies, but for rounding
+    ranks = rankdata(-equal[ours.places], method="min").astype(np.int64)
+    notes = [*_of_copies(ours), *_not_unique(fit, objective.size, "members")]
     if not fit.converged:
         notes.append(f"the fit of members was ended {_when(fit)}: its residual is an upper bound")
     guessed = labels is not None and control_labels is None
@@ -273,6 +277,7 @@ def _test(
         true_positives=float(above.mean()) if allowed else None,
         members=ours[members.places],
         controls=theirs[controls.places],
+        converged=common.converged,
     )
     return found, notes
 

@@ -23,7 +23,7 @@ def columns(name: str, *numbers: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(name, overflow="fold")
     for heading in numbers:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)  # names are folded first
     return table
 
 

@@ -262,20 +262,22 @@ def printed(found: Inspection, monkeypatch: pytest.MonkeyPatch, columns: int = 8
     return "\n".join(lines(found))
 
 
-@pytest.mark.parametrize("columns", [60, 80, 140])
+@pytest.mark.parametrize("columns", [54, 60, 80, 140])
 def test_the_table_says_what_its_columns_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     tiny = make(tmp_path / "tiny")
     found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
     text = printed(found, monkeypatch, columns)
-    heading = next(line for line in text.splitlines() if line.startswith("equation"))
+    heading = next(line for line in text.splitlines() if "unexplained  lambdas" in line)
     for column in heading.split()[1:]:
         assert column in text.partition(heading)[2]
     assert max(map(len, text.splitlines())) <= columns
     assert "Members, the most exposed first" in text
-    row = next(line for line in text.partition(heading)[2].splitlines() if line)
-    assert f"leave {row.split()[1]} % of the equation of {row.split()[0]}" in " ".join(text.split())
+    table = text.partition(heading)[2].partition("unexplained:")[0]
+    row = next(line for line in table.splitlines() if line)
+    assert f"leave {row.split()[1]} % of the equation of {found.exposure[0].attack}" in " ".join(text.split())
+    assert "…" not in table
     assert "pass --controls" not in text
 
 

@@ -351,6 +351,7 @@ def test_copies_among_members_are_told():
         "exposures of members are not unique: gradients of rank 4 for 7 unknowns",
     )
     assert found.fit.weights[4] == pytest.approx(found.fit.weights[0], rel=1e-3)
+    assert len(set(found.ranks[[0, 4, 6]])) == len(set(found.ranks[[1, 5]])) == 1
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
@@ -416,6 +417,7 @@ def test_a_fit_that_time_ended_is_told(monkeypatch):
     equation, rows, labels, strangers = planted_equation(KktLoss())
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     found = exposure(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
+    assert not found.membership.converged
     assert found.notes == (
         "the fit of members was ended after 1 step: its residual is an upper bound",
         "the fit of members and controls was ended after 1 step: more time may tell them apart better",

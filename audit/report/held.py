@@ -71,6 +71,8 @@ def _membership(found: Exposure) -> str:
             f"{subject} {lean} on controls more than on members: {measured}. The two were mixed up, or are "
             f"of different kinds, or it is chance, which does this once in forty times."
         )
+    if not found.common_converged:
+        return f"The fit was ended before what {found.of} {lean} on told members from controls: {measured}."
     return f"What {found.of} {lean} on does not tell members from controls: {measured}."
 
 

@@ -164,6 +164,8 @@ class Exposure(_Part):
     """Exposures of the members in the fit together with controls, in the order of `Report.samples`."""
     common_controls: list[float] = []
     """Likewise of the controls."""
+    common_converged: bool = True
+    """False when time or steps ended that fit: the membership test may then miss what more of them would tell."""
     notes: list[str] = []
     """What to keep in mind."""
 

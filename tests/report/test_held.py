@@ -29,6 +29,15 @@ def test_what_the_interval_allows_to_say(interval: tuple[float, float], words: s
     )
 
 
+def test_a_test_that_time_ended_clears_nobody() -> None:
+    found = FIT.model_copy(update={"auc": 0.5, "auc_interval": (0.4, 0.6), "common_converged": False})
+    assert held.exposure(found, 40).startswith(
+        "The fit was ended before what the weights lean on told members from controls: AUC 0.50"
+    )
+    told = found.model_copy(update={"auc_interval": (0.51, 0.6)})
+    assert held.exposure(told, 40).startswith("The weights lean on members more than on controls")
+
+
 def test_another_equation_that_tells_members_apart_is_not_passed_over() -> None:
     first, other, unsure = (
         FIT.model_copy(update={"attack": name, "auc": 0.7, "auc_interval": interval})
