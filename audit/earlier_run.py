@@ -54,7 +54,7 @@ def _validated(file: Path, content: Any) -> Report:
             f"{file} is {found}, expected version {SCHEMA_VERSION}", "give a report.json of this tool"
         )
     try:
-        return Report.model_validate(content)
+        report = Report.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -64,6 +64,9 @@ def _validated(file: Path, content: Any) -> Report:
             f"{file} is damaged, or newer than this tool{by}: {where}: {first['msg'].lower()}",
             "repeat the scan, or use the version that wrote it",
         ) from error
+    if len(report.samples) != report.summary.members or not report.model.layers:
+        raise RunError(f"{file} is damaged: samples or layers are missing", "repeat the scan")
+    return report
 
 
 def read_pictures(folder: Path, report: Report) -> tuple[list[Evidence], list[Trajectory]]:

@@ -20,7 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from audit.errors import UsageError, suggest
 from audit.findings import RULES, Suppression
@@ -43,6 +43,8 @@ def _day(value: object) -> object:
 
 
 _Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
+_Line = Annotated[_Text, AfterValidator(lambda text: " ".join(text.split()))]
+"""YAML folds long texts into several lines, and every report wants one."""
 
 
 class Waiver(BaseModel):
@@ -52,9 +54,9 @@ class Waiver(BaseModel):
 
     id: _Text
     """Of the finding, as in `report.json`."""
-    reason: _Text
+    reason: _Line
     """Why it is accepted."""
-    owner: _Text
+    owner: _Line
     """Who takes responsibility."""
     expires: Annotated[date, BeforeValidator(_day)]
     """Last day on which it holds, UTC."""

@@ -59,3 +59,12 @@ def test_a_name_cannot_command_the_terminal(model_audit: Run, runs: tuple[Path, 
     Path("c.json").write_text(render(make_report(checkpoint="\x1b[2Jm.pt")))
     ended = model_audit("compare", "c.json", "c.json")
     assert "before: ?[2Jm.pt" in ended.out
+
+
+def test_a_report_without_all_its_samples_is_damaged(model_audit: Run, runs: tuple[Path, Path]) -> None:
+    a, b = runs
+    content = json.loads(b.read_text())
+    content["samples"].pop()
+    b.write_text(json.dumps(content))
+    complains(model_audit("compare", a, b), "b.json is damaged: samples or layers are missing")
+    complains(model_audit("compare", b, a), "b.json is damaged")

@@ -113,3 +113,10 @@ def test_a_waiver_holds_through_its_last_day(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"entry 1: .*face-1' by Ada expired on 2026-12-31; remove it"):
         refuse_expired(waivers, date(2027, 1, 1))
     refuse_expired(None, date(2027, 1, 1))
+
+
+def test_a_reason_of_several_lines_becomes_one(tmp_path: Path) -> None:
+    reason = "A public figure,\n::error::who agreed.\n"
+    loaded = load_waivers(write(tmp_path, [GOOD | {"reason": reason, "owner": "Ada\nB."}]), MEMBERS, ATTACKS)
+    (waiver,) = loaded.entries
+    assert (waiver.reason, waiver.owner) == ("A public figure, ::error::who agreed.", "Ada B.")
