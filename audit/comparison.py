@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.findings import AttackStatus
 from audit.policy import Verdict
+from audit.report import text
 from audit.report.model import AttackReport, Report, Sample
 
 Unit = Literal["count", "share", "number"]
@@ -72,12 +73,19 @@ class AttackChange(_Part):
 class MemberSide(_Part):
     """What became of a member in one run."""
 
-    ssim: float
+    ssim: float | None
+    """None for rows of a table."""
+    ncc: float
     recovered: bool
     confirmed: bool
     exposure: float | None
     """None also where it is of different equations in the two runs."""
     ceiling: float | None
+
+    @property
+    def similarity(self) -> float:
+        """SSIM, or correlation of rows of a table."""
+        return self.ncc if self.ssim is None else self.ssim
 
 
 class MemberChange(_Part):
@@ -167,7 +175,11 @@ def _figures(before: Report, after: Report) -> Iterator[Figure]:
     yield figure("members recovered", "count", lambda r: r.summary.recovered)
     yield figure("recovered fraction", "share", lambda r: r.summary.recovered / r.summary.members)
     yield figure("recovered by chance alone", "number", lambda r: r.summary.expected_false)
-    yield figure("mean SSIM of best matches", "number", lambda r: _mean([s.ssim for s in r.samples]))
+    yield figure(
+        f"mean {_similarity(before, after)} of best matches",
+        "number",
+        lambda r: _mean([s.similarity for s in r.samples]),
+    )
     yield figure("power of the positive control", "share", _power)
     yield figure("members that could be recovered", "count", _reachable)
     yield figure("mean ceiling", "number", lambda r: _mean([s.ceiling for s in r.samples]))
@@ -183,6 +195,11 @@ def _figures(before: Report, after: Report) -> Iterator[Figure]:
                 before=first.residual,
                 after=second.residual,
             )
+
+
+def _similarity(before: Report, after: Report) -> str:
+    names = {text.similarity(before), text.similarity(after)}
+    return names.pop() if len(names) == 1 else "similarity"
 
 
 def _calibrated(report: Report, value: float) -> float | None:
@@ -224,7 +241,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
     first, second = before.data.members, after.data.members
     if first.sha256 != second.sha256:
         yield (
-            f"The members are not the same images ({first.source}, {second.source}), so they cannot be paired: "
+            f"The members are not the same ({first.source}, {second.source}), so they cannot be paired: "
             f"only counts and fractions are compared."
         )
     if before.model.sha256 == after.model.sha256:
@@ -236,7 +253,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
     if (before.data.controls and before.data.controls.sha256) != (
         after.data.controls and after.data.controls.sha256
     ):
-        yield "The controls are not the same images, which moves p-values and so what is confirmed."
+        yield "The controls are not the same, which moves p-values and so what is confirmed."
     for name, report in (("before", before), ("after", after)):
         if not report.provenance.complete:
             yield f"The run {name} broke off: what it did not get to is missing."
@@ -250,7 +267,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
 
 
 _SETTINGS: dict[str, Callable[[Report], str]] = {
-    "SSIM thresholds": lambda report: f"{report.summary.threshold:g}",
+    "thresholds": lambda report: f"{text.similarity(report)} {report.summary.threshold:g}",
     "false discovery rates": lambda report: f"{report.summary.fdr:g}",
     "policies": lambda report: ", ".join(
         [report.policy.name, *(f"{limit.metric} at most {limit.maximum:g}" for limit in report.policy.limits)]

@@ -63,9 +63,16 @@ def sheets(found: Comparison) -> list[Sheet]:
     made = [
         Sheet("Figures", ("figure", "before", "after", "change"), figures),
         Sheet("Attacks", ("attack", "status", "relative loss", "recovered", "confirmed"), attacks),
-        Sheet("Members", ("member", "counted as", "SSIM", "exposure", "ceiling"), members),
+        Sheet(
+            "Members", ("member", "counted as", _similarity(found.members), "exposure", "ceiling"), members
+        ),
     ]
     return [sheet for sheet in made if sheet.rows]
+
+
+def _similarity(members: Sequence[MemberChange]) -> str:
+    sides = [side for member in members for side in (member.before, member.after)]
+    return "correlation" if sides and all(side.ssim is None for side in sides) else "SSIM"
 
 
 def _figure(figure: Figure) -> list[str]:
@@ -94,7 +101,7 @@ def _member(member: MemberChange) -> list[str]:
     return [
         member.id,
         _shift(_counted(before), _counted(after)),
-        f"{number(before.ssim)} → {number(after.ssim)}",
+        f"{number(before.similarity)} → {number(after.similarity)}",
         f"{significant(before.exposure)} → {significant(after.exposure)}",
         f"{number(before.ceiling)} → {number(after.ceiling)}",
     ]
@@ -106,7 +113,7 @@ def _least_alike(member: MemberChange) -> tuple[bool, bool, float]:
     return (
         before.confirmed == after.confirmed,
         before.recovered == after.recovered,
-        -abs(after.ssim - before.ssim),
+        -abs(after.similarity - before.similarity),
     )
 
 

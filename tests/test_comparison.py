@@ -6,10 +6,11 @@ import pytest
 
 from audit import demo
 from audit.comparison import Change, compare
+from audit.comparison_views import VIEWS
 from audit.pipeline import run
 from audit.report.model import Report
 from audit.request import Request
-from tests.report.factory import make_observed, make_report
+from tests.report.factory import as_table, make_observed, make_report
 
 
 def changed(report: Report, part: str, **changes: Any) -> Report:
@@ -30,6 +31,15 @@ def test_members_are_paired_and_named() -> None:
     assert (first.id, first.before.confirmed, first.after.confirmed) == ("face-1", True, False)
     assert (first.before.ssim, first.after.ssim) == (pytest.approx(0.91), pytest.approx(0.44))
     assert (found.before.verdict, found.after.verdict) == ("FAIL", "FAIL")
+
+
+def test_reports_on_rows_are_compared_by_correlation() -> None:
+    found = compare(as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1)))
+    assert found.confirmed == Change(gained=[], lost=["face-1", "face-2"], kept=1)
+    assert (found.members[0].before.ssim, found.members[0].before.similarity) == (None, 0.95)
+    assert "mean correlation of best matches" in [figure.name for figure in found.figures]
+    for view in VIEWS.values():
+        assert "SSIM" not in view(found)
 
 
 def test_a_report_compared_with_itself_has_no_change() -> None:
@@ -80,7 +90,7 @@ def test_other_members_are_not_paired() -> None:
     after = changed(after, "data", members=others)
     found = compare(before, after.model_copy(update={"samples": after.samples[:4]}))
     assert (found.confirmed, found.recovered, found.members) == (None, None, [])
-    assert found.notes[0].startswith("The members are not the same images (members.npz, others.npz)")
+    assert found.notes[0].startswith("The members are not the same (members.npz, others.npz)")
     assert {figure.name: figure.after for figure in found.figures}["members confirmed"] == 1
 
 
@@ -97,7 +107,7 @@ def test_without_controls_nothing_is_said_of_confirmed() -> None:
     [
         (
             changed(make_report(), "summary", threshold=0.3),
-            ["SSIM thresholds differ. Before: 0.4. After: 0.3."],
+            ["thresholds differ. Before: SSIM 0.4. After: SSIM 0.3."],
         ),
         (
             make_report(policy="strict"),
@@ -133,7 +143,7 @@ def test_other_controls_are_a_note() -> None:
     assert report.data.controls is not None
     others = report.data.controls.model_copy(update={"sha256": "00" * 32})
     notes = compare(report, changed(report, "data", controls=others)).notes
-    assert "The controls are not the same images, which moves p-values and so what is confirmed." in notes
+    assert "The controls are not the same, which moves p-values and so what is confirmed." in notes
 
 
 def test_exposures_of_different_equations_are_not_compared() -> None:
