@@ -15,7 +15,7 @@ from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import Report
 
 _STRUCTURE = "structure"
-"""Name of the tensor that holds everything else, as JSON; images and rows stand in it by the names of their tensors."""
+"""Name of the tensor of all the rest, as JSON; images and rows stand in it by the names of their tensors."""
 
 
 def to_bytes(report: Report, evidence: Sequence[Evidence], trajectories: Sequence[Trajectory]) -> bytes:
