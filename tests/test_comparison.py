@@ -6,10 +6,11 @@ import pytest
 
 from audit import demo
 from audit.comparison import Change, compare
+from audit.comparison_views import VIEWS
 from audit.pipeline import run
 from audit.report.model import Report
 from audit.request import Request
-from tests.report.factory import as_rows, make_observed, make_report
+from tests.report.factory import as_table, make_observed, make_report
 
 
 def changed(report: Report, part: str, **changes: Any) -> Report:
@@ -30,6 +31,15 @@ def test_members_are_paired_and_named() -> None:
     assert (first.id, first.before.confirmed, first.after.confirmed) == ("face-1", True, False)
     assert (first.before.ssim, first.after.ssim) == (pytest.approx(0.91), pytest.approx(0.44))
     assert (found.before.verdict, found.after.verdict) == ("FAIL", "FAIL")
+
+
+def test_reports_on_rows_are_compared_by_correlation() -> None:
+    found = compare(as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1)))
+    assert found.confirmed == Change(gained=[], lost=["face-1", "face-2"], kept=1)
+    assert found.members[0].before.ssim is None
+    assert "mean correlation of best matches" in [figure.name for figure in found.figures]
+    for view in VIEWS.values():
+        assert "SSIM" not in view(found)
 
 
 def test_a_report_compared_with_itself_has_no_change() -> None:
@@ -171,7 +181,7 @@ def test_training_less_leaks_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_rows_of_a_table_are_compared_by_correlation() -> None:
-    before, after = as_rows(make_report(confirmed=3)), as_rows(make_report(confirmed=1))
+    before, after = as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1))
     found = compare(before, after)
     first = found.members[1]
     assert (first.before.ssim, first.before.similarity) == (None, before.samples[1].ncc)
@@ -180,5 +190,5 @@ def test_rows_of_a_table_are_compared_by_correlation() -> None:
 
 
 def test_means_of_different_similarities_are_not_compared() -> None:
-    found = figures(make_report(), as_rows(make_report()))
+    found = figures(make_report(), as_table(make_report()))
     assert not [name for name in found if name.startswith("mean") and name.endswith("matches")]

@@ -5,7 +5,7 @@ import pytest
 
 from audit.comparison import Comparison, compare
 from audit.comparison_views import VIEWS, headline, html, markdown, table
-from tests.report.factory import as_rows, make_report
+from tests.report.factory import as_table, make_report
 from tests.report.golden import assert_golden
 
 
@@ -89,6 +89,6 @@ def test_without_pairs_there_is_no_table_of_members() -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_rows_of_a_table_have_no_ssim(name: str) -> None:
-    text = VIEWS[name](compare(as_rows(make_report(confirmed=3)), as_rows(make_report(confirmed=1))))
+    text = VIEWS[name](compare(as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1))))
     assert "correlation" in text
     assert "SSIM" not in text

@@ -10,7 +10,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -67,10 +67,10 @@ def similarity_histogram(
         axes = figure.subplots()
         known = [*members, *controls, *([] if threshold is None else [threshold])]
         edges = np.linspace(min(known), max(known) + 1e-6, 31)
-        _opposed(axes, members, controls, edges)
+        right = threshold is not None and threshold > (edges[0] + edges[-1]) / 2
+        _opposed(axes, members, controls, edges, named="left" if right else "right")
         if threshold is not None:
             axes.axvline(threshold, color=_INK, linewidth=1.0, linestyle="--")
-            right = threshold > np.mean(axes.get_xlim())  # where the names of the groups stand
             axes.annotate(
                 f"threshold {threshold:g}", (threshold, 1.0), xycoords=("data", "axes fraction"),
                 xytext=(-4 if right else 4, 0), textcoords="offset points",
@@ -97,8 +97,14 @@ def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> s
         return _svg(figure, "Histogram of exposure, members against controls", said)
 
 
-def _opposed(axes: Axes, members: Sequence[float], controls: Sequence[float], edges: NDArray[Any]) -> None:
-    """Histograms of members (up) and of controls (down), as shares."""
+def _opposed(
+    axes: Axes,
+    members: Sequence[float],
+    controls: Sequence[float],
+    edges: NDArray[Any],
+    named: Literal["left", "right"] = "right",
+) -> None:
+    """Histograms of members (up) and of controls (down), as shares, with their names at one side."""
     for values, name, colour, sign in (
         (members, "members", _MEMBER, 1),
         (controls, "controls", _CONTROL, -1),
@@ -107,9 +113,15 @@ def _opposed(axes: Axes, members: Sequence[float], controls: Sequence[float], ed
             share = np.histogram(values, edges)[0] / len(values)
             axes.stairs(sign * share, edges, fill=True, color=colour)
             axes.text(
-                0.99, 0.5 + 0.48 * sign, f"{name} ({len(values)})", color=colour, fontweight="bold",
-                ha="right", va="top" if sign > 0 else "bottom", transform=axes.transAxes,
-            )  # fmt: skip
+                0.99 if named == "right" else 0.01,
+                0.5 + 0.48 * sign,
+                f"{name} ({len(values)})",
+                color=colour,
+                fontweight="bold",
+                ha=named,
+                va="top" if sign > 0 else "bottom",
+                transform=axes.transAxes,
+            )
     reach = 1.2 * max(map(abs, axes.get_ylim()))
     axes.set_ylim(-reach if controls else 0.0, reach)
     axes.axhline(0.0, color=_INK, linewidth=0.8)

@@ -364,14 +364,3 @@ def _exposure(controls: int) -> Exposure:
         "common_controls": [0.11 * index / controls for index in range(controls)],
     }
     return told.model_copy(update=tested) if controls else told
-
-
-def as_rows(report: Report) -> Report:
-    """The same report on rows of a table: correlation in place of SSIM."""
-
-    def row(seen: Any) -> Any:
-        return seen.model_copy(update={"ssim": None})
-
-    summary = report.summary.model_copy(update={"metric": "correlation", "threshold": 0.8})
-    samples, controls = [row(sample) for sample in report.samples], [row(seen) for seen in report.controls]
-    return report.model_copy(update={"summary": summary, "samples": samples, "controls": controls})

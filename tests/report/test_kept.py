@@ -5,7 +5,7 @@ from safetensors.numpy import save
 
 from audit.report import html
 from audit.report.kept import from_bytes, to_bytes
-from tests.report.factory import make_evidence, make_report, make_trajectories
+from tests.report.factory import as_table, make_evidence, make_report, make_rows, make_trajectories
 from tests.tiny import draw_once
 
 
@@ -18,6 +18,15 @@ def test_what_is_read_gives_the_same_page(controls: int, monkeypatch: pytest.Mon
     assert [item.sample for item in evidence] == [item.sample for item in pictures[0]]
     assert (evidence[0].control is None) == (controls == 0)
     assert html.render(report, evidence, trajectories) == html.render(report, *pictures)
+
+
+def test_rows_that_are_read_give_the_same_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_once(monkeypatch)
+    report = as_table(make_report())
+    rows = make_rows(report)
+    evidence, _ = from_bytes(to_bytes(report, rows, []), report)
+    assert evidence[0].member.tolist() == rows[0].member.tolist()
+    assert html.render(report, evidence) == html.render(report, rows)
 
 
 def test_pictures_of_another_run_are_left_out() -> None:

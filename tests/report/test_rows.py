@@ -77,3 +77,5 @@ def test_the_threshold_keeps_clear_of_the_names_of_groups(threshold: float, side
     svg = plots.similarity_histogram([0.1, 1.0], [0.1], "correlation", threshold)
     [label] = [line for line in svg.splitlines() if f"threshold {threshold:g}</text>" in line]
     assert ("text-anchor: end" in label) == (side == "end")
+    [name] = [line for line in svg.splitlines() if "members (2)</text>" in line]
+    assert ("text-anchor: end" in name) == (side == "start")

@@ -5,7 +5,7 @@ import pytest
 from audit.findings import Suppression
 from audit.report.model import Report
 from audit.report.summary import render
-from tests.report.factory import as_rows, make_evidence, make_report
+from tests.report.factory import as_table, make_evidence, make_report
 from tests.report.golden import assert_golden
 
 HOSTILE = "@team `x` | <img src=x> [f](http://x) #1\n# heading " + "é" * 5000
@@ -91,7 +91,7 @@ def test_pictures_are_never_part_of_it() -> None:
 
 
 def test_rows_of_a_table_are_not_called_images() -> None:
-    text = render(as_rows(make_report()))
+    text = render(as_table(make_report()))
     assert "| Training rows confirmed |" in text
     assert "correlation" in text
     assert "SSIM" not in text
