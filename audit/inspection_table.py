@@ -48,7 +48,9 @@ def lines(found: Inspection) -> Iterator[str]:
 def _sentences(found: Inspection) -> list[str]:
     said = [held.spectrum(rank) for rank in found.spectra]
     said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
-    said += held.exposures(found.exposure, len(found.samples))
+    said += held.exposures(
+        found.exposure, len(found.samples), "row" if len(found.model.input_shape) == 1 else "image"
+    )
     if found.ceiling is not None:
         said.append(held.ceiling(found.ceiling))
     return said
