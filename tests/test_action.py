@@ -224,6 +224,7 @@ def test_nothing_is_pasted_into_a_shell_and_all_that_is_used_is_pinned() -> None
     assert action["outputs"].keys() == {"verdict", "exit-code", "report", "folder"}
 
 
+@pytest.mark.slow
 def test_the_pre_commit_hook(tmp_path: Path) -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["stages"] == ["manual"]
