@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
-
-import audit.report
 from audit.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
+from audit.report.environment import environment
 from audit.report.markdown import escape
 from audit.report.text import number, percent, significant
 from audit.table import columns, grid, printed
 
-_TEMPLATES = Path(audit.report.__file__).parent / "templates"
 _NAMED = 10
 """Members that a sentence names."""
 _FORMATS: dict[Unit, Callable[[float], str]] = {"count": "{:g}".format, "share": percent, "number": number}
@@ -151,18 +147,8 @@ def html(found: Comparison) -> str:
 
 
 def _rendered(template: str, found: Comparison, *, escaped: bool) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=escaped,
-        finalize=(lambda value: value) if escaped else escape,  # Markdown is not HTML
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(
-        found=found, headline=headline(found), sheets=sheets(found)
-    )
+    prepared = environment(None if escaped else escape)  # Markdown is not HTML
+    return prepared.get_template(template).render(found=found, headline=headline(found), sheets=sheets(found))
 
 
 def json(found: Comparison) -> str:

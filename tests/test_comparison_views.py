@@ -1,5 +1,6 @@
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,8 @@ from tests.report.factory import as_table, make_report
 from tests.report.golden import assert_golden
 
 
-def found(**changes: object) -> Comparison:
-    return compare(make_report(**changes), make_report(**changes | {"confirmed": 0, "policy": "strict"}))  # type: ignore[arg-type]
+def found(**changes: Any) -> Comparison:
+    return compare(make_report(**changes), make_report(**changes | {"confirmed": 0, "policy": "strict"}))
 
 
 @pytest.mark.parametrize(("view", "name"), [("markdown", "md"), ("html", "html"), ("json", "json")])

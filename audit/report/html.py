@@ -12,19 +12,17 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from audit.findings import Finding, Kind
 from audit.report import held, text
 from audit.report.advice import advice
+from audit.report.environment import LOADER, environment
 from audit.report.evidence import Evidence, Trajectory, rank, shown
 from audit.report.model import AttackReport, Report, Sample
 from audit.report.pictures import cards, png
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _TABLE = 24
 """Matches of a table that are shown with their columns."""
 _ROWS = 1000
@@ -44,23 +42,10 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     trajectories:
         How splitting led to matches; those of attacks that kept no split are left out.
     """
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "number": text.number,
-        "significant": text.significant,
+    templates = environment()
+    templates.filters |= {
         "plain": text.plain,
-        "percent": text.percent,
-        "duration": text.duration,
         "truth": partial(text.truth, report),
-        "sentence": text.sentence,
         "unexplained": held.unexplained,
         "standing": partial(text.standing, report),
         "splitting": partial(text.splitting, report),
@@ -69,8 +54,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "headings": _headings,
     }
     pictured, table = cards(report, evidence), _table(report, evidence)
-    script, *_ = loader.get_source(environment, "report.js")
-    return environment.get_template("report.html.j2").render(
+    script, *_ = LOADER.get_source(templates, "report.js")
+    return templates.get_template("report.html.j2").render(
         report=report,
         script=Markup(script),
         script_hash=_hash(script),

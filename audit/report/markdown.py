@@ -5,29 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import jinja2
 
 from audit.report import held, text
 from audit.report.advice import advice
+from audit.report.environment import environment
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import Report
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _TOP = 10
 
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write a report as GitHub-flavoured Markdown; images are never part of it."""
-    environment = templates()
-    environment.filters |= {
+    prepared = templates()
+    prepared.filters |= {
         "truth": partial(text.truth, report),
         "standing": partial(text.standing, report),
         "splitting": partial(text.splitting, report),
         "splitting_cells": partial(text.splitting_cells, report),
     }
-    return environment.get_template("report.md.j2").render(
+    return prepared.get_template("report.md.j2").render(
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
         withheld=text.withheld(report),
@@ -52,25 +51,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
 
 def templates() -> jinja2.Environment:
     """Where templates of Markdown lie, and the filters that any of them may need; values are escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=False,  # Markdown is not HTML: `finalize` escapes every value instead
-        finalize=escape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "number": text.number,
-        "significant": text.significant,
-        "percent": text.percent,
-        "duration": text.duration,
-        "sentence": text.sentence,
-        "fence": _fence,
-        "code": _code,
-    }
-    return environment
+    made = environment(escape)
+    made.filters |= {"fence": _fence, "code": _code}
+    return made
 
 
 class _Raw(str):

@@ -1,0 +1,34 @@
+"""Where the templates of reports lie, and what all of them may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from audit.report import text
+
+LOADER = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+
+
+def environment(finalize: Callable[[Any], Any] | None = None) -> jinja2.Environment:
+    """Prepare for HTML, which is escaped, or with `finalize` for another language, which that escapes."""
+    made = jinja2.Environment(
+        loader=LOADER,
+        autoescape=finalize is None,
+        finalize=finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        "number": text.number,
+        "significant": text.significant,
+        "percent": text.percent,
+        "duration": text.duration,
+        "sentence": text.sentence,
+    }
+    return made
