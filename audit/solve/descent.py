@@ -78,7 +78,8 @@ class Descent:
         history: list[tuple[int, float]] = []
         status, taken, share = Status.FINISHED, 0, 0.0
         while taken < self.steps:
-            share = max(taken / self.steps, (budget.spent - began) / left if left > 0 else 1.0)
+            if taken:  # the first step's place is no matter of time: where time is plenty, results repeat
+                share = max(taken / self.steps, (budget.spent - began) / left)
             if budget.left <= 0 or share >= 1:
                 status = Status.INTERRUPTED if budget.interrupted() else Status.BUDGET
                 break

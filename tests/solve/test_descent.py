@@ -359,6 +359,12 @@ def test_a_budget_that_is_used_up_returns_the_start(seconds):
     torch.testing.assert_close(found.losses, torch.ones(3), rtol=0.4, atol=0.0)
 
 
+def test_where_time_is_plenty_results_do_not_depend_on_it():
+    problem = planted_problem().problem
+    swift, slow = (minimise(SHORT, problem, budget=Budget(1000.0, Clock(tick=tick))) for tick in (0.0, 0.1))
+    torch.testing.assert_close(slow.candidates.inputs, swift.candidates.inputs, rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize("cost", [1.0, 4.0])
 def test_it_stops_within_one_step_of_the_end(cost):
     clock = Clock()
