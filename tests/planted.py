@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -125,14 +126,33 @@ PLAIN_ACTIVATIONS = {
 KINKED = ("relu", "leaky_relu:0.2", "elu:0.7", "selu")
 """The activations whose stand-in is another function."""
 
+_SHAPES = [*((1, 2, biases) for biases in BIASES), (3, 2, "first"), (3, 3, "all")]
+
 ACTIVATED = {
     f"{name}, {outputs} outputs, {layers} layers, biases on {biases}": small_network(
         outputs, layers, biases, activation=name
     )
     for name in PLAIN_ACTIVATIONS
     if name != "relu"
-    for outputs, layers, biases in [*((1, 2, biases) for biases in BIASES), (3, 2, "first"), (3, 3, "all")]
+    for outputs, layers, biases in _SHAPES
 }
+
+_OFTEN = {
+    key for place, key in enumerate(ACTIVATED) if place % len(_SHAPES) in (place // len(_SHAPES) % 4, 4)
+}
+"""The deepest network of every activation and one of the others: the remaining ones are left to slow runs."""
+
+
+def table(networks):
+    """Tests with every one of `networks`, a dictionary by name, as `net`."""
+    rare = ACTIVATED.keys() - _OFTEN
+    return pytest.mark.parametrize(
+        "net",
+        [
+            pytest.param(net, id=name, marks=pytest.mark.slow if name in rare else ())
+            for name, net in networks.items()
+        ],
+    )
 
 
 def plain_outputs(network: Network, tensors, row: Tensor, smoothing=None) -> Tensor:

@@ -13,6 +13,7 @@ from audit.candidates import Candidates
 from audit.checkpoint import Checkpoint
 from audit.network import network
 from tests.planted import (
+    ACTIVATED,
     BIASES,
     NETWORKS,
     PLAIN_ACTIVATIONS,
@@ -22,11 +23,11 @@ from tests.planted import (
     plain_outputs,
     plain_sum,
     small_network,
+    table,
 )
 
-every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
-ACTIVATED = {name: small_network(3, 3, "all", activation=name) for name in PLAIN_ACTIVATIONS}
-every_activation = pytest.mark.parametrize("net", ACTIVATED.values(), ids=ACTIVATED.keys())
+every_network = table(NETWORKS)
+every_activation = table({name: small_network(3, 3, "all", activation=name) for name in PLAIN_ACTIVATIONS})
 
 
 def rows(count, inputs=6, seed=3):
@@ -39,7 +40,7 @@ def stacked(networks):
     return first.with_tensors(tensors)
 
 
-@pytest.mark.parametrize("net", (every := NETWORKS | ACTIVATED).values(), ids=every.keys())
+@table(NETWORKS | ACTIVATED)
 @pytest.mark.parametrize("smoothing", [None, 3.0, 40.0])
 def test_outputs_equal_the_plain_loop(net, smoothing):
     inputs = rows(5)

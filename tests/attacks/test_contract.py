@@ -15,6 +15,7 @@ from tests.planted import (
     NETWORKS,
     observation,
     random_candidates,
+    table,
     without_gradient,
     without_initial,
 )
@@ -22,10 +23,6 @@ from tests.planted import (
 pytestmark = [
     pytest.mark.parametrize("attack", BATTERY, ids=[attack.id for attack in BATTERY]),
 ]
-
-
-def table(networks):
-    return pytest.mark.parametrize("net", networks.values(), ids=networks.keys())
 
 
 EVERY = NETWORKS | ACTIVATED

@@ -17,15 +17,12 @@ from tests.planted import (
     planted,
     random_candidates,
     split,
+    table,
 )
 
 pytestmark = [
     pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS]),
 ]
-
-
-def table(networks):
-    return pytest.mark.parametrize("net", networks.values(), ids=networks.keys())
 
 
 EVERY = NETWORKS | ACTIVATED

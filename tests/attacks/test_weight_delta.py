@@ -18,6 +18,7 @@ from tests.planted import (
     plain_sum,
     random_candidates,
     small_network,
+    table,
     without_initial,
 )
 
@@ -77,7 +78,7 @@ def test_one_step_of_gradient_descent_is_solved_exactly(anchor, loss, outputs, a
     assert swapped > 1e-6
 
 
-@pytest.mark.parametrize("net", (every := NETWORKS | ACTIVATED).values(), ids=every.keys())
+@table(NETWORKS | ACTIVATED)
 def test_every_anchor_has_lambdas_of_its_own(net):
     seen = observation(net)
     objective, candidates = ATTACK.objective(seen), random_candidates(ATTACK, seen)

@@ -65,9 +65,25 @@ def test_planted_samples_are_found(outputs, biases):
     assert (given.recovered(found.candidates) > 0.9).sum() >= 4
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "polynomial:3"])
-@pytest.mark.parametrize("biases", BIASES)
-@pytest.mark.parametrize("attack", FREE, ids=[attack.id for attack in FREE])
+SORTS = ("relu", "gelu", "tanh", "polynomial:3")
+"""One activation of every sort: with a kink, smooth, odd, and odd without bounds."""
+
+
+@pytest.mark.parametrize(
+    ("attack", "biases", "activation"),
+    [
+        pytest.param(
+            attack,
+            biases,
+            activation,
+            id=f"{attack.id}-{biases}-{activation}",
+            marks=() if (i + j + k) % len(SORTS) == 0 else pytest.mark.slow,
+        )
+        for i, attack in enumerate(FREE)
+        for j, biases in enumerate(BIASES)
+        for k, activation in enumerate(SORTS)
+    ],
+)
 def test_every_attack_solves_its_equation(attack, biases, activation):
     given = planted_problem(1, 12, 60, 4, biases, attack=attack, activation=activation, dtype=torch.float64)
     found = minimise(Descent(count=8, restarts=2, steps=250), given.problem)
