@@ -34,7 +34,11 @@ from audit.solve.budget import Budget
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""
 MOST_NON_NEGATIVE = 2000
-"""Likewise for lambda >= 0, which takes one thread and more steps (4 s); for both, where a budget allows steps."""
+"""Likewise for lambda >= 0, which takes one thread and more steps; for both, where a budget allows steps."""
+_SECONDS_OF_MOST = 4.0
+"""What so many take with lambda >= 0; such a fit cannot be broken off."""
+_NO_TIME = 500
+"""Unknowns whose exact solution takes a moment, and is found without regard to the time left."""
 RIDGE = 1e-12
 """Part of the trace of the Gram matrix below which eigenvalues and pivots are rounding errors."""
 
@@ -86,8 +90,8 @@ def stationarity(
     labels:
         (n,) class numbers, or None where the head needs none.
     budget:
-        For as many unknowns as the exact solution would take too long for (above MOST_NON_NEGATIVE), which are
-        then found step by step. None if only the exact solution will do.
+        For unknowns whose exact solution would take too long (above MOST_NON_NEGATIVE, or with lambda >= 0 for the
+        time left), which are then found step by step. None if only the exact solution will do.
     factors:
         (h,) for the gradients of the first layer's units, as in `GradientMap`; the target has them already.
 
@@ -105,6 +109,9 @@ def stationarity(
     most = MOST_NON_NEGATIVE if objective.non_negative or budget is not None else MOST_UNKNOWNS
     if unknowns == 0 or objective.target_norm == 0.0:
         return None
+    if objective.non_negative and budget is not None:
+        affordable = int(MOST_NON_NEGATIVE * (budget.left / _SECONDS_OF_MOST) ** (1 / 3))
+        most = min(most, max(affordable, _NO_TIME))
     if unknowns > most:
         return None if budget is None else _step_by_step(objective, members, labels, budget, factors)
     objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)

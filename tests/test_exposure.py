@@ -258,7 +258,21 @@ def test_steps_end_with_the_time(monkeypatch):
 def test_a_budget_leaves_small_fits_exact():
     network = small_network()
     rows, labels = members(network)
-    assert stationarity(objective(network), rows, labels, plenty()).steps is None
+    for budget in (plenty(), Budget(0.0, Clock())):
+        assert stationarity(objective(network), rows, labels, budget).steps is None
+
+
+@pytest.mark.parametrize(("seconds", "exact"), [(0.6, True), (0.4, False)])
+def test_an_exact_fit_begins_only_if_there_is_time_for_it(seconds, exact, monkeypatch):
+    """Half the most unknowns take an eighth of the time."""
+    network = small_network()
+    rows, labels = members(network)
+    monkeypatch.setattr(exposure, "MOST_NON_NEGATIVE", 2 * MEMBERS)
+    monkeypatch.setattr(exposure, "_NO_TIME", 0)
+    budget = Budget(seconds, Clock())
+    assert (stationarity(objective(network), rows, labels, budget).steps is None) == exact
+    signed = objective(network, non_negative=False)
+    assert stationarity(signed, rows, labels, budget).steps is None
 
 
 @pytest.mark.parametrize("non_negative", [False, True])
