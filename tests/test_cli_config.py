@@ -147,3 +147,10 @@ def test_init_replaces_nothing(model_audit: Run, tiny: Tiny) -> None:
     ended = model_audit("init", tiny.checkpoint, "--out", tiny.checkpoint, "--force")
     complains(ended, "is the checkpoint, and is not replaced")
     assert tiny.checkpoint.read_bytes() == before
+
+
+def test_no_report_replaces_the_config(model_audit: Run, config: Path) -> None:
+    before = config.read_text()
+    ended = model_audit("scan", "--config", config, "--format", f"json={config}")
+    complains(ended, f"{config} would be replaced, and is what this audit reads")
+    assert config.read_text() == before

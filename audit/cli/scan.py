@@ -171,7 +171,7 @@ def scan(
         )
         folder = out or _default_folder(checkpoint.stem)
         names, paths = formats(format), elsewhere(format)
-        finished, reports = _run(request, folder, names, paths, progress=progress and not quiet)
+        finished, reports = _run(request, folder, names, paths, config, progress=progress and not quiet)
         say("\n".join(_outcome(finished, reports, quiet=quiet)))
     raise typer.Exit(_exit_code(finished))
 
@@ -202,7 +202,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
             seed=seed,
             command=by_hand,
         )
-        finished, reports = _run(request, folder, formats(None), {}, progress=True)
+        finished, reports = _run(request, folder, formats(None), {}, None, progress=True)
         code = _exit_code(finished)
         last = (
             f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
@@ -222,7 +222,13 @@ def _default_waivers() -> Path | None:
 
 
 def _run(
-    request: Request, folder: Path, names: list[str], paths: dict[str, Path], *, progress: bool
+    request: Request,
+    folder: Path,
+    names: list[str],
+    paths: dict[str, Path],
+    config: Path | None,
+    *,
+    progress: bool,
 ) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
     from audit import run_folder
@@ -233,7 +239,8 @@ def _run(
 
     inputs = check(request)
     refuse_expired(inputs.waivers, datetime.now(UTC).date())
-    run_folder.refuse_clashes(folder, names, paths, request.files)
+    read = [*request.files, config] if config else request.files
+    run_folder.refuse_clashes(folder, names, paths, read)
     run_folder.prepare(folder, paths.values())
     if request.redact:
         run_folder.prepare_redacted(folder, request.evidence)

@@ -193,7 +193,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
     for finding in report.findings:
         if finding.kind in _TOO_FEW_CONTROLS:
             yield Advice(
-                "Give more controls",
+                "Give more controls" if report.summary.controls else "Give controls",
                 finding.detail,
                 f"Pass as --controls {noun(report)}s of the same kind that the network never saw: 20 for each "
                 "member can confirm a single one.",
