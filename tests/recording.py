@@ -1,7 +1,7 @@
 """Records what the commands compute, so that a change which should alter no number can show that it did not.
 
     python -m tests.recording record FOLDER      # the demo, a gradient, a table, and an inspection
-    python -m tests.recording compare OLD NEW    # prints every number and verdict that differs; exit status 1 if any
+    python -m tests.recording compare OLD NEW    # prints what differs; exit status 1 if anything does
 
 The clock counts gradient evaluations instead of seconds, so that results depend on neither the machine's speed nor
 its load. They still depend on the versions of Python and torch: record both folders on one machine.
@@ -95,7 +95,9 @@ def compare(old: Path, new: Path) -> int:
     """Print what differs in numbers, verdicts and counts; sentences are not compared."""
     differences = 0
     for name in ("demo", "gradient", "table", "inspect"):
-        before, after = (dict(_leaves(json.loads((root / f"{name}.json").read_text()))) for root in (old, new))
+        before, after = (
+            dict(_leaves(json.loads((root / f"{name}.json").read_text()))) for root in (old, new)
+        )
         print(f"{name}: {len(before)} values before, {len(after)} after")
         for place in sorted(before.keys() | after.keys()):
             if before.get(place) != after.get(place):
@@ -112,7 +114,9 @@ def _leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from _leaves(part, (*place, str(index)))
-    elif isinstance(value, bool | int | float) or (place and place[-1] in {"verdict", "status", "id", "attack"}):
+    elif isinstance(value, bool | int | float) or (
+        place and place[-1] in {"verdict", "status", "id", "attack"}
+    ):
         yield place, value
 
 
