@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import audit
-from audit.architecture import Architecture
 from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
-from audit.checkpoint import Checkpoint
 from audit.dataset import ImageSet
 from audit.dp_bound import reconstruction_bound
 from audit.exhibits import exhibits
@@ -29,6 +27,8 @@ from audit.findings import (
     with_suppressions,
 )
 from audit.knowledge import Knowledge, spectrum
+from audit.model.architecture import Architecture
+from audit.model.checkpoint import Checkpoint
 from audit.policy import judge
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import (

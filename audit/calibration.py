@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, false_discovery_control
 
-from audit.inputs import InputFormat
 from audit.matching import Matching, match
+from audit.model.preprocessing import InputFormat
 from audit.similarity import column_units, correlate, standardise
 
 TIE = 1e-6

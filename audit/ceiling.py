@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs, window
 from audit.solve.budget import Budget

@@ -18,7 +18,7 @@ from skimage.data import lfw_subset
 from torch import Tensor
 
 from audit.errors import OutputError
-from audit.network import Network
+from audit.model.network import Network
 from audit.solve.budget import Budget
 from audit.training import descend, small_start
 

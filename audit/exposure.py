@@ -27,7 +27,7 @@ from scipy.optimize import minimize, nnls
 from torch import Tensor
 
 from audit.gradient_map import GradientMap
-from audit.network import Network
+from audit.model.network import Network
 from audit.objective import Objective
 from audit.solve.budget import Budget
 

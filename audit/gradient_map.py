@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audit.activations import activation
-from audit.network import Network
+from audit.model.activations import activation
+from audit.model.network import Network
 from audit.objective import Head, Objective
 
 _ROWS = 1024

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audit.activations import activation
+from audit.model.activations import activation
+from audit.model.network import Network
 from audit.monomials import Monomials
-from audit.network import Network
 from audit.objective import Objective
 from audit.reduction import reduce
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from audit.architecture import Architecture
 from audit.assembly import described
 from audit.attacks import BATTERY, Observation
 from audit.knowledge import (
@@ -16,7 +15,8 @@ from audit.knowledge import (
     measure,
     spectrum,
 )
-from audit.network import network
+from audit.model.architecture import Architecture
+from audit.model.network import network
 from audit.pipeline import observe
 from audit.report.model import Ceiling, Exposure, Identifiability, Model, Rank
 from audit.report.text import printable

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.similarity import correlate, ssim_pairs, standardise
 
 _SHORTLIST = 5

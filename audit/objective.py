@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from audit.candidates import Candidates
-from audit.network import Network
+from audit.model.network import Network
 
 _LEAST_SCALE = 0.1
 """Length of the scaled sum relative to the target."""

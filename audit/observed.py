@@ -9,9 +9,9 @@ from typing import Literal, get_args
 
 import torch
 
-from audit.architecture import Architecture
-from audit.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
 from audit.errors import CheckpointError
+from audit.model.architecture import Architecture
+from audit.model.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
 from audit.reduction import RowSpace, row_space
 
 Kind = Literal["gradient", "update"]

@@ -18,9 +18,9 @@ from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.findings import plural
-from audit.inputs import InputFormat
 from audit.knowledge import Equation, Knowledge, measure
-from audit.network import network
+from audit.model.network import network
+from audit.model.preprocessing import InputFormat
 from audit.positive_control import draw, kind_of, make_twin, share
 from audit.positive_control import measure as measure_power
 from audit.progress import Listener, Silent

@@ -29,8 +29,8 @@ from audit.battery import AttackResult, Outcome
 from audit.calibration import calibrate
 from audit.errors import UsageError
 from audit.findings import resolution
-from audit.inputs import InputFormat
-from audit.network import Network
+from audit.model.network import Network
+from audit.model.preprocessing import InputFormat
 from audit.report.model import PositiveControl
 from audit.solve.budget import Budget
 from audit.training import Trained, descend, loss_gradient, small_start

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audit.network import Network
+from audit.model.network import Network
 from audit.objective import Objective
 
 _FULL_RANK_BELOW = 64

@@ -9,10 +9,8 @@ from typing import cast
 
 import torch
 
-from audit.architecture import Architecture, check_input, check_same_layers, infer_architecture
 from audit.attacks import BATTERY
 from audit.baseline import Baseline, load_baseline
-from audit.checkpoint import Checkpoint, load_checkpoint
 from audit.dataset import (
     ImageSet,
     check_columns_agree,
@@ -26,7 +24,9 @@ from audit.dataset import (
 from audit.dp_bound import DpSgd, parse_dp
 from audit.errors import ArchitectureError, DataError, UsageError
 from audit.findings import Suppression
-from audit.inputs import InputFormat, input_format, parse_shape, with_usual_range
+from audit.model.architecture import Architecture, check_input, check_same_layers, infer_architecture
+from audit.model.checkpoint import Checkpoint, load_checkpoint
+from audit.model.preprocessing import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import MatchRule, Policy, load_policy
 from audit.positive_control import share

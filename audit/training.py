@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.network import Network
+from audit.model.network import Network
 from audit.solve.budget import Budget
 
 _LINEAR_FROM = 60.0

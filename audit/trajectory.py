@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.battery import AttackResult, to_array
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.report.evidence import Trajectory
 from audit.similarity import ncc, rescale, ssim
 

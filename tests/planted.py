@@ -13,7 +13,7 @@ from torch.nn import functional
 from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.kkt_margin import KktMargin
 from audit.candidates import Candidates
-from audit.network import Network
+from audit.model.network import Network
 from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from audit.network import Network
+from audit.model.network import Network
 from tests.planted import generator
 
 _NEWTON_STEPS = 60

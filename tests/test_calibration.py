@@ -17,7 +17,7 @@ from audit.calibration import (
     limit_at_power,
     upper_limit,
 )
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 
 SHAPE = (1, 10, 10)
 SIZE = 100

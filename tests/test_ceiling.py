@@ -6,7 +6,7 @@ import torch
 
 from audit.ceiling import TOLERANCE, Ceiling, ceiling, local_ssim
 from audit.errors import DataError
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs
 from audit.solve.budget import Budget

@@ -10,7 +10,7 @@ import torchvision.datasets
 
 from audit.dataset import check_disjoint, check_fits, load_images
 from audit.errors import DataError
-from audit.inputs import InputFormat, input_format
+from audit.model.preprocessing import InputFormat, input_format
 
 
 def pixels(*shape):

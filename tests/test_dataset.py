@@ -23,7 +23,7 @@ from audit.dataset import (
     load_images,
 )
 from audit.errors import DataError
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 
 
 def pixels(count=6, shape=(5, 4), seed=0):

@@ -217,9 +217,9 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
     [
         ("checkpoint", "import audit.cli"),
         ("checkpoint", "from audit import cli"),
-        ("checkpoint", "from audit.inputs import InputFormat"),
-        ("checkpoint", "def f():\n    from audit.network import Network"),
-        ("checkpoint", "if TYPE_CHECKING:\n    from audit.network import Network"),
+        ("checkpoint", "from audit.model.preprocessing import InputFormat"),
+        ("checkpoint", "def f():\n    from audit.model.network import Network"),
+        ("checkpoint", "if TYPE_CHECKING:\n    from audit.model.network import Network"),
         ("checkpoint", "from .network import Network"),
         ("checkpoint", "from . import network"),
         ("attacks.base", "from ..solve import base"),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from audit.errors import DataError
-from audit.inputs import InputFormat
 from audit.matching import match
+from audit.model.preprocessing import InputFormat
 from audit.similarity import ncc, ssim
 
 SHAPE = (1, 8, 8)

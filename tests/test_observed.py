@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audit.architecture import infer_architecture
-from audit.checkpoint import load_checkpoint
+from audit.model.architecture import infer_architecture
+from audit.model.checkpoint import load_checkpoint
 from audit.observed import Observed, load_gradient
 
 

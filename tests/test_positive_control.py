@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.errors import UsageError
-from audit.network import Network
+from audit.model.network import Network
 from audit.pipeline import run
 from audit.positive_control import Draw, Twin, draw, kind_of, make_twin, share
 from audit.progress import Silent

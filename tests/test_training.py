@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.network import Network
+from audit.model.network import Network
 from audit.solve.budget import Budget
 from audit.training import descend, log_loss, loss_gradient, soft_margins
 

@@ -9,7 +9,7 @@ import torch
 from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackResult
 from audit.candidates import Candidates
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.reduction import RowSpace
 from audit.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from audit.network import Network
+from audit.model.network import Network
 from audit.objective import Objective
 
 

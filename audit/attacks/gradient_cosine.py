@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
-from audit.network import Network
+from audit.model.network import Network
 from audit.objective import Objective
 from audit.reduction import row_space
 

@@ -9,9 +9,9 @@ reach a unit, and among all factorisations of dL/dW such a sparse one is the tru
 
 from __future__ import annotations
 
-from audit.activations import activation
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
+from audit.model.activations import activation
 from audit.reduction import row_space
 
 MOST_SAMPLES = 64

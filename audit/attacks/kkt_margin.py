@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from audit.activations import activation
 from audit.attacks.base import Attack, Observation
+from audit.model.activations import activation
 from audit.objective import Objective
 
 

@@ -18,9 +18,9 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
-from audit.activations import activation
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
+from audit.model.activations import activation
 from audit.reduction import row_space
 
 _EQUATIONS = 2.0

@@ -15,7 +15,7 @@ from audit.cli.shell import errors_in_one_line, say
 from audit.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from audit.architecture import Architecture
+    from audit.model.architecture import Architecture
 
 _HEAD = """\
 # Options of `model-audit scan`, by their names on the command line without the dashes in front:

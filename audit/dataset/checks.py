@@ -8,7 +8,7 @@ import numpy as np
 
 from audit.dataset.imageset import ImageSet, times
 from audit.errors import DataError
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 
 
 def check_labels(images: ImageSet, outputs: int) -> None:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import torch
 from numpy.typing import NDArray
 
-from audit.checkpoint import load_plain
 from audit.dataset.arrays import name_of_values
 from audit.dataset.imageset import Found
 from audit.errors import CheckpointError, DataError
+from audit.model.checkpoint import load_plain
 
 _CHANNELS = (1, 3, 4)
 _REMEDY = "save plain tensors: torch.save({'images': x, 'labels': y}, file)"

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from audit.activations import activation
 from audit.candidates import Candidates
-from audit.network import Network
+from audit.model.activations import activation
+from audit.model.network import Network
 from audit.objective import Objective
 
 _ROUNDING = torch.finfo(torch.float32).eps

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.attacks import Observation
-from audit.inputs import InputFormat
-from audit.network import Network
+from audit.model.network import Network
+from audit.model.preprocessing import InputFormat
 from tests.benchmarks.targets import _existing, _mnist
 from tests.benchmarks.training import Layers
 

@@ -34,7 +34,7 @@ from audit.ceiling import TOLERANCE, ceiling, local_ssim
 from audit.exposure import stationarity
 from audit.gradient_map import GradientMap
 from audit.membership import OUTSIDE, auc, exposure, weighted
-from audit.network import Network
+from audit.model.network import Network
 from audit.reduction import bulk_edge, row_space
 from audit.solve.budget import Budget
 from tests.benchmarks.run import RESULTS, THRESHOLD, machine, seen_by_us, target_names

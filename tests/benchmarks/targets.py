@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from skimage.data import lfw_subset
 
 from audit.errors import DataError
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from tests.benchmarks import training
 from tests.benchmarks.recipes import RECIPES, Recipe
 from tests.benchmarks.training import Data, Layers, train_network

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from audit.attacks import BATTERY
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from tests.benchmarks import gradient_targets, gradients
 from tests.benchmarks.gradient_targets import RECIPES, GradientRecipe, make
 from tests.benchmarks.gradients import ARMS, OURS, Found, largest_error, main, measure, ours, published, score

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import ttest_rel
 
 from audit.attacks import BATTERY
-from audit.inputs import InputFormat
+from audit.model.preprocessing import InputFormat
 from audit.solve.splitting import ways_down
 from tests.benchmarks import splitting
 from tests.benchmarks.splitting import (

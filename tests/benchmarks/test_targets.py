@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audit.architecture import infer_architecture
-from audit.checkpoint import load_checkpoint
 from audit.errors import DataError
+from audit.model.architecture import infer_architecture
+from audit.model.checkpoint import load_checkpoint
 from audit.training import log_loss, soft_margins
 from tests.benchmarks import targets, training
 from tests.benchmarks.stationarity import residual

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from audit.architecture import infer_architecture
 from audit.attacks.kkt_loss import KktLoss
 from audit.candidates import Candidates
-from audit.checkpoint import Checkpoint
-from audit.network import network
+from audit.model.architecture import infer_architecture
+from audit.model.checkpoint import Checkpoint
+from audit.model.network import network
 from tests.planted import (
     ACTIVATED,
     BIASES,

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from audit.checkpoint import load_checkpoint
 from audit.errors import CheckpointError
+from audit.model.checkpoint import load_checkpoint
 
 TENSORS = {
     "fc1.weight": torch.arange(12, dtype=torch.float32).reshape(4, 3),

@@ -1,6 +1,6 @@
 """The audited MLP as a function of its parameters, with a smooth stand-in for its activation.
 
-Plain ReLU has no useful second derivative, and its first one jumps. The stand-ins of `audit.activations` are
+Plain ReLU has no useful second derivative, and its first one jumps. The stand-ins of `audit.model.activations` are
 true functions, so that first and second derivatives agree. Their sharpness is given here as a pure number,
 `smoothing`: beta times the typical size of the layer's pre-activations. The same schedule then means the same
 thing for every network, however its weights are scaled.
@@ -16,9 +16,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from audit.activations import activation
-from audit.architecture import Architecture
-from audit.checkpoint import Checkpoint
+from audit.model.activations import activation
+from audit.model.architecture import Architecture
+from audit.model.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Network:
     biases: tuple[Tensor | None, ...]
     """(..., outputs) of every layer, or None."""
     activation: str
-    """Name, as `audit.activations.activation` reads it."""
+    """Name, as `audit.model.activations.activation` reads it."""
     units: tuple[float, ...]
     """Typical size of the pre-activations of every hidden layer; smoothing is counted in it."""
 

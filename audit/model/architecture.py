@@ -17,10 +17,10 @@ from itertools import pairwise
 
 import torch
 
-from audit.activations import activation
-from audit.checkpoint import FLOAT_TYPES, Checkpoint
 from audit.errors import ArchitectureError
-from audit.inputs import InputFormat
+from audit.model.activations import activation
+from audit.model.checkpoint import FLOAT_TYPES, Checkpoint
+from audit.model.preprocessing import InputFormat
 
 _Shape = tuple[int, int]  # (inputs, outputs): from, to
 
@@ -76,7 +76,7 @@ class Architecture:
     layers: tuple[Layer, ...]
     """First to last, at least two."""
     activation: str
-    """Canonical name, as `audit.activations.activation` reads it."""
+    """Canonical name, as `audit.model.activations.activation` reads it."""
     notes: tuple[str, ...]
     """What was assumed for the user, in words that name the option which says otherwise."""
 

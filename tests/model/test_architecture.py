@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from audit.activations import KNOWN
-from audit.architecture import Architecture, Layer, check_input, check_same_layers, infer_architecture
-from audit.checkpoint import Checkpoint, load_checkpoint
 from audit.errors import ArchitectureError
-from audit.inputs import input_format
+from audit.model.activations import KNOWN
+from audit.model.architecture import Architecture, Layer, check_input, check_same_layers, infer_architecture
+from audit.model.checkpoint import Checkpoint, load_checkpoint
+from audit.model.preprocessing import input_format
 
 
 def checkpoint(shapes: Mapping[str, tuple[int, ...]], metadata: dict[str, str] | None = None) -> Checkpoint:

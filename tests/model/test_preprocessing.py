@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audit.errors import UsageError
-from audit.inputs import input_format, parse_shape
+from audit.model.preprocessing import input_format, parse_shape
 
 COLOUR = (3, 2, 4)
 

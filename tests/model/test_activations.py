@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from audit.activations import KNOWN, activation
+from audit.model.activations import KNOWN, activation
 from tests.planted import PLAIN_ACTIVATIONS
 
 MODULES = {
