@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from audit.attacks import Attack, Observation
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem, Solution, Solver, Status
-from audit.solve.budget import Budget
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
 from audit.solve.exact import ExactInputs

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.model.preprocessing import InputFormat
 from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs, window
-from audit.solve.budget import Budget
 
 TOLERANCE = 0.05
 """How far above its ceiling a reconstruction might still come."""

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from skimage.data import lfw_subset
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.errors import OutputError
 from audit.model.network import Network
-from audit.solve.budget import Budget
 from audit.training import descend, small_start
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.assembly import described
 from audit.attacks import BATTERY, Observation
+from audit.budget import Budget
 from audit.knowledge import (
     Knowledge,
     distinct_spaces,
@@ -21,7 +22,6 @@ from audit.pipeline import observe
 from audit.report.model import Ceiling, Exposure, Identifiability, Model, Rank
 from audit.report.text import printable
 from audit.request import Inputs, Request, Weights, check, check_weights
-from audit.solve.budget import Budget
 
 
 class _Part(BaseModel):

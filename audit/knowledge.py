@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from audit import membership
 from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.polynomial import analysed
+from audit.budget import Budget
 from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
 from audit.findings import listed
@@ -26,7 +27,6 @@ from audit.observed import Kind
 from audit.reduction import RowSpace, bulk_edge, row_space
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank
 from audit.request import Inputs
-from audit.solve.budget import Budget
 
 _EXPOSURE = 2 / 3
 """Share of the time; the ceiling takes what is left."""

@@ -25,11 +25,11 @@ from scipy.optimize import brentq
 from scipy.stats import bootstrap, norm, rankdata
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.exposure import Stationarity, stationarity
 from audit.gradient_map import scaled
 from audit.objective import Objective
 from audit.reduction import RowSpace
-from audit.solve.budget import Budget
 
 OUTSIDE = 10.0
 """10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""

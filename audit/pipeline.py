@@ -17,6 +17,7 @@ import torch
 from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
+from audit.budget import Budget
 from audit.findings import plural
 from audit.knowledge import Equation, Knowledge, measure
 from audit.model.network import network
@@ -28,7 +29,6 @@ from audit.report.model import PositiveControl, Provenance
 from audit.report.text import printable
 from audit.request import Inputs, Model, Request, check
 from audit.similarity import CONVENTION, TABLE_CONVENTION
-from audit.solve.budget import Budget
 from audit.waivers import refuse_expired
 
 _KEPT_BACK = (0.2, 30.0)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audit.budget import Budget
 from audit.model.network import Network
-from audit.solve.budget import Budget
 
 _LINEAR_FROM = 60.0
 """Margin from which log(softplus(-margin)) is -margin, to within exp(-60)."""

@@ -21,12 +21,12 @@ from audit.attacks.moment_tensor import MomentTensor
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_gradient import PolynomialGradient
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.reduction import reduce
 from audit.solve import moments as moment_solver
 from audit.solve import restarts
 from audit.solve.base import Solution, Status
-from audit.solve.budget import Budget
 from audit.solve.descent import Descent
 from tests.planted import Clock, batch_gradient, costing, kkt_point, observation, small_network
 from tests.polynomials import random_network

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from audit.budget import Budget
 from audit.ceiling import TOLERANCE, Ceiling, ceiling, local_ssim
 from audit.errors import DataError
 from audit.model.preprocessing import InputFormat
 from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs
-from audit.solve.budget import Budget
 from tests.planted import Clock, generator
 from tests.tiny import SIDE, blobs
 

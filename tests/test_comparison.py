@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from audit import demo
+from audit.budget import Budget
 from audit.comparison import Change, compare
 from audit.comparison_views import VIEWS
 from audit.pipeline import run
 from audit.report.model import Report
 from audit.request import Request
-from audit.solve.budget import Budget
 from tests.report.factory import as_table, make_observed, make_report
 
 

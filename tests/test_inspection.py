@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from audit.attacks import BATTERY
+from audit.budget import Budget
 from audit.errors import ArchitectureError
 from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
@@ -16,7 +17,6 @@ from audit.inspection_table import lines
 from audit.knowledge import Equation
 from audit.report import held
 from audit.request import Request
-from audit.solve.budget import Budget
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make
 

@@ -11,13 +11,13 @@ from audit import exposure as fits
 from audit.attacks import BATTERY
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.exposure import stationarity
 from audit.membership import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
 from audit.membership import exposure as exposed
 from audit.objective import Objective
 from audit.reduction import row_space
-from audit.solve.budget import Budget
 from tests import tiny
 from tests.planted import Clock, columns, generator, kkt_point, observation, small_network
 from tests.planted import planted as solved_by

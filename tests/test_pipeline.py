@@ -18,6 +18,7 @@ from audit import pipeline
 from audit.assembly import Audit, assemble
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
+from audit.budget import Budget
 from audit.demo import train
 from audit.errors import UsageError
 from audit.inspection import inspect
@@ -27,7 +28,6 @@ from audit.report.json import render, schema
 from audit.request import Inputs, Request, check
 from audit.similarity import ssim
 from audit.solve.base import Solution
-from audit.solve.budget import Budget
 from tests.tiny import (
     CONTROLS,
     HIDDEN,

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
+from audit.budget import Budget
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.pipeline import run
@@ -22,7 +23,6 @@ from audit.progress import Silent
 from audit.report.json import render
 from audit.report.model import PositiveControl, Report
 from audit.request import Request, check
-from audit.solve.budget import Budget
 from tests.tiny import (
     CONTROLS,
     MEMBERS,

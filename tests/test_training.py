@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audit.budget import Budget
 from audit.model.network import Network
-from audit.solve.budget import Budget
 from audit.training import descend, log_loss, loss_gradient, soft_margins
 
 PLENTY = Budget(1e6, time.monotonic)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from audit.attacks import Attack, Observation
 from audit.battery import Outcome, reconstruct
+from audit.budget import Budget, Clock
 from audit.demo import train
 from audit.solve.base import Problem, Solution, Solver, Watcher
-from audit.solve.budget import Budget, Clock
 from audit.solve.descent import Descent
 from audit.solve.splitting import SampleSplitting
 

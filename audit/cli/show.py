@@ -59,10 +59,10 @@ def inspect(
     with errors_in_one_line():
         if format not in ("table", "json"):
             raise UsageError(f"unknown format {format!r} in --format", "use table or json")
+        from audit.budget import Budget
         from audit.inspection import inspect
         from audit.inspection_table import lines
         from audit.request import Request
-        from audit.solve.budget import Budget
 
         request = Request(
             checkpoint=checkpoint,

@@ -15,9 +15,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.objective import Objective
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 
 Watcher = Callable[[int, float], None]

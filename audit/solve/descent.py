@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.objective import Objective
 from audit.solve.base import Problem, Solution, Status, Watcher
-from audit.solve.budget import Budget
 
 _REFERENCES = 8
 _UNITS_A_STEP = 250

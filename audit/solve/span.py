@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, vmap
 
-from audit.solve.budget import Budget
+from audit.budget import Budget
 from audit.solve.first_layer import FirstLayer
 
 _MOST_STARTS, _FEWEST_STARTS = 64, 8

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.candidates import Candidates, concatenate
 from audit.objective import Objective
 from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
-from audit.solve.budget import Budget
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
 from audit.solve.descent import Descent, calibrated, infinite_if_nan
 

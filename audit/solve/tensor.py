@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
 
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.identifiability import TensorSystem, tensor_system
 from audit.solve.base import Problem, Solution, Status, Watcher
-from audit.solve.budget import Budget
 from audit.solve.first_layer import in_double
 from audit.solve.jennrich import components
 

@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional
 
 from audit.attacks.gradient_cosine import GradientCosine, cross_entropy
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.reduction import reduce
 from audit.solve.base import Problem
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
 from tests.planted import Clock, generator, observation, small_network, without_gradient

@@ -32,10 +32,10 @@ from scipy.spatial.distance import cdist
 
 from audit.attacks import BATTERY, Attack
 from audit.battery import AttackResult, reconstruct
+from audit.budget import Budget
 from audit.calibration import calibrate
 from audit.errors import AuditError
 from audit.solve.base import Status
-from audit.solve.budget import Budget
 from tests.benchmarks.gradient_targets import RECIPES, GradientTarget, make
 from tests.benchmarks.gradients_table import table
 from tests.benchmarks.published_gradients import SOLVED, Run, Seen, dlg, geiping

@@ -21,10 +21,10 @@ import torch
 
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.budget import Budget
 from audit.identifiability import Identifiability, tensor_system
 from audit.reduction import reduce
 from audit.solve.base import Problem
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition
 from tests.planted import Clock, generator, observation

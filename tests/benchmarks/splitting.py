@@ -29,12 +29,12 @@ from rich.console import Console
 from rich.table import Table
 
 from audit.attacks import BATTERY, Attack, Observation
+from audit.budget import Budget
 from audit.calibration import calibrate
 from audit.candidates import Candidates
 from audit.objective import Objective
 from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem, Solver
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
 from audit.solve.images import Readings, images

@@ -24,9 +24,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 import torch
 
 from audit.attacks import BATTERY, Attack, Observation
+from audit.budget import Budget
 from audit.reduction import reduce
 from audit.solve.base import Problem
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, calibrated
 from tests.benchmarks.run import RESULTS, machine, seen_by_us

@@ -8,7 +8,7 @@ import torch
 
 from audit.attacks import BATTERY
 from audit.battery import AttackFailed, reconstruct
-from audit.solve.budget import Budget
+from audit.budget import Budget
 from tests.benchmarks import run
 from tests.benchmarks.published import PRESETS, Attacked
 from tests.benchmarks.recipes import RECIPES, Recipe

@@ -11,10 +11,10 @@ import torch
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.reduction import reduce
 from audit.solve.base import Problem, Solution, Status
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, _portions, _squares, calibrated, weight_unit
 from tests.planted import (

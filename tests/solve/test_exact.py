@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from audit.attacks.gradient import Gradient
+from audit.budget import Budget
 from audit.reduction import reduce
 from audit.solve import exact as solver
 from audit.solve.base import Problem, Status
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.exact import ExactInputs
 from audit.solve.sparse import DRAWS

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 from audit.attacks.gradient import Gradient
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.reduction import reduce
 from audit.solve import moments as solver
 from audit.solve.base import Problem, Status
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.hermite import Points, common_components, moments, unknowns
 from audit.solve.moments import MomentStarts

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from audit.budget import Budget
 from audit.candidates import Candidates
 from audit.solve import restarts
 from audit.solve.base import Solution, Splitting, Status
-from audit.solve.budget import Budget
 from audit.solve.descent import Descent
 from audit.solve.restarts import Restarts, pooled
 from audit.solve.splitting import SampleSplitting

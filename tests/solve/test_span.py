@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from audit.solve.budget import Budget
+from audit.budget import Budget
 from audit.solve.first_layer import first_layer
 from audit.solve.span import descent, squares, starts
 from tests.planted import Clock, batch_gradient, generator

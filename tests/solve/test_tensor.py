@@ -10,9 +10,9 @@ from audit.attacks.gradient import Gradient
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.budget import Budget
 from audit.reduction import reduce
 from audit.solve.base import Problem, Status
-from audit.solve.budget import Budget
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition, diagonalised
 from tests.planted import Clock, batch_gradient, generator, observation

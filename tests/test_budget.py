@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.solve.budget import Budget
+from audit.budget import Budget
 from tests.planted import Clock
 
 
