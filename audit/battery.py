@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from audit.attacks import Attack, Observation
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.objective import Objective
-from audit.reduction import RowSpace, reduce
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
+from audit.equation.row_space import RowSpace, reduce
 from audit.solve.base import Problem, Solution, Solver, Status
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box

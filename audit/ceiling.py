@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audit.budget import Budget
+from audit.equation.row_space import RowSpace
 from audit.model.preprocessing import InputFormat
-from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs, window
 
 TOLERANCE = 0.05

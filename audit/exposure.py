@@ -27,9 +27,9 @@ from scipy.optimize import minimize, nnls
 from torch import Tensor
 
 from audit.budget import Budget
-from audit.gradient_map import GradientMap
+from audit.equation.gradient_map import GradientMap
+from audit.equation.objective import Objective
 from audit.model.network import Network
-from audit.objective import Objective
 
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""

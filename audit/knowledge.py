@@ -20,11 +20,11 @@ from audit.attacks.polynomial import analysed
 from audit.budget import Budget
 from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
+from audit.equation.objective import Objective
+from audit.equation.row_space import RowSpace, bulk_edge, row_space
 from audit.findings import listed
 from audit.membership import exposure, predicted
-from audit.objective import Objective
 from audit.observed import Kind
-from audit.reduction import RowSpace, bulk_edge, row_space
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank
 from audit.request import Inputs
 

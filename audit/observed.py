@@ -9,10 +9,10 @@ from typing import Literal, get_args
 
 import torch
 
+from audit.equation.row_space import RowSpace, row_space
 from audit.errors import CheckpointError
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
-from audit.reduction import RowSpace, row_space
 
 Kind = Literal["gradient", "update"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.kkt_margin import KktMargin
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
+from audit.equation.row_space import RowSpace, reduce
 from audit.model.network import Network
-from audit.objective import Objective
-from audit.reduction import RowSpace, reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 

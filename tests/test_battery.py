@@ -22,8 +22,8 @@ from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_gradient import PolynomialGradient
 from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.reduction import reduce
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import reduce
 from audit.solve import moments as moment_solver
 from audit.solve import restarts
 from audit.solve.base import Solution, Status

@@ -6,9 +6,9 @@ import torch
 
 from audit.budget import Budget
 from audit.ceiling import TOLERANCE, Ceiling, ceiling, local_ssim
+from audit.equation.row_space import RowSpace
 from audit.errors import DataError
 from audit.model.preprocessing import InputFormat
-from audit.reduction import RowSpace
 from audit.similarity import ssim_pairs
 from tests.planted import Clock, generator
 from tests.tiny import SIDE, blobs

@@ -10,9 +10,9 @@ import torch
 from audit import exposure
 from audit.attacks.kkt_margin import margin
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective, every_output
 from audit.exposure import stationarity
-from audit.objective import Objective, every_output
 from tests.planted import NETWORKS, Clock, columns, generator, kkt_point, plain_sum, small_network
 
 MEMBERS = 4

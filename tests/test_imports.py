@@ -248,7 +248,7 @@ def test_a_forbidden_import_is_seen(module: str, source: str) -> None:
             True,
             "from . import base\nfrom .kkt_loss import KktLoss\nfrom ..objective import Objective",
         ),
-        ("solve.descent", False, "from audit.objective import Objective\nfrom .base import Solver"),
+        ("solve.descent", False, "from audit.equation.objective import Objective\nfrom .base import Solver"),
     ],
 )
 def test_an_allowed_import_is_allowed(module: str, package: bool, source: str) -> None:

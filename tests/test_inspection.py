@@ -303,7 +303,7 @@ def test_without_controls_it_says_how_to_test_membership(
 
 
 def test_what_is_not_solved_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.identifiability.MOST_UNKNOWNS", 10)
+    monkeypatch.setattr("audit.equation.identifiability.MOST_UNKNOWNS", 10)
     found = inspect_request(polynomial(tmp_path, 40), Budget(60.0, time.monotonic))
     assert found.identifiability is None
     said = "the data's tensor has 20 entries"

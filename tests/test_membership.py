@@ -12,12 +12,12 @@ from audit.attacks import BATTERY
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
+from audit.equation.row_space import row_space
 from audit.exposure import stationarity
 from audit.membership import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
 from audit.membership import exposure as exposed
-from audit.objective import Objective
-from audit.reduction import row_space
 from tests import tiny
 from tests.planted import Clock, columns, generator, kkt_point, observation, small_network
 from tests.planted import planted as solved_by

@@ -8,9 +8,9 @@ import torch
 
 from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackResult
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import RowSpace
 from audit.model.preprocessing import InputFormat
-from audit.reduction import RowSpace
 from audit.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box

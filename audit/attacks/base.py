@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from audit.equation.objective import Objective
 from audit.model.network import Network
-from audit.objective import Objective
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ size of the batch nor the learning rate of an update matters.
 from __future__ import annotations
 
 from audit.attacks.base import Attack, Observation
-from audit.objective import Objective, every_output
-from audit.reduction import row_space
+from audit.equation.objective import Objective, every_output
+from audit.equation.row_space import row_space
 
 
 class Gradient(Attack):

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
+from audit.equation.objective import Objective
+from audit.equation.row_space import row_space
 from audit.model.network import Network
-from audit.objective import Objective
-from audit.reduction import row_space
 
 _TYPICAL = 64
 """Inputs over which softmax is averaged."""

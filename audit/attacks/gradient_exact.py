@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
+from audit.equation.row_space import row_space
 from audit.model.activations import activation
-from audit.reduction import row_space
 
 MOST_SAMPLES = 64
 """With 500 hidden units that takes a minute."""

@@ -11,7 +11,7 @@ Lambda has a sign, one for every output, and takes the part of the labels, which
 from __future__ import annotations
 
 from audit.attacks.base import Attack, Observation
-from audit.objective import Objective, every_output
+from audit.equation.objective import Objective, every_output
 
 
 class KktLoss(Attack):

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from audit.attacks.base import Attack, Observation
+from audit.equation.objective import Objective
 from audit.model.activations import activation
-from audit.objective import Objective
 
 
 def margin(outputs: Tensor, labels: Tensor | None) -> Tensor:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from audit.attacks.base import Observation
 from audit.attacks.gradient import Gradient
+from audit.equation.row_space import row_space
 from audit.model.activations import activation
-from audit.reduction import row_space
 
 _EQUATIONS = 2.0
 """Equations per unknown moment, at the least: with fewer the moments measured are not those of the batch."""

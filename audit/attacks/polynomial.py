@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from audit.attacks.base import Attack, Observation
 from audit.attacks.kkt_loss import KktLoss
-from audit.identifiability import Identifiability, analyse, undetermined
+from audit.equation.identifiability import Identifiability, analyse, undetermined
 
 SOURCE = "Shen et al. 2026, arXiv 2602.08723, theorem 4.1; Leurgans, Ross and Abel 1993"
 CONDITION = "of two layers with the activation x^k, k of 3 or more, that determine the tensor of the data"

@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 from audit.attacks.base import Observation
 from audit.attacks.polynomial import CONDITION, SOURCE, left_open
 from audit.attacks.weight_delta import WeightDelta
-from audit.identifiability import unexplained
-from audit.objective import Objective, every_output
+from audit.equation.identifiability import unexplained
+from audit.equation.objective import Objective, every_output
 
 _CHOSEN: WeakKeyDictionary[Observation, Objective] = WeakKeyDictionary()
 

@@ -12,7 +12,7 @@ The initial weights are a published initialisation, a known seed, or the public 
 from __future__ import annotations
 
 from audit.attacks.base import Attack, Observation
-from audit.objective import Objective, every_output
+from audit.equation.objective import Objective, every_output
 
 
 class WeightDelta(Attack):

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.objective import Objective
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
 from audit.solve.constraints import Box
 
 Watcher = Callable[[int, float], None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.solve.base import Problem
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
 from audit.solve.descent import Descent, calibrated, weight_unit

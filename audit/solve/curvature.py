@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.candidates import Candidates
-from audit.objective import Objective
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
 
 Product = Callable[[Tensor], Tensor]
 """u (..., m, r) -> S u (..., m, r), every candidate with its own matrix."""

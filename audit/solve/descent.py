@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.objective import Objective
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Status, Watcher
 
 _REFERENCES = 8

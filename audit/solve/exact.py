@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.objective import Objective
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.descent import calibrated
 from audit.solve.first_layer import FirstLayer, first_layer, in_double, with_last_layer_weights

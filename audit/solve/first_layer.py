@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective
 from audit.model.activations import activation
 from audit.model.network import Network
-from audit.objective import Objective
 
 _ROUNDING = torch.finfo(torch.float32).eps
 _DEVIATIONS = 50

@@ -21,8 +21,8 @@ import torch
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
-from audit.candidates import Candidates, merge_near_duplicates
-from audit.reduction import RowSpace
+from audit.equation.candidates import Candidates, merge_near_duplicates
+from audit.equation.row_space import RowSpace
 from audit.solve.constraints import Box
 
 FITTED, CLIPPED = 0.003, 0.1

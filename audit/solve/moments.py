@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.descent import Descent, infinite_if_nan
 from audit.solve.first_layer import in_double, last_layer_weights

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
 from audit.solve.descent import Descent
 from audit.solve.splitting import SampleSplitting

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from audit.budget import Budget
-from audit.candidates import Candidates, concatenate
-from audit.objective import Objective
+from audit.equation.candidates import Candidates, concatenate
+from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
 from audit.solve.descent import Descent, calibrated, infinite_if_nan

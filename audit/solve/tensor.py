@@ -1,6 +1,6 @@
 """Samples from the symmetric tensors T_c = sum_i lambda_ic x_i^{(x) n} of a polynomial network, in closed form.
 
-Where the equations for T have one solution (`audit.identifiability`) and the samples are independent, they are what
+Where the equations for T have one solution (`audit.equation.identifiability`) and the samples are independent, they are what
 diagonalises all contractions of T at once (Jennrich's algorithm; Leurgans, Ross and Abel 1993). A few steps of
 least squares on the equations themselves then take out what rounding and noise did on the way. A first layer
 without a bias leaves the length of a sample open, and its sign.
@@ -18,8 +18,8 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.identifiability import TensorSystem, tensor_system
+from audit.equation.candidates import Candidates
+from audit.equation.identifiability import TensorSystem, tensor_system
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.first_layer import in_double
 from audit.solve.jennrich import components

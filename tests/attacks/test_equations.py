@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from audit.candidates import Candidates, concatenate
+from audit.equation.candidates import Candidates, concatenate
 from tests.planted import (
     ACTIVATED,
     EQUATIONS,

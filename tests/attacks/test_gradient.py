@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audit.attacks.gradient import Gradient
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from tests.planted import (
     PLAIN_ACTIVATIONS,
     another,

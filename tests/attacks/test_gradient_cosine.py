@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from audit.attacks.gradient_cosine import GradientCosine, cross_entropy
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.reduction import reduce
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent

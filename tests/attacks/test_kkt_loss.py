@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.exposure import stationarity
 from tests.planted import NETWORKS, generator, kkt_point, observation, small_network, split
 

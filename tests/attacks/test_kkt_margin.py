@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audit.attacks.kkt_margin import KktMargin, margin
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from tests.planted import NETWORKS, PLAIN_ACTIVATIONS, generator, kkt_point, observation, small_network
 
 ATTACK = KktMargin()

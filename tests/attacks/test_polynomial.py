@@ -11,7 +11,7 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.attacks.polynomial_gradient import PolynomialGradient
-from audit.identifiability import TensorSystem, unexplained
+from audit.equation.identifiability import TensorSystem, unexplained
 from audit.knowledge import identifiability
 from tests.planted import batch_gradient, generator, observation, without_gradient, without_initial
 from tests.polynomials import kkt_network, random_network, samples, stepped

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from audit.attacks.weight_delta import WeightDelta
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from tests.planted import (
     ACTIVATED,
     NETWORKS,

@@ -22,8 +22,8 @@ import torch
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.budget import Budget
-from audit.identifiability import Identifiability, tensor_system
-from audit.reduction import reduce
+from audit.equation.identifiability import Identifiability, tensor_system
+from audit.equation.row_space import reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition

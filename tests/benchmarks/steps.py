@@ -25,7 +25,7 @@ import torch
 
 from audit.attacks import BATTERY, Attack, Observation
 from audit.budget import Budget
-from audit.reduction import reduce
+from audit.equation.row_space import reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, calibrated

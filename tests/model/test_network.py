@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from audit.attacks.kkt_loss import KktLoss
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.model.architecture import infer_architecture
 from audit.model.checkpoint import Checkpoint
 from audit.model.network import network

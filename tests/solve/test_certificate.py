@@ -8,7 +8,7 @@ import torch
 
 from audit.attacks import BATTERY
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.solve.certificate import certificate
 from audit.solve.descent import Descent, calibrated, weight_unit
 from tests.planted import Clock, generator, planted_problem

@@ -13,8 +13,8 @@ from torch.nn import functional
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
-from audit.candidates import Candidates, concatenate
-from audit.objective import Objective
+from audit.equation.candidates import Candidates, concatenate
+from audit.equation.objective import Objective
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
 from tests.planted import (
     Clock,

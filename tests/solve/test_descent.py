@@ -12,8 +12,8 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.reduction import reduce
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import reduce
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, _portions, _squares, calibrated, weight_unit

@@ -8,7 +8,7 @@ import torch
 
 from audit.attacks.gradient import Gradient
 from audit.budget import Budget
-from audit.reduction import reduce
+from audit.equation.row_space import reduce
 from audit.solve import exact as solver
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box

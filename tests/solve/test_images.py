@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from audit.candidates import Candidates
-from audit.reduction import RowSpace
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import RowSpace
 from audit.solve.constraints import Box
 from audit.solve.images import CLIPPED, FITTED, Readings, images, readings
 from tests.planted import generator

@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from audit.attacks.gradient import Gradient
 from audit.budget import Budget
-from audit.candidates import Candidates
-from audit.reduction import reduce
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import reduce
 from audit.solve import moments as solver
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box

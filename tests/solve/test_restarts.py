@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audit.budget import Budget
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.solve import restarts
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.descent import Descent

@@ -11,7 +11,7 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.budget import Budget
-from audit.reduction import reduce
+from audit.equation.row_space import reduce
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition, diagonalised

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from audit import gradient_map
 from audit.attacks.kkt_margin import margin
-from audit.gradient_map import GradientMap
-from audit.objective import every_output
+from audit.equation import gradient_map
+from audit.equation.gradient_map import GradientMap
+from audit.equation.objective import every_output
 from tests.planted import ACTIVATED, NETWORKS, generator, small_network, split
 from tests.test_exposure import dense, flat, members, objective
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from audit.candidates import Candidates, concatenate, merge_near_duplicates
+from audit.equation.candidates import Candidates, concatenate, merge_near_duplicates
 from tests.planted import generator
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from audit.candidates import Candidates
+from audit.equation.candidates import Candidates
 from audit.model.network import Network
 
 _LEAST_SCALE = 0.1

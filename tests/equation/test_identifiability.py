@@ -8,9 +8,9 @@ import torch
 
 from audit.attacks.gradient import Gradient
 from audit.attacks.kkt_loss import KktLoss
-from audit.identifiability import MOST_UNKNOWNS, analyse, tensor_system
-from audit.identifiability import undetermined as undetermined_by
-from audit.reduction import reduce
+from audit.equation.identifiability import MOST_UNKNOWNS, analyse, tensor_system
+from audit.equation.identifiability import undetermined as undetermined_by
+from audit.equation.row_space import reduce
 from tests.planted import generator, observation
 from tests.polynomials import gradient_sum, kkt_network, random_network, samples
 
@@ -192,8 +192,8 @@ def test_of_large_tensors_it_is_counted_what_stays_open_at_least(order, outputs,
     """In general position that is all that stays open."""
     objective = of_gradient(random_network(9, 4, outputs, order), random_rows(4, 9))
     exact = analysed(objective)[1]
-    monkeypatch.setattr("audit.identifiability.MOST_UNKNOWNS", 0)
-    monkeypatch.setattr("audit.identifiability.tensor_system", None)  # nothing is written down
+    monkeypatch.setattr("audit.equation.identifiability.MOST_UNKNOWNS", 0)
+    monkeypatch.setattr("audit.equation.identifiability.tensor_system", None)  # nothing is written down
     assert undetermined(objective, "the gradient").startswith(
         f"the gradient leaves at least {exact.undetermined} directions of the data's tensor undetermined: it has "
         f"{exact.unknowns} entries (rank 4, order {order}, {outputs} output{'s' if outputs > 1 else ''}), and no "

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from audit.equation.objective import Head, Objective
 from audit.model.activations import activation
 from audit.model.network import Network
-from audit.objective import Head, Objective
 
 _ROWS = 1024
 """Samples in a block."""

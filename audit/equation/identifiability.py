@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audit.equation.monomials import Monomials
+from audit.equation.objective import Objective
+from audit.equation.row_space import reduce
 from audit.model.activations import activation
 from audit.model.network import Network
-from audit.monomials import Monomials
-from audit.objective import Objective
-from audit.reduction import reduce
 
 LEAST_ORDER = 3
 """Matrices, of order 2, are sums of samples in many ways."""

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from audit.attacks.kkt_margin import margin
-from audit.candidates import Candidates
-from audit.objective import Objective, every_output
+from audit.equation.candidates import Candidates
+from audit.equation.objective import Objective, every_output
 from tests.planted import generator, plain_sum, planted, small_network, split
 
 SIZE = 6

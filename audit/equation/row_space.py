@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from audit.equation.objective import Objective
 from audit.model.network import Network
-from audit.objective import Objective
 
 _FULL_RANK_BELOW = 64
 """Layers this narrow are kept whole: too few singular values to tell noise from signal, and cheap anyway."""

@@ -10,8 +10,8 @@ from scipy.optimize import brentq
 from torch.nn import functional
 
 from audit.attacks.kkt_margin import KktMargin
-from audit.candidates import Candidates
-from audit.reduction import bulk_edge, gradient_edge, noise_edge, reduce, row_space
+from audit.equation.candidates import Candidates
+from audit.equation.row_space import bulk_edge, gradient_edge, noise_edge, reduce, row_space
 from tests.planted import generator, observation, planted, random_candidates, small_network
 
 

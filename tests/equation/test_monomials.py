@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from audit.monomials import Monomials
+from audit.equation.monomials import Monomials
 from tests.planted import generator
 
 
