@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import audit
 from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
-from audit.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.dataset import ImageSet
 from audit.dp_bound import reconstruction_bound
 from audit.exhibits import exhibits
@@ -51,7 +50,8 @@ from audit.report.model import (
 )
 from audit.report.text import printable
 from audit.request import Inputs
-from audit.similarity import column_units, relative_error
+from audit.scoring.calibration import Calibration, calibrate, limit_at_power, upper_limit
+from audit.scoring.similarity import column_units, relative_error
 from audit.trajectory import trajectory
 
 

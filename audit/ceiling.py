@@ -25,7 +25,7 @@ from torch import Tensor
 from audit.budget import Budget
 from audit.equation.row_space import RowSpace
 from audit.model.preprocessing import InputFormat
-from audit.similarity import ssim_pairs, window
+from audit.scoring.similarity import ssim_pairs, window
 
 TOLERANCE = 0.05
 """How far above its ceiling a reconstruction might still come."""
@@ -139,7 +139,7 @@ class _Search:
 
 
 def local_ssim(truth: Tensor, images: Tensor) -> Tensor:
-    """`audit.similarity.ssim_pairs` as a differentiable function: (b,) from pixels (b, c, h, w), twice."""
+    """`audit.scoring.similarity.ssim_pairs` as a differentiable function: (b,) from pixels (b, c, h, w), twice."""
     side = window(*truth.shape[-2:])
     rows, columns = (_moving_average(length, side).to(truth) for length in truth.shape[-2:])
     a, b = _rescaled(truth), _rescaled(images)

@@ -11,7 +11,7 @@ from audit.report.evidence import Evidence, gallery, room
 from audit.report.model import Report, Sample
 from audit.report.text import printable
 from audit.request import Inputs
-from audit.similarity import column_units, nearest, rescale
+from audit.scoring.similarity import column_units, nearest, rescale
 
 _COLUMNS = 8
 """Of a table, shown of every match in the gallery."""

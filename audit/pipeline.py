@@ -28,7 +28,7 @@ from audit.progress import Listener, Silent
 from audit.report.model import PositiveControl, Provenance
 from audit.report.text import printable
 from audit.request import Inputs, Model, Request, check
-from audit.similarity import CONVENTION, TABLE_CONVENTION
+from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
 from audit.waivers import refuse_expired
 
 _KEPT_BACK = (0.2, 30.0)

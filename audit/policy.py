@@ -15,7 +15,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import audit
-from audit.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.errors import PolicyError, suggest
 from audit.findings import (
     NO_LIMIT_AT_POWER,
@@ -28,6 +27,7 @@ from audit.findings import (
     doubts,
     plural,
 )
+from audit.scoring.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.yaml_file import read_mapping, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]

@@ -30,7 +30,7 @@ from audit.model.preprocessing import InputFormat, input_format, parse_shape, wi
 from audit.observed import KINDS, Kind, Observed, load_gradient
 from audit.policy import MatchRule, Policy, load_policy
 from audit.positive_control import share
-from audit.similarity import check_columns, constant_columns, ssim
+from audit.scoring.similarity import check_columns, constant_columns, ssim
 from audit.waivers import Waivers, load_waivers
 
 Model = tuple[Checkpoint, Architecture]

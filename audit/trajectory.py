@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from audit.battery import AttackResult, to_array
 from audit.model.preprocessing import InputFormat
 from audit.report.evidence import Trajectory
-from audit.similarity import ncc, rescale, ssim
+from audit.scoring.similarity import ncc, rescale, ssim
 
 
 def trajectory(

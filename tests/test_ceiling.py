@@ -9,7 +9,7 @@ from audit.ceiling import TOLERANCE, Ceiling, ceiling, local_ssim
 from audit.equation.row_space import RowSpace
 from audit.errors import DataError
 from audit.model.preprocessing import InputFormat
-from audit.similarity import ssim_pairs
+from audit.scoring.similarity import ssim_pairs
 from tests.planted import Clock, generator
 from tests.tiny import SIDE, blobs
 

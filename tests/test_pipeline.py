@@ -26,7 +26,7 @@ from audit.pipeline import observe, run
 from audit.progress import Silent
 from audit.report.json import render, schema
 from audit.request import Inputs, Request, check
-from audit.similarity import ssim
+from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
 from tests.tiny import (
     CONTROLS,

@@ -11,7 +11,7 @@ from audit.battery import AttackResult
 from audit.equation.candidates import Candidates
 from audit.equation.row_space import RowSpace
 from audit.model.preprocessing import InputFormat
-from audit.similarity import rescale, ssim
+from audit.scoring.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box
 from audit.solve.images import Readings

@@ -33,8 +33,8 @@ from scipy.spatial.distance import cdist
 from audit.attacks import BATTERY, Attack
 from audit.battery import AttackResult, reconstruct
 from audit.budget import Budget
-from audit.calibration import calibrate
 from audit.errors import AuditError
+from audit.scoring.calibration import calibrate
 from audit.solve.base import Status
 from tests.benchmarks.gradient_targets import RECIPES, GradientTarget, make
 from tests.benchmarks.gradients_table import table

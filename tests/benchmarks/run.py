@@ -35,11 +35,11 @@ import audit
 from audit.attacks import BATTERY, Observation
 from audit.battery import AttackFailed, AttackResult, reconstruct
 from audit.budget import Budget
-from audit.calibration import calibrate
 from audit.errors import AuditError
 from audit.exposure import stationarity
 from audit.pipeline import observe
 from audit.request import load_initial, load_model
+from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
 

@@ -30,10 +30,10 @@ from rich.table import Table
 
 from audit.attacks import BATTERY, Attack, Observation
 from audit.budget import Budget
-from audit.calibration import calibrate
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, reduce
+from audit.scoring.calibration import calibrate
 from audit.solve.base import Problem, Solver
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent

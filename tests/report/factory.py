@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audit.calibration import limit_at_power, upper_limit
 from audit.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.policy import judge, load_policy
 from audit.report.evidence import Evidence, Trajectory, gallery
@@ -30,6 +29,7 @@ from audit.report.model import (
     Summary,
     Tool,
 )
+from audit.scoring.calibration import limit_at_power, upper_limit
 
 BATTERY = ("kkt-margin", "weight-delta")
 MEMBERS = 6

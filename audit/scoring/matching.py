@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from audit.model.preprocessing import InputFormat
-from audit.similarity import correlate, ssim_pairs, standardise
+from audit.scoring.similarity import correlate, ssim_pairs, standardise
 
 _SHORTLIST = 5
 _CHUNK = 256

@@ -5,7 +5,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from audit.errors import DataError
-from audit.similarity import (
+from audit.scoring.similarity import (
     CONVENTION,
     check_columns,
     column_units,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from audit.errors import DataError
-from audit.matching import match
 from audit.model.preprocessing import InputFormat
-from audit.similarity import ncc, ssim
+from audit.scoring.matching import match
+from audit.scoring.similarity import ncc, ssim
 
 SHAPE = (1, 8, 8)
 SIZE = 64

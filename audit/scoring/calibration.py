@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, false_discovery_control
 
-from audit.matching import Matching, match
 from audit.model.preprocessing import InputFormat
-from audit.similarity import column_units, correlate, standardise
+from audit.scoring.matching import Matching, match
+from audit.scoring.similarity import column_units, correlate, standardise
 
 TIE = 1e-6
 """Scores closer than this are ties, which count against the finding: the rounding of float32."""

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
-from audit.calibration import (
+from audit.model.preprocessing import InputFormat
+from audit.scoring.calibration import (
     TIE,
     benjamini_hochberg,
     calibrate,
@@ -17,7 +18,6 @@ from audit.calibration import (
     limit_at_power,
     upper_limit,
 )
-from audit.model.preprocessing import InputFormat
 
 SHAPE = (1, 10, 10)
 SIZE = 100

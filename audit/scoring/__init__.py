@@ -1,0 +1,1 @@
+"""Which samples came back, and how many more than by chance."""
