@@ -15,20 +15,9 @@ from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.dataset import ImageSet
 from audit.dp_bound import reconstruction_bound
 from audit.exhibits import exhibits
-from audit.findings import (
-    AttackFact,
-    Facts,
-    Finding,
-    PowerFact,
-    ahead_of_controls,
-    findings,
-    listed,
-    with_suppressions,
-)
 from audit.knowledge import Knowledge, spectrum
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
-from audit.policy import judge
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import (
     AttackReport,
@@ -53,6 +42,17 @@ from audit.request import Inputs
 from audit.scoring.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
 from audit.trajectory import trajectory
+from audit.verdict.findings import (
+    AttackFact,
+    Facts,
+    Finding,
+    PowerFact,
+    ahead_of_controls,
+    findings,
+    listed,
+    with_suppressions,
+)
+from audit.verdict.policy import judge
 
 
 @dataclass(frozen=True, eq=False)

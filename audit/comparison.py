@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from audit.findings import AttackStatus
-from audit.policy import Verdict
 from audit.report.model import AttackReport, Report, Sample
 from audit.report.text import similarity
+from audit.verdict.findings import AttackStatus
+from audit.verdict.policy import Verdict
 
 Unit = Literal["count", "share", "number"]
 

@@ -22,11 +22,11 @@ from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, bulk_edge, row_space
-from audit.findings import listed
 from audit.membership import exposure, predicted
 from audit.observed import Kind
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank
 from audit.request import Inputs
+from audit.verdict.findings import listed
 
 _EXPOSURE = 2 / 3
 """Share of the time; the ceiling takes what is left."""

@@ -18,7 +18,6 @@ from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
-from audit.findings import plural
 from audit.knowledge import Equation, Knowledge, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
@@ -29,7 +28,8 @@ from audit.report.model import PositiveControl, Provenance
 from audit.report.text import printable
 from audit.request import Inputs, Model, Request, check
 from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
-from audit.waivers import refuse_expired
+from audit.verdict.findings import plural
+from audit.verdict.waivers import refuse_expired
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""

@@ -23,15 +23,15 @@ from audit.dataset import (
 )
 from audit.dp_bound import DpSgd, parse_dp
 from audit.errors import ArchitectureError, DataError, UsageError
-from audit.findings import Suppression
 from audit.model.architecture import Architecture, check_input, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
 from audit.model.preprocessing import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
-from audit.policy import MatchRule, Policy, load_policy
 from audit.positive_control import share
 from audit.scoring.similarity import check_columns, constant_columns, ssim
-from audit.waivers import Waivers, load_waivers
+from audit.verdict.findings import Suppression
+from audit.verdict.policy import MatchRule, Policy, load_policy
+from audit.verdict.waivers import Waivers, load_waivers
 
 Model = tuple[Checkpoint, Architecture]
 """Tensors, and which network they are."""

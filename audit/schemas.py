@@ -7,9 +7,9 @@ from typing import Any
 
 from audit.config import CONFIG
 from audit.errors import UsageError, suggest
-from audit.policy import Policy
 from audit.report import json
 from audit.report.model import SCHEMA_VERSION
+from audit.verdict.policy import Policy
 
 _SUBJECTS: dict[str, tuple[Callable[[], dict[str, Any]], str, int]] = {
     "policy": (Policy.model_json_schema, "Policy of model-audit", 1),

@@ -12,9 +12,9 @@ import pytest
 from audit.baseline import load_baseline
 from audit.dataset import ImageSet
 from audit.errors import UsageError
-from audit.policy import load_policy
 from audit.report.json import render
 from audit.report.model import Report
+from audit.verdict.policy import load_policy
 from tests.report.factory import BATTERY, make_report
 
 

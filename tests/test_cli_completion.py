@@ -10,9 +10,9 @@ from audit.attacks import BATTERY
 from audit.cli import completion
 from audit.comparison_views import VIEWS
 from audit.model.activations import _FAMILIES as FAMILIES
-from audit.policy import shipped_policies
 from audit.report.formats import FORMATS
 from audit.schemas import _SUBJECTS as SUBJECTS
+from audit.verdict.policy import shipped_policies
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from audit.config import Config, key
-from audit.policy import policy_path, shipped_policies
 from audit.report.json import render
+from audit.verdict.policy import policy_path, shipped_policies
 from tests.command import Run, complains
 from tests.report.factory import make_report
 from tests.tiny import Tiny

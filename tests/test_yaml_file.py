@@ -1,4 +1,4 @@
-"""What `tests/test_policy.py` does not show: the same lines for any model, and for entries of a list."""
+"""What `tests/verdict/test_policy.py` does not show: the same lines for any model, and for entries of a list."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from audit.cli.completion import POLICIES, one_of
 from audit.cli.shell import UNUSABLE, errors_in_one_line, say
 
 if TYPE_CHECKING:
-    from audit.policy import Policy
+    from audit.verdict.policy import Policy
 
 policies = typer.Typer(help="List, show and check policies.", rich_markup_mode=None)
 
@@ -36,8 +36,8 @@ def _root(context: typer.Context) -> None:
 def listing() -> None:
     """List the policies that come with the tool, by the names that --policy takes."""
     with errors_in_one_line():
-        from audit.policy import policy_path, read_policy, shipped_policies
         from audit.table import grid
+        from audit.verdict.policy import policy_path, read_policy, shipped_policies
 
         rows = [(name, read_policy(policy_path(name)).description) for name in shipped_policies()]
         say("\n".join(grid(rows)))
@@ -47,7 +47,7 @@ def listing() -> None:
 def show(name: Name) -> None:
     """Print a policy as it is written, with the comments on where its numbers come from."""
     with errors_in_one_line():
-        from audit.policy import policy_path, policy_text
+        from audit.verdict.policy import policy_path, policy_text
 
         say(policy_text(policy_path(name)).removesuffix("\n"))
 
@@ -60,14 +60,14 @@ def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A policy in 
     """
     with errors_in_one_line():
         from audit.attacks import BATTERY
-        from audit.policy import load_policy
+        from audit.verdict.policy import load_policy
 
         say(f"{file}: a valid policy: {_summary(load_policy(file, [attack.id for attack in BATTERY]))}")
 
 
 def _summary(policy: Policy) -> str:
     """What decides, in a line."""
-    from audit.findings import plural
+    from audit.verdict.findings import plural
 
     match, require = policy.match, policy.require
     limits = [f"{limit.metric} at most {limit.maximum:g}" for limit in policy.limits] or ["no limits"]

@@ -216,7 +216,7 @@ def _default_folder(name: str) -> Path:
 
 
 def _default_waivers() -> Path | None:
-    from audit.waivers import DEFAULT
+    from audit.verdict.waivers import DEFAULT
 
     return DEFAULT if DEFAULT.exists() else None
 
@@ -235,7 +235,7 @@ def _run(
     from audit.pipeline import run
     from audit.progress import StandardError, listener
     from audit.request import check
-    from audit.waivers import refuse_expired
+    from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)
     refuse_expired(inputs.waivers, datetime.now(UTC).date())

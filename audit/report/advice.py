@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.findings import Kind, listed, plural
 from audit.report.model import AttackReport, Report
 from audit.report.text import noun, percent, probability, stopped_short, truth
+from audit.verdict.findings import Kind, listed, plural
 
 _HAIM = "Haim et al. 2022, arXiv 2206.07758"
 _BUZAGLO = "Buzaglo et al. 2023, arXiv 2307.01827"

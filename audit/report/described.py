@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from audit.findings import plural
 from audit.report.model import AttackReport, Rank
+from audit.verdict.findings import plural
 
 
 def groups(members: Sequence[float], controls: Sequence[float], threshold: float | None = None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.findings import bound, listed, plural
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
 from audit.report.text import noun, number, share, significant
+from audit.verdict.findings import bound, listed, plural
 
 _UNEXPLAINED = 0.5
 """Residual of an equation, in norms, from which a tensor that fits says nothing of data."""

@@ -15,13 +15,13 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from audit.findings import Finding, Kind
 from audit.report import held, text
 from audit.report.advice import advice
 from audit.report.environment import LOADER, environment
 from audit.report.evidence import Evidence, Trajectory, rank, shown
 from audit.report.model import AttackReport, Report, Sample
 from audit.report.pictures import cards, png
+from audit.verdict.findings import Finding, Kind
 
 _TABLE = 24
 """Matches of a table that are shown with their columns."""

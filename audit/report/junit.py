@@ -14,9 +14,9 @@ from typing import Literal
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from audit.policy import LimitResult
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import AttackReport, Report
+from audit.verdict.policy import LimitResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document can hold, escaped or not."""

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audit.findings import AttackStatus, Finding, Requirements
-from audit.policy import LimitResult, Similarity, Verdict
+from audit.verdict.findings import AttackStatus, Finding, Requirements
+from audit.verdict.policy import LimitResult, Similarity, Verdict
 
 SCHEMA_VERSION = 1
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
-from audit.findings import RULES, Finding, Kind
-from audit.policy import LimitResult
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.model import Report
+from audit.verdict.findings import RULES, Finding, Kind
+from audit.verdict.policy import LimitResult
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {"high": "error", "medium": "warning", "low": "note", "info": "note"}

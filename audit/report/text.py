@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from audit.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 from audit.report.model import AttackReport, Report, Sample
+from audit.verdict.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 
 _NO_GRADIENT = (
     "A gradient of these samples at this checkpoint would be described whole: other samples, several steps, "

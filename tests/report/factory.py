@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audit.findings import AttackFact, Facts, ahead_of_controls, findings
-from audit.policy import judge, load_policy
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.model import (
     AttackReport,
@@ -30,6 +28,8 @@ from audit.report.model import (
     Tool,
 )
 from audit.scoring.calibration import limit_at_power, upper_limit
+from audit.verdict.findings import AttackFact, Facts, ahead_of_controls, findings
+from audit.verdict.policy import judge, load_policy
 
 BATTERY = ("kkt-margin", "weight-delta")
 MEMBERS = 6

@@ -2,9 +2,9 @@ import re
 
 import pytest
 
-from audit.findings import Suppression
 from audit.report.model import Report
 from audit.report.summary import render
+from audit.verdict.findings import Suppression
 from tests.report.factory import as_table, make_evidence, make_report
 from tests.report.golden import assert_golden
 

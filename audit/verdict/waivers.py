@@ -7,7 +7,7 @@ A file holds a list of them:
       owner: Ada Lovelace
       expires: 2026-12-31
 
-A waived finding stays in the report and does not count: see `audit.policy`. A waiver holds through its last day, in
+A waived finding stays in the report and does not count: see `audit.verdict.policy`. A waiver holds through its last day, in
 UTC. One that has expired, or whose id cannot occur in this audit, is an error, so that files do not rot. One whose
 finding does not occur in this run is none, for attacks are random.
 """
@@ -23,7 +23,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from audit.errors import UsageError, suggest
-from audit.findings import RULES, Suppression
+from audit.verdict.findings import RULES, Suppression
 from audit.yaml_file import kind, read_yaml, validate
 
 DEFAULT = Path("audit-waivers.yaml")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from audit.findings import (
+from audit.verdict.findings import (
     RULES,
     AttackFact,
     Facts,
@@ -21,7 +21,7 @@ from audit.findings import (
     resolution,
     with_suppressions,
 )
-from audit.policy import Policy
+from audit.verdict.policy import Policy
 
 CLEAN = Facts(
     members=40,

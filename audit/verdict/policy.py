@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import audit
 from audit.errors import PolicyError, suggest
-from audit.findings import (
+from audit.scoring.calibration import clopper_pearson, limit_at_power, upper_limit
+from audit.verdict.findings import (
     NO_LIMIT_AT_POWER,
     Facts,
     Finding,
@@ -27,7 +28,6 @@ from audit.findings import (
     doubts,
     plural,
 )
-from audit.scoring.calibration import clopper_pearson, limit_at_power, upper_limit
 from audit.yaml_file import read_mapping, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]

@@ -1,7 +1,7 @@
 """From outcomes to findings: what a reviewer should know, each with an id that stays the same between runs.
 
 There are two sorts. *Reconstructions* say which training samples came back. *Doubts* say why the audit may
-have missed some, or why its count cannot be believed; `audit.policy.judge` turns them into INCONCLUSIVE.
+have missed some, or why its count cannot be believed; `audit.verdict.policy.judge` turns them into INCONCLUSIVE.
 Severity (how bad it is if true) and confidence (how sure the audit is that it is true) are separate fields,
 a habit taken from zizmor.
 """

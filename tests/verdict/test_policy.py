@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import PolicyError
-from audit.findings import AttackFact, Facts, PowerFact, Suppression
-from audit.policy import Policy, judge, load_policy, shipped_policies
-from audit.policy import _policy_folder as policy_folder
+from audit.verdict.findings import AttackFact, Facts, PowerFact, Suppression
+from audit.verdict.policy import Policy, judge, load_policy, shipped_policies
+from audit.verdict.policy import _policy_folder as policy_folder
 
 ATTACKS = ("kkt-margin", "kkt-loss")
 WORDS = re.compile(r"\b(anonym\w*|complian\w*|safe|safely)\b", re.IGNORECASE)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from audit.errors import UsageError
-from audit.findings import RULES, Suppression
-from audit.waivers import load_waivers, refuse_expired
+from audit.verdict.findings import RULES, Suppression
+from audit.verdict.waivers import load_waivers, refuse_expired
 
 MEMBERS = ("face-0", "face-1", "sub/face-2.png")
 ATTACKS = ("kkt-margin", "weight-delta")

@@ -1,0 +1,1 @@
+"""What the result means: findings, policy and waivers."""
