@@ -13,9 +13,9 @@ import audit
 from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.dataset import ImageSet
-from audit.dp_bound import reconstruction_bound
+from audit.diagnostics.dp_bound import reconstruction_bound
+from audit.diagnostics.measure import Knowledge, spectrum
 from audit.exhibits import exhibits
-from audit.knowledge import Knowledge, spectrum
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.report.evidence import Evidence, Trajectory

@@ -18,9 +18,9 @@ from skimage.data import lfw_subset
 from torch import Tensor
 
 from audit.budget import Budget
+from audit.diagnostics.training import descend, small_start
 from audit.errors import OutputError
 from audit.model.network import Network
-from audit.training import descend, small_start
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000
 

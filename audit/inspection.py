@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from audit.assembly import described
 from audit.attacks import BATTERY, Observation
 from audit.budget import Budget
-from audit.knowledge import (
+from audit.diagnostics.measure import (
     Knowledge,
     distinct_spaces,
     equations,

@@ -18,11 +18,11 @@ from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
-from audit.knowledge import Equation, Knowledge, measure
+from audit.diagnostics.control_model import draw, kind_of, make_twin, share
+from audit.diagnostics.control_model import measure as measure_power
+from audit.diagnostics.measure import Equation, Knowledge, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
-from audit.positive_control import draw, kind_of, make_twin, share
-from audit.positive_control import measure as measure_power
 from audit.progress import Listener, Silent
 from audit.report.model import PositiveControl, Provenance
 from audit.report.text import printable

@@ -21,13 +21,13 @@ from audit.dataset import (
     default_controls,
     load_images,
 )
-from audit.dp_bound import DpSgd, parse_dp
+from audit.diagnostics.control_model import share
+from audit.diagnostics.dp_bound import DpSgd, parse_dp
 from audit.errors import ArchitectureError, DataError, UsageError
 from audit.model.architecture import Architecture, check_input, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
 from audit.model.preprocessing import InputFormat, input_format, parse_shape, with_usual_range
 from audit.observed import KINDS, Kind, Observed, load_gradient
-from audit.positive_control import share
 from audit.scoring.similarity import check_columns, constant_columns, ssim
 from audit.verdict.findings import Suppression
 from audit.verdict.policy import MatchRule, Policy, load_policy

@@ -226,7 +226,7 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
         ("attacks.base", "from audit.dataset import members"),
         ("attacks.base", "from audit.inspection import inspect"),
         ("solve.base", "from audit.inspection import inspect"),
-        ("battery", "from audit.exposure import stationarity"),
+        ("battery", "from audit.diagnostics.stationarity import stationarity"),
         ("solve.base", "from audit.attacks.base import Attack"),
         ("solve.base", "from audit import attacks"),
         ("cli", "from audit.unlisted import x"),

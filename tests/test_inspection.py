@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from audit.attacks import BATTERY
 from audit.budget import Budget
+from audit.diagnostics.measure import Equation
 from audit.errors import ArchitectureError
 from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
 from audit.inspection_table import lines
-from audit.knowledge import Equation
 from audit.report import held
 from audit.request import Request
 from tests.polynomials import gradient_sum, random_network

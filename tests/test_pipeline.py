@@ -595,8 +595,8 @@ def test_a_truth_that_cannot_be_measured_does_not_lose_the_report(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("audit.knowledge.exposure", exhausted)
-    monkeypatch.setattr("audit.knowledge.ceiling", exhausted)
+    monkeypatch.setattr("audit.diagnostics.measure.exposure", exhausted)
+    monkeypatch.setattr("audit.diagnostics.measure.ceiling", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert report.diagnostics.stationarity is None

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
+from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
-from audit.exposure import stationarity
 from tests.planted import NETWORKS, generator, kkt_point, observation, small_network, split
 
 ATTACK = KktLoss()

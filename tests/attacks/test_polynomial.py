@@ -11,8 +11,8 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.attacks.polynomial_gradient import PolynomialGradient
+from audit.diagnostics.measure import identifiability
 from audit.equation.identifiability import TensorSystem, unexplained
-from audit.knowledge import identifiability
 from tests.planted import batch_gradient, generator, observation, without_gradient, without_initial
 from tests.polynomials import kkt_network, random_network, samples, stepped
 

@@ -27,15 +27,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audit import exposure as fits
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, reconstruct
 from audit.budget import Budget
-from audit.ceiling import TOLERANCE, ceiling, local_ssim
+from audit.diagnostics import stationarity as fits
+from audit.diagnostics.attainable import TOLERANCE, ceiling, local_ssim
+from audit.diagnostics.contribution import OUTSIDE, auc, exposure, weighted
+from audit.diagnostics.stationarity import stationarity
 from audit.equation.gradient_map import GradientMap
 from audit.equation.row_space import bulk_edge, row_space
-from audit.exposure import stationarity
-from audit.membership import OUTSIDE, auc, exposure, weighted
 from audit.model.network import Network
 from tests.benchmarks.run import RESULTS, THRESHOLD, machine, seen_by_us, target_names
 from tests.benchmarks.targets import DATA_DIR, RECIPES, Target, prepare

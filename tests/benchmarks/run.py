@@ -35,8 +35,8 @@ import audit
 from audit.attacks import BATTERY, Observation
 from audit.battery import AttackFailed, AttackResult, reconstruct
 from audit.budget import Budget
+from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
-from audit.exposure import stationarity
 from audit.pipeline import observe
 from audit.request import load_initial, load_model
 from audit.scoring.calibration import calibrate

@@ -101,7 +101,7 @@ def test_the_truth_is_not_looked_at_where_it_would_take_too_long(target, monkeyp
     seen = observe(model, None, target.format)
     margin, *_ = reconstruct(seen, BATTERY, ["kkt-margin"], Budget(1.0, Clock(tick=0.01)), 0)
     assert 0.0 < at_the_truth(margin, target) <= 1.0
-    monkeypatch.setattr("audit.exposure.MOST_NON_NEGATIVE", 19)
+    monkeypatch.setattr("audit.diagnostics.stationarity.MOST_NON_NEGATIVE", 19)
     assert at_the_truth(margin, target) is None
 
 

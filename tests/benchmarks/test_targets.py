@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from audit.diagnostics.training import log_loss, soft_margins
 from audit.errors import DataError
 from audit.model.architecture import infer_architecture
 from audit.model.checkpoint import load_checkpoint
-from audit.training import log_loss, soft_margins
 from tests.benchmarks import targets, training
 from tests.benchmarks.stationarity import residual
 from tests.benchmarks.targets import RECIPES, Recipe, prepare, split

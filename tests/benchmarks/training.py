@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.training import log_loss, soft_margins
+from audit.diagnostics.training import log_loss, soft_margins
 from tests.benchmarks.recipes import Recipe
 from tests.benchmarks.stationarity import residual
 

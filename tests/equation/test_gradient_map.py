@@ -8,8 +8,8 @@ from audit.attacks.kkt_margin import margin
 from audit.equation import gradient_map
 from audit.equation.gradient_map import GradientMap
 from audit.equation.objective import every_output
+from tests.diagnostics.test_stationarity import dense, flat, members, objective
 from tests.planted import ACTIVATED, NETWORKS, generator, small_network, split
-from tests.test_exposure import dense, flat, members, objective
 
 COUNT = 5
 

@@ -7,12 +7,12 @@ import pytest
 import scipy
 import torch
 
-from audit import exposure
 from audit.attacks.kkt_margin import margin
 from audit.budget import Budget
+from audit.diagnostics import stationarity as exposure
+from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
-from audit.exposure import stationarity
 from tests.planted import NETWORKS, Clock, columns, generator, kkt_point, plain_sum, small_network
 
 MEMBERS = 4

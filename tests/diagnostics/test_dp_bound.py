@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from audit.dp_bound import DpSgd, parse_dp, reconstruction_bound
+from audit.diagnostics.dp_bound import DpSgd, parse_dp, reconstruction_bound
 from audit.errors import UsageError
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.budget import Budget
+from audit.diagnostics.training import descend, log_loss, loss_gradient, soft_margins
 from audit.model.network import Network
-from audit.training import descend, log_loss, loss_gradient, soft_margins
 
 PLENTY = Budget(1e6, time.monotonic)
 

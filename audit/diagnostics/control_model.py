@@ -27,12 +27,12 @@ from torch import Tensor
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
+from audit.diagnostics.training import Trained, descend, loss_gradient, small_start
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.preprocessing import InputFormat
 from audit.report.model import PositiveControl
 from audit.scoring.calibration import calibrate
-from audit.training import Trained, descend, loss_gradient, small_start
 from audit.verdict.findings import resolution
 
 Kind = Literal["weights", "change", "gradient"]

@@ -26,10 +26,10 @@ from scipy.stats import bootstrap, norm, rankdata
 from torch import Tensor
 
 from audit.budget import Budget
+from audit.diagnostics.stationarity import Stationarity, stationarity
 from audit.equation.gradient_map import scaled
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace
-from audit.exposure import Stationarity, stationarity
 
 OUTSIDE = 10.0
 """10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""

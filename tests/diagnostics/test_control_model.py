@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
+from audit.diagnostics.control_model import Draw, Twin, draw, kind_of, make_twin, share
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.pipeline import run
-from audit.positive_control import Draw, Twin, draw, kind_of, make_twin, share
 from audit.progress import Silent
 from audit.report.json import render
 from audit.report.model import PositiveControl, Report

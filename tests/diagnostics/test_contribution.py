@@ -7,17 +7,17 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
-from audit import exposure as fits
 from audit.attacks import BATTERY
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.budget import Budget
+from audit.diagnostics import stationarity as fits
+from audit.diagnostics.contribution import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
+from audit.diagnostics.contribution import exposure as exposed
+from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import row_space
-from audit.exposure import stationarity
-from audit.membership import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
-from audit.membership import exposure as exposed
 from tests import tiny
 from tests.planted import Clock, columns, generator, kkt_point, observation, small_network
 from tests.planted import planted as solved_by
@@ -299,7 +299,7 @@ def test_the_interval_is_above_a_half_where_mann_and_whitney_are_sure():
 @pytest.mark.parametrize(("members", "controls"), [(5, 10), (5, 200), (40, 20)])
 def test_noise_leans_on_members_once_in_forty_times(members, controls, zeros, monkeypatch):
     """Binomial with 400 draws at .025: more than 19 once in 200 times."""
-    monkeypatch.setattr("audit.membership._RESAMPLES", 100)
+    monkeypatch.setattr("audit.diagnostics.contribution._RESAMPLES", 100)
     rng, draws = np.random.default_rng(5), generator()
     wrong = 0
     for _ in range(400):
@@ -430,7 +430,7 @@ def test_without_a_fit_nothing_is_measured(monkeypatch):
     assert audited(KktMargin(), rows[:0], labels[:0], strangers, network=network) is None
     count = len(rows)
     monkeypatch.setattr(
-        "audit.membership.stationarity",
+        "audit.diagnostics.contribution.stationarity",
         lambda objective, inputs, *rest: (
             stationarity(objective, inputs, *rest) if len(inputs) == count else None
         ),
@@ -445,7 +445,7 @@ def test_the_time_is_shared_by_both_fits(monkeypatch):
     assert isinstance(equation, Objective)
     given = []
     monkeypatch.setattr(
-        "audit.membership.stationarity",
+        "audit.diagnostics.contribution.stationarity",
         lambda *arguments: given.append(arguments[3].left) or stationarity(*arguments),
     )
     exposure(equation, rows, labels, strangers, None, generator(), Budget(80.0, Clock()))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audit.budget import Budget
-from audit.ceiling import TOLERANCE, Ceiling, ceiling, local_ssim
+from audit.diagnostics.attainable import TOLERANCE, Ceiling, ceiling, local_ssim
 from audit.equation.row_space import RowSpace
 from audit.errors import DataError
 from audit.model.preprocessing import InputFormat
@@ -128,7 +128,7 @@ def test_a_larger_space_lowers_no_ceiling():
 def test_members_are_climbed_in_batches(monkeypatch):
     rows, fmt, here = members(), form(), random_space(8)
     whole = ceiling(here, rows, fmt, plenty())
-    monkeypatch.setattr("audit.ceiling._MEMBERS", 4)
+    monkeypatch.setattr("audit.diagnostics.attainable._MEMBERS", 4)
     parts = ceiling(here, rows, fmt, plenty())
     np.testing.assert_allclose(parts.ssim, whole.ssim, atol=1e-3)
     np.testing.assert_allclose(parts.projection, whole.projection, atol=1e-6)

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audit import membership
 from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.polynomial import analysed
 from audit.budget import Budget
-from audit.ceiling import TOLERANCE, ceiling
 from audit.dataset import ImageSet
+from audit.diagnostics import contribution as membership
+from audit.diagnostics.attainable import TOLERANCE, ceiling
+from audit.diagnostics.contribution import exposure, predicted
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, bulk_edge, row_space
-from audit.membership import exposure, predicted
 from audit.observed import Kind
 from audit.report.model import Ceiling, Exposure, Identifiability, Rank
 from audit.request import Inputs
