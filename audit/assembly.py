@@ -19,7 +19,7 @@ from audit.exhibits import exhibits
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import (
+from audit.report.schema import (
     AttackReport,
     Control,
     Data,

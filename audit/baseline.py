@@ -15,7 +15,7 @@ from pathlib import Path
 from audit.dataset import ImageSet
 from audit.earlier_run import read_report
 from audit.errors import RunError, UsageError
-from audit.report.model import Report
+from audit.report.schema import Report
 from audit.verdict.findings import Suppression, confirmed_id, plural
 from audit.verdict.policy import Policy
 

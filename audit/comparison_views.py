@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from audit.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
+from audit.report.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
 from audit.report.environment import environment
 from audit.report.markdown import escape
 from audit.report.text import number, percent, significant

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from audit.errors import RunError
-from audit.report import kept
+from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import SCHEMA_VERSION, Report
+from audit.report.schema import SCHEMA_VERSION, Report
 
 _REPORT, _EVIDENCE = "report.json", "evidence.safetensors"
 

@@ -19,7 +19,7 @@ from audit.diagnostics.measure import (
 from audit.model.architecture import Architecture
 from audit.model.network import network
 from audit.pipeline import observe
-from audit.report.model import Ceiling, Exposure, Identifiability, Model, Rank
+from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
 from audit.report.text import printable
 from audit.request import Inputs, Request, Weights, check, check_weights
 

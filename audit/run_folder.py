@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from audit.errors import OutputError
-from audit.report import kept
+from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.formats import FORMATS
-from audit.report.model import Report
+from audit.report.schema import Report
 
 if TYPE_CHECKING:
     from audit.assembly import Audit

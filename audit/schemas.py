@@ -8,7 +8,7 @@ from typing import Any
 from audit.config import CONFIG
 from audit.errors import UsageError, suggest
 from audit.report import json
-from audit.report.model import SCHEMA_VERSION
+from audit.report.schema import SCHEMA_VERSION
 from audit.verdict.policy import Policy
 
 _SUBJECTS: dict[str, tuple[Callable[[], dict[str, Any]], str, int]] = {

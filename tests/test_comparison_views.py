@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from audit.comparison import Comparison, compare
 from audit.comparison_views import VIEWS, headline, html, markdown, table
+from audit.report.comparison import Comparison, compare
 from tests.report.factory import as_table, make_report
 from tests.report.golden import assert_golden
 

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from audit import run_folder
 from audit.assembly import Audit
 from audit.errors import OutputError
-from audit.report.model import Report
+from audit.report.schema import Report
 from tests.report.factory import make_evidence, make_report, make_trajectories
 
 TENSORS = {"candidates.safetensors", "evidence.safetensors"}

@@ -31,9 +31,9 @@ def compare(
     Exit code 0, whatever changed.
     """
     with errors_in_one_line():
-        from audit.comparison import compare
         from audit.comparison_views import VIEWS
         from audit.earlier_run import read_report
+        from audit.report.comparison import compare
 
         if format not in VIEWS:
             raise UsageError(f"unknown format {format!r} in --format", f"the formats are: {', '.join(VIEWS)}")

@@ -31,7 +31,7 @@ from audit.diagnostics.training import Trained, descend, loss_gradient, small_st
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.preprocessing import InputFormat
-from audit.report.model import PositiveControl
+from audit.report.schema import PositiveControl
 from audit.scoring.calibration import calibrate
 from audit.verdict.findings import resolution
 

@@ -24,7 +24,7 @@ from audit.diagnostics.contribution import exposure, predicted
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, bulk_edge, row_space
 from audit.observed import Kind
-from audit.report.model import Ceiling, Exposure, Identifiability, Rank
+from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
 from audit.request import Inputs
 from audit.verdict.findings import listed
 

@@ -1,1 +1,1 @@
-"""The report: one data model, and pure renderers that turn it into text."""
+"""The report as data, and what is kept of it in files."""

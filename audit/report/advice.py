@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.report.model import AttackReport, Report
+from audit.report.schema import AttackReport, Report
 from audit.report.text import noun, percent, probability, stopped_short, truth
 from audit.verdict.findings import Kind, listed, plural
 

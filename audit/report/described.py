@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from audit.report.model import AttackReport, Rank
+from audit.report.schema import AttackReport, Rank
 from audit.verdict.findings import plural
 
 

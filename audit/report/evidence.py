@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.report.model import Report, Sample
+from audit.report.schema import Report, Sample
 
 GALLERY = 500
 """Matches shown in a report, at most."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audit.report import html, json, junit, markdown, sarif, summary
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import Report
+from audit.report.schema import Report
 
 
 @dataclass(frozen=True)

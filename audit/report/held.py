@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.report.model import Ceiling, Exposure, Identifiability, Rank, Report
+from audit.report.schema import Ceiling, Exposure, Identifiability, Rank, Report
 from audit.report.text import noun, number, share, significant
 from audit.verdict.findings import bound, listed, plural
 

@@ -19,8 +19,8 @@ from audit.report import held, text
 from audit.report.advice import advice
 from audit.report.environment import LOADER, environment
 from audit.report.evidence import Evidence, Trajectory, rank, shown
-from audit.report.model import AttackReport, Report, Sample
 from audit.report.pictures import cards, png
+from audit.report.schema import AttackReport, Report, Sample
 from audit.verdict.findings import Finding, Kind
 
 _TABLE = 24

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import Report
+from audit.report.schema import Report
 
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:

@@ -12,7 +12,7 @@ from audit.report import held, text
 from audit.report.advice import advice
 from audit.report.environment import environment
 from audit.report.evidence import Evidence, Trajectory, gallery
-from audit.report.model import Report
+from audit.report.schema import Report
 
 _TOP = 10
 

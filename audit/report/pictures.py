@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audit.report.evidence import Evidence, gallery, shown
-from audit.report.model import Report, Sample
+from audit.report.schema import Report, Sample
 
 BUDGET = 4_000_000
 """Characters that the pictures of a gallery may take, so that a page of 500 members stays below 5 MB."""

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from audit.report import described
-from audit.report.model import AttackReport, Rank
+from audit.report.schema import AttackReport, Rank
 
 _INK, _MEMBER, _CONTROL, _FAINT = "#010203", "#010204", "#010205", "#010206"
 _COLOURS = {

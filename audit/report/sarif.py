@@ -17,7 +17,7 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import Report
+from audit.report.schema import Report
 from audit.verdict.findings import RULES, Finding, Kind
 from audit.verdict.policy import LimitResult
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from audit.report import text
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.markdown import templates
-from audit.report.model import Report
+from audit.report.schema import Report
 
 _LINES, _NAMES, _LENGTH = 6, 8, 300
 """Of lists, of names and of the characters of one line, so many are shown: a comment on GitHub holds 65,536."""

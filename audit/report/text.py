@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from audit.report.model import AttackReport, Report, Sample
+from audit.report.schema import AttackReport, Report, Sample
 from audit.verdict.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
 
 _NO_GRADIENT = (

@@ -232,7 +232,7 @@ class Facts:
 
 
 class Matched(Protocol):
-    """What findings need to know of a member; `audit.report.model.Sample` fits."""
+    """What findings need to know of a member; `audit.report.schema.Sample` fits."""
 
     @property
     def id(self) -> str:

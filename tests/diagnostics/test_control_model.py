@@ -21,7 +21,7 @@ from audit.model.network import Network
 from audit.pipeline import run
 from audit.progress import Silent
 from audit.report.json import render
-from audit.report.model import PositiveControl, Report
+from audit.report.schema import PositiveControl, Report
 from audit.request import Request, check
 from tests.tiny import (
     CONTROLS,

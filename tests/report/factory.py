@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audit.report.evidence import Evidence, Trajectory, gallery
-from audit.report.model import (
+from audit.report.schema import (
     AttackReport,
     Ceiling,
     Control,

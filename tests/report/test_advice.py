@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit.report.advice import Advice, advice
-from audit.report.model import DpBound, Report
+from audit.report.schema import DpBound, Report
 from tests.report.factory import make_controlled, make_observed, make_report
 
 START = "Keep the initial weights to yourself"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audit.report.html import render
-from audit.report.model import Report
+from audit.report.schema import Report
 from tests.report.factory import make_evidence, make_report, make_trajectories
 
 pytestmark = pytest.mark.browser

@@ -3,7 +3,7 @@
 import pytest
 
 from audit.report import held
-from audit.report.model import Ceiling, Exposure, Identifiability, Rank
+from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
 from audit.report.text import unsaid
 from tests.report.factory import make_report
 

@@ -11,7 +11,7 @@ import pytest
 from audit.report.advice import advice
 from audit.report.evidence import Evidence
 from audit.report.html import render
-from audit.report.model import Report
+from audit.report.schema import Report
 from audit.report.text import BEFORE_SPLITTING
 from tests.report.factory import (
     make_controlled,

@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 
 from audit.report.json import render, schema
-from audit.report.model import Report
+from audit.report.schema import Report
 from tests.report.factory import make_evidence, make_report
 from tests.report.golden import assert_golden
 

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from audit.report.junit import render
-from audit.report.model import AttackReport, Report
+from audit.report.schema import AttackReport, Report
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden

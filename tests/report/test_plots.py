@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from audit.report import plots
-from audit.report.model import AttackReport, Rank
+from audit.report.schema import AttackReport, Rank
 from tests.report.factory import make_report
 
 

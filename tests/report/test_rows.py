@@ -5,7 +5,7 @@ import re
 import pytest
 
 from audit.report import html, markdown, plots
-from audit.report.model import DpBound, Report
+from audit.report.schema import DpBound, Report
 from audit.report.text import plain
 from tests.report.factory import as_table, make_controlled, make_observed, make_report, make_rows
 from tests.tiny import draw_once

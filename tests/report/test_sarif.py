@@ -4,8 +4,8 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from audit.report.model import Report
 from audit.report.sarif import MEANING, render
+from audit.report.schema import Report
 from audit.verdict.findings import RULES, Kind, Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report
 from tests.report.golden import GOLDEN, assert_golden

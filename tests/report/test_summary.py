@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from audit.report.model import Report
+from audit.report.schema import Report
 from audit.report.summary import render
 from audit.verdict.findings import Suppression
 from tests.report.factory import as_table, make_evidence, make_report

@@ -1,7 +1,7 @@
 import pytest
 
 from audit.report import text
-from audit.report.model import Diagnostics, DpBound
+from audit.report.schema import Diagnostics, DpBound
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
 

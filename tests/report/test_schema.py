@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from audit.report.model import AttackReport, Report, Splitting
+from audit.report.schema import AttackReport, Report, Splitting
 from tests.report.factory import make_controlled, make_report
 
 

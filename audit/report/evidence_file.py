@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.model import Report
+from audit.report.schema import Report
 
 _STRUCTURE = "structure"
 """Name of the tensor of all the rest, as JSON; images and rows stand in it by the names of their tensors."""

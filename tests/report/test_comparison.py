@@ -7,10 +7,10 @@ import pytest
 
 from audit import demo
 from audit.budget import Budget
-from audit.comparison import Change, compare
 from audit.comparison_views import VIEWS
 from audit.pipeline import run
-from audit.report.model import Report
+from audit.report.comparison import Change, compare
+from audit.report.schema import Report
 from audit.request import Request
 from tests.report.factory import as_table, make_observed, make_report
 
