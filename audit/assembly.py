@@ -18,6 +18,7 @@ from audit.diagnostics.measure import Knowledge, spectrum
 from audit.exhibits import exhibits
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
+from audit.render.text import printable
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import (
     AttackReport,
@@ -37,7 +38,6 @@ from audit.report.schema import (
     Summary,
     Tool,
 )
-from audit.report.text import printable
 from audit.request import Inputs
 from audit.scoring.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.render.text import printable
 from audit.report.evidence import Evidence, gallery, room
 from audit.report.schema import Report, Sample
-from audit.report.text import printable
 from audit.request import Inputs
 from audit.scoring.similarity import column_units, nearest, rescale
 

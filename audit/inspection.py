@@ -19,8 +19,8 @@ from audit.diagnostics.measure import (
 from audit.model.architecture import Architecture
 from audit.model.network import network
 from audit.pipeline import observe
+from audit.render.text import printable
 from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
-from audit.report.text import printable
 from audit.request import Inputs, Request, Weights, check, check_weights
 
 

@@ -24,8 +24,8 @@ from audit.diagnostics.measure import Equation, Knowledge, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
 from audit.progress import Listener, Silent
+from audit.render.text import printable
 from audit.report.schema import PositiveControl, Provenance
-from audit.report.text import printable
 from audit.request import Inputs, Model, Request, check
 from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
 from audit.verdict.findings import plural

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from audit.errors import OutputError
+from audit.render.formats import FORMATS
 from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.formats import FORMATS
 from audit.report.schema import Report
 
 if TYPE_CHECKING:

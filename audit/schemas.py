@@ -7,7 +7,7 @@ from typing import Any
 
 from audit.config import CONFIG
 from audit.errors import UsageError, suggest
-from audit.report import json
+from audit.render import json
 from audit.report.schema import SCHEMA_VERSION
 from audit.verdict.policy import Policy
 

@@ -12,7 +12,7 @@ import pytest
 from audit.baseline import load_baseline
 from audit.dataset import ImageSet
 from audit.errors import UsageError
-from audit.report.json import render
+from audit.render.json import render
 from audit.report.schema import Report
 from audit.verdict.policy import load_policy
 from tests.report.factory import BATTERY, make_report

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.comparison_views import VIEWS
-from audit.report.json import render
+from audit.render.comparison_views import VIEWS
+from audit.render.json import render
 from tests.command import Run, complains
 from tests.report.factory import make_report
 

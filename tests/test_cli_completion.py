@@ -8,9 +8,9 @@ import pytest
 
 from audit.attacks import BATTERY
 from audit.cli import completion
-from audit.comparison_views import VIEWS
 from audit.model.activations import _FAMILIES as FAMILIES
-from audit.report.formats import FORMATS
+from audit.render.comparison_views import VIEWS
+from audit.render.formats import FORMATS
 from audit.schemas import _SUBJECTS as SUBJECTS
 from audit.verdict.policy import shipped_policies
 

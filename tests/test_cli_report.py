@@ -8,7 +8,7 @@ import pytest
 
 from audit import run_folder
 from audit.assembly import Audit
-from audit.report.json import render
+from audit.render.json import render
 from tests.command import Run, complains
 from tests.report.factory import make_evidence, make_report, make_trajectories
 from tests.tiny import Tiny, draw_once

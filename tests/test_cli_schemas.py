@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from audit.config import Config, key
-from audit.report.json import render
+from audit.render.json import render
 from audit.verdict.policy import policy_path, shipped_policies
 from tests.command import Run, complains
 from tests.report.factory import make_report

@@ -15,7 +15,7 @@ from audit.errors import ArchitectureError
 from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
 from audit.inspection_table import lines
-from audit.report import held
+from audit.render import diagnostics as held
 from audit.request import Request
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make

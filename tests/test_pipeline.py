@@ -24,7 +24,7 @@ from audit.errors import UsageError
 from audit.inspection import inspect
 from audit.pipeline import observe, run
 from audit.progress import Silent
-from audit.report.json import render, schema
+from audit.render.json import render, schema
 from audit.request import Inputs, Request, check
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution

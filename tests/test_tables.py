@@ -18,7 +18,7 @@ from audit.cli import app
 from audit.demo import train
 from audit.errors import AuditError
 from audit.pipeline import run
-from audit.report.json import render, schema
+from audit.render.json import render, schema
 from audit.request import Request, check
 from tests.tiny import attack_once, draw_once, fix_steps
 

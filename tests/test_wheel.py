@@ -41,7 +41,7 @@ def test_its_name_and_contents(wheel: Path) -> None:
     policies = {f"audit/policies/{path.name}" for path in (ROOT / "policies").glob("*.yaml")}
     templates = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "audit/report/templates").rglob("*")
+        for path in (ROOT / "audit/render/templates").rglob("*")
         if path.is_file()
     }
     assert len(policies) >= 3

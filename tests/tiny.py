@@ -123,7 +123,7 @@ _DRAWN: dict[str, str] = {}
 
 def draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pages with the same plots share them: drawing takes most of the time of a report."""
-    from audit.report import plots
+    from audit.render import plots
 
     def remembered(name: str, draw: Callable[..., str]) -> Callable[..., str]:
         def drawn(*shown: object) -> str:

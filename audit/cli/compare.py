@@ -31,8 +31,8 @@ def compare(
     Exit code 0, whatever changed.
     """
     with errors_in_one_line():
-        from audit.comparison_views import VIEWS
         from audit.earlier_run import read_report
+        from audit.render.comparison_views import VIEWS
         from audit.report.comparison import compare
 
         if format not in VIEWS:

@@ -118,7 +118,7 @@ def words(text: str) -> list[str]:
 
 def formats(given: list[str] | None) -> list[str]:
     """Names of formats in what was given to `--format`; the default ones if nothing was."""
-    from audit.report.formats import DEFAULT, FORMATS
+    from audit.render.formats import DEFAULT, FORMATS
 
     names = list(DEFAULT) if given is None else [name for name, _ in _asked(given)]
     for name in names:

@@ -36,7 +36,7 @@ def _root(context: typer.Context) -> None:
 def listing() -> None:
     """List the policies that come with the tool, by the names that --policy takes."""
     with errors_in_one_line():
-        from audit.table import grid
+        from audit.render.terminal import grid
         from audit.verdict.policy import policy_path, read_policy, shipped_policies
 
         rows = [(name, read_policy(policy_path(name)).description) for name in shipped_policies()]

@@ -87,7 +87,7 @@ def inspect(
 def attacks() -> None:
     """List the battery: what each attack is, what it needs, and where it comes from."""
     from audit.attacks import BATTERY
-    from audit.table import grid
+    from audit.render.terminal import grid
 
     rows = [(a.id, f"{a.title}.\nNeeds: {a.requires}.\nSource: {a.source}") for a in BATTERY]
     say("\n".join(grid(rows)))

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from audit.render.text import similarity
 from audit.report.schema import AttackReport, Report, Sample
-from audit.report.text import similarity
 from audit.verdict.findings import AttackStatus
 from audit.verdict.policy import Verdict
 

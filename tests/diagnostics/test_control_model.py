@@ -20,7 +20,7 @@ from audit.errors import UsageError
 from audit.model.network import Network
 from audit.pipeline import run
 from audit.progress import Silent
-from audit.report.json import render
+from audit.render.json import render
 from audit.report.schema import PositiveControl, Report
 from audit.request import Request, check
 from tests.tiny import (

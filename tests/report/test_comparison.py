@@ -7,8 +7,8 @@ import pytest
 
 from audit import demo
 from audit.budget import Budget
-from audit.comparison_views import VIEWS
 from audit.pipeline import run
+from audit.render.comparison_views import VIEWS
 from audit.report.comparison import Change, compare
 from audit.report.schema import Report
 from audit.request import Request

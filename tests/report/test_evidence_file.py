@@ -3,7 +3,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from audit.report import html
+from audit.render import html
 from audit.report.evidence_file import from_bytes, to_bytes
 from tests.report.factory import as_table, make_evidence, make_report, make_rows, make_trajectories
 from tests.tiny import draw_once

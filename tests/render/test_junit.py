@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from audit.report.junit import render
+from audit.render.junit import render
 from audit.report.schema import AttackReport, Report
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report

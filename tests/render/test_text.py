@@ -1,6 +1,6 @@
 import pytest
 
-from audit.report import text
+from audit.render import text
 from audit.report.schema import Diagnostics, DpBound
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds

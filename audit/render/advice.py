@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from audit.render.text import noun, percent, probability, stopped_short, truth
 from audit.report.schema import AttackReport, Report
-from audit.report.text import noun, percent, probability, stopped_short, truth
 from audit.verdict.findings import Kind, listed, plural
 
 _HAIM = "Haim et al. 2022, arXiv 2206.07758"

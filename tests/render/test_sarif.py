@@ -4,7 +4,7 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from audit.report.sarif import MEANING, render
+from audit.render.sarif import MEANING, render
 from audit.report.schema import Report
 from audit.verdict.findings import RULES, Kind, Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report

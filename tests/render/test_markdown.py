@@ -1,7 +1,7 @@
 import re
 
-from audit.report.markdown import escape, render
-from audit.report.text import BEFORE_SPLITTING
+from audit.render.markdown import escape, render
+from audit.render.text import BEFORE_SPLITTING
 from audit.verdict.findings import Suppression, with_suppressions
 from tests.report.factory import make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden

@@ -15,11 +15,12 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from audit.report import held, text
-from audit.report.advice import advice
-from audit.report.environment import LOADER, environment
+from audit.render import diagnostics as held
+from audit.render import text
+from audit.render.advice import advice
+from audit.render.jinja import LOADER, environment
+from audit.render.pictures import cards, png
 from audit.report.evidence import Evidence, Trajectory, rank, shown
-from audit.report.pictures import cards, png
 from audit.report.schema import AttackReport, Report, Sample
 from audit.verdict.findings import Finding, Kind
 
@@ -104,7 +105,7 @@ def _by_kind(findings: Sequence[Finding]) -> list[tuple[Kind, list[Finding]]]:
 
 def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
     """SVG and caption of every plot that this report has data for."""
-    from audit.report import plots  # matplotlib takes time, and writes a cache of fonts into the home folder
+    from audit.render import plots
 
     samples, controls = report.samples, report.controls
     if samples:
@@ -134,7 +135,7 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
 
 def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
     """Spectrum and exposure, with captions."""
-    from audit.report import plots  # see _plots
+    from audit.render import plots
 
     rank, exposures = report.diagnostics.rank, report.diagnostics.exposure
     if rank is not None and rank.singular_values:
@@ -152,7 +153,7 @@ def _courses(
     report: Report, trajectories: Sequence[Trajectory]
 ) -> Iterator[tuple[AttackReport, Markup, list[Trajectory]]]:
     """Scatter and trajectories of every attack that kept a round of splitting."""
-    from audit.report import plots  # see _plots
+    from audit.render import plots
 
     for attack in report.attacks:
         part = attack.splitting

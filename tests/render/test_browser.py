@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit.report.html import render
+from audit.render.html import render
 from audit.report.schema import Report
 from tests.report.factory import make_evidence, make_report, make_trajectories
 

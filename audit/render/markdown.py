@@ -8,9 +8,10 @@ from functools import partial
 
 import jinja2
 
-from audit.report import held, text
-from audit.report.advice import advice
-from audit.report.environment import environment
+from audit.render import diagnostics as held
+from audit.render import text
+from audit.render.advice import advice
+from audit.render.jinja import environment
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.schema import Report
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.report import text
+from audit.render import text
+from audit.render.markdown import templates
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.markdown import templates
 from audit.report.schema import Report
 
 _LINES, _NAMES, _LENGTH = 6, 8, 300

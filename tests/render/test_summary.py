@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from audit.render.summary import render
 from audit.report.schema import Report
-from audit.report.summary import render
 from audit.verdict.findings import Suppression
 from tests.report.factory import as_table, make_evidence, make_report
 from tests.report.golden import assert_golden

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from audit.comparison_views import VIEWS, headline, html, markdown, table
+from audit.render.comparison_views import VIEWS, headline, html, markdown, table
 from audit.report.comparison import Comparison, compare
 from tests.report.factory import as_table, make_report
 from tests.report.golden import assert_golden

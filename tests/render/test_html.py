@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from audit.report.advice import advice
+from audit.render.advice import advice
+from audit.render.html import render
+from audit.render.text import BEFORE_SPLITTING
 from audit.report.evidence import Evidence
-from audit.report.html import render
 from audit.report.schema import Report
-from audit.report.text import BEFORE_SPLITTING
 from tests.report.factory import (
     make_controlled,
     make_evidence,

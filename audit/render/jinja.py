@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from audit.report import text
+from audit.render import text
 
 LOADER = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
 

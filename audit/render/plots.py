@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from audit.report import described
+from audit.render import alt_text as described
 from audit.report.schema import AttackReport, Rank
 
 _INK, _MEMBER, _CONTROL, _FAINT = "#010203", "#010204", "#010205", "#010206"

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from audit.report.formats import DEFAULT, FORMATS
+from audit.render.formats import DEFAULT, FORMATS
 from tests.report.factory import make_evidence, make_large, make_report, make_trajectories
 
 
@@ -40,7 +40,7 @@ def test_the_same_report_gives_the_same_text(name: str) -> None:
 def test_all_formats_of_a_large_report_within_five_seconds() -> None:
     code = (
         "import time; began = time.process_time()\n"
-        "from audit.report.formats import FORMATS\n"
+        "from audit.render.formats import FORMATS\n"
         "took = time.process_time() - began\n"
         "from tests.report.factory import make_evidence, make_large, make_trajectories\n"
         "report = make_large(500)\n"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from audit.report import held
+from audit.render import diagnostics as held
+from audit.render.text import unsaid
 from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
-from audit.report.text import unsaid
 from tests.report.factory import make_report
 
 FIT = Exposure(attack="kkt-margin", of="the weights", residual=0.1234, unknowns=40)

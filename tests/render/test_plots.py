@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from audit.report import plots
+from audit.render import plots
 from audit.report.schema import AttackReport, Rank
 from tests.report.factory import make_report
 

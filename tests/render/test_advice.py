@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audit.report.advice import Advice, advice
+from audit.render.advice import Advice, advice
 from audit.report.schema import DpBound, Report
 from tests.report.factory import make_controlled, make_observed, make_report
 

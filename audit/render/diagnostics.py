@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from audit.render.text import noun, number, share, significant
 from audit.report.schema import Ceiling, Exposure, Identifiability, Rank, Report
-from audit.report.text import noun, number, share, significant
 from audit.verdict.findings import bound, listed, plural
 
 _UNEXPLAINED = 0.5

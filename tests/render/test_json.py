@@ -3,7 +3,7 @@ import json
 import jsonschema
 import pytest
 
-from audit.report.json import render, schema
+from audit.render.json import render, schema
 from audit.report.schema import Report
 from tests.report.factory import make_evidence, make_report
 from tests.report.golden import assert_golden

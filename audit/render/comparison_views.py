@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from audit.render.jinja import environment
+from audit.render.markdown import escape
+from audit.render.terminal import columns, grid, printed
+from audit.render.text import number, percent, significant
 from audit.report.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
-from audit.report.environment import environment
-from audit.report.markdown import escape
-from audit.report.text import number, percent, significant
-from audit.table import columns, grid, printed
 
 _NAMED = 10
 """Members that a sentence names."""

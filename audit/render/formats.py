@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from audit.report import html, json, junit, markdown, sarif, summary
+from audit.render import html, json, junit, markdown, sarif, summary
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import Report
 

@@ -1,0 +1,1 @@
+"""The report as text: HTML, Markdown, JSON, SARIF, JUnit and the terminal."""
