@@ -245,7 +245,7 @@ class DpBound(_Part):
     prior: Fraction
     """Probability of the best guess without the model: one in as many candidates as there are members."""
     bound: Fraction
-    """Probability, at most, with which anybody finds a sample out; `audit.diagnostics.dp_bound` says who that is."""
+    """Probability, at most, with which anybody finds a sample out: see `audit.diagnostics.dp_bound`."""
 
 
 class Diagnostics(_Part):
