@@ -38,7 +38,7 @@ from audit.report.schema import (
     Summary,
     Tool,
 )
-from audit.request import Inputs
+from audit.request.request import Inputs
 from audit.scoring.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
 from audit.trajectory import trajectory

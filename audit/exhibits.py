@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from audit.render.text import printable
 from audit.report.evidence import Evidence, gallery, room
 from audit.report.schema import Report, Sample
-from audit.request import Inputs
+from audit.request.request import Inputs
 from audit.scoring.similarity import column_units, nearest, rescale
 
 _COLUMNS = 8

@@ -21,7 +21,7 @@ from audit.model.network import network
 from audit.pipeline import observe
 from audit.render.text import printable
 from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
-from audit.request import Inputs, Request, Weights, check, check_weights
+from audit.request.request import Inputs, Request, Weights, check, check_weights
 
 
 class _Part(BaseModel):

@@ -26,7 +26,7 @@ from audit.model.preprocessing import InputFormat
 from audit.progress import Listener, Silent
 from audit.render.text import printable
 from audit.report.schema import PositiveControl, Provenance
-from audit.request import Inputs, Model, Request, check
+from audit.request.request import Inputs, Model, Request, check
 from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
 from audit.verdict.findings import plural
 from audit.verdict.waivers import refuse_expired

@@ -19,7 +19,7 @@ from skimage.data import lfw_subset
 from audit import cli, demo
 from audit.errors import OutputError
 from audit.pipeline import run
-from audit.request import Request, check
+from audit.request.request import Request, check
 from tests.tiny import fix_steps
 
 

@@ -16,7 +16,7 @@ from audit.inspection import Inspection
 from audit.inspection import inspect as inspect_request
 from audit.inspection_table import lines
 from audit.render import diagnostics as held
-from audit.request import Request
+from audit.request.request import Request
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make
 

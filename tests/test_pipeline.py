@@ -25,7 +25,7 @@ from audit.inspection import inspect
 from audit.pipeline import observe, run
 from audit.progress import Silent
 from audit.render.json import render, schema
-from audit.request import Inputs, Request, check
+from audit.request.request import Inputs, Request, check
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
 from tests.tiny import (

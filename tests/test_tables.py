@@ -19,7 +19,7 @@ from audit.demo import train
 from audit.errors import AuditError
 from audit.pipeline import run
 from audit.render.json import render, schema
-from audit.request import Request, check
+from audit.request.request import Request, check
 from tests.tiny import attack_once, draw_once, fix_steps
 
 MEMBERS, CONTROLS, COLUMNS, HIDDEN = 4, 120, 36, 100

@@ -31,9 +31,9 @@ def compare(
     Exit code 0, whatever changed.
     """
     with errors_in_one_line():
-        from audit.earlier_run import read_report
         from audit.render.comparison_views import VIEWS
         from audit.report.comparison import compare
+        from audit.request.earlier_run import read_report
 
         if format not in VIEWS:
             raise UsageError(f"unknown format {format!r} in --format", f"the formats are: {', '.join(VIEWS)}")

@@ -39,7 +39,7 @@ from audit.errors import AuditError
 
 if TYPE_CHECKING:
     from audit.assembly import Audit
-    from audit.request import Request
+    from audit.request.request import Request
 
 
 def scan(
@@ -137,7 +137,7 @@ def scan(
     Exit codes: 0 PASS, 1 FAIL, 2 unusable input, 3 INCONCLUSIVE, 4 broken off part-way.
     """
     with errors_in_one_line():
-        from audit.request import Request
+        from audit.request.request import Request
 
         request = Request(
             checkpoint=checkpoint,
@@ -186,7 +186,7 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
         say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
         from audit import run_folder
         from audit.demo import prepare
-        from audit.request import Request
+        from audit.request.request import Request
 
         run_folder.prepare(folder)
         files = prepare(folder, seed)
@@ -234,7 +234,7 @@ def _run(
     from audit import run_folder
     from audit.pipeline import run
     from audit.progress import StandardError, listener
-    from audit.request import check
+    from audit.request.request import check
     from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)

@@ -62,7 +62,7 @@ def inspect(
         from audit.budget import Budget
         from audit.inspection import inspect
         from audit.inspection_table import lines
-        from audit.request import Request
+        from audit.request.request import Request
 
         request = Request(
             checkpoint=checkpoint,

@@ -23,9 +23,9 @@ from audit.diagnostics.attainable import TOLERANCE, ceiling
 from audit.diagnostics.contribution import exposure, predicted
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, bulk_edge, row_space
-from audit.observed import Kind
 from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
-from audit.request import Inputs
+from audit.request.observed import Kind
+from audit.request.request import Inputs
 from audit.verdict.findings import listed
 
 _EXPOSURE = 2 / 3

@@ -38,7 +38,7 @@ from audit.budget import Budget
 from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
 from audit.pipeline import observe
-from audit.request import load_initial, load_model
+from audit.request.request import load_initial, load_model
 from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare

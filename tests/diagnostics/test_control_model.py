@@ -22,7 +22,7 @@ from audit.pipeline import run
 from audit.progress import Silent
 from audit.render.json import render
 from audit.report.schema import PositiveControl, Report
-from audit.request import Request, check
+from audit.request.request import Request, check
 from tests.tiny import (
     CONTROLS,
     MEMBERS,

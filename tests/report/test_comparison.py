@@ -11,7 +11,7 @@ from audit.pipeline import run
 from audit.render.comparison_views import VIEWS
 from audit.report.comparison import Change, compare
 from audit.report.schema import Report
-from audit.request import Request
+from audit.request.request import Request
 from tests.report.factory import as_table, make_observed, make_report
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.baseline import load_baseline
 from audit.dataset import ImageSet
 from audit.errors import UsageError
 from audit.render.json import render
 from audit.report.schema import Report
+from audit.request.baseline import load_baseline
 from audit.verdict.policy import load_policy
 from tests.report.factory import BATTERY, make_report
 

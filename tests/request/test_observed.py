@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from audit.model.architecture import infer_architecture
 from audit.model.checkpoint import load_checkpoint
-from audit.observed import Observed, load_gradient
+from audit.request.observed import Observed, load_gradient
 
 
 def load(

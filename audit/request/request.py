@@ -10,7 +10,6 @@ from typing import cast
 import torch
 
 from audit.attacks import BATTERY
-from audit.baseline import Baseline, load_baseline
 from audit.dataset import (
     ImageSet,
     check_columns_agree,
@@ -27,7 +26,8 @@ from audit.errors import ArchitectureError, DataError, UsageError
 from audit.model.architecture import Architecture, check_input, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
 from audit.model.preprocessing import InputFormat, input_format, parse_shape, with_usual_range
-from audit.observed import KINDS, Kind, Observed, load_gradient
+from audit.request.baseline import Baseline, load_baseline
+from audit.request.observed import KINDS, Kind, Observed, load_gradient
 from audit.scoring.similarity import check_columns, constant_columns, ssim
 from audit.verdict.findings import Suppression
 from audit.verdict.policy import MatchRule, Policy, load_policy

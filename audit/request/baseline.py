@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit.dataset import ImageSet
-from audit.earlier_run import read_report
 from audit.errors import RunError, UsageError
 from audit.report.schema import Report
+from audit.request.earlier_run import read_report
 from audit.verdict.findings import Suppression, confirmed_id, plural
 from audit.verdict.policy import Policy
 
