@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from audit.inspection import Inspection
 from audit.render import diagnostics as held
 from audit.render.terminal import columns, grid, printed
 from audit.render.text import number, percent, sentence, significant
+from audit.run.inspection import Inspection
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""

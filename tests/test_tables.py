@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from audit.cli import app
-from audit.demo import train
 from audit.errors import AuditError
-from audit.pipeline import run
 from audit.render.json import render, schema
 from audit.request.request import Request, check
+from audit.run.demo import train
+from audit.run.pipeline import run
 from tests.tiny import attack_once, draw_once, fix_steps
 
 MEMBERS, CONTROLS, COLUMNS, HIDDEN = 4, 120, 36, 100

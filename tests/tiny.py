@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Attack, Observation
 from audit.battery import Outcome, reconstruct
 from audit.budget import Budget, Clock
-from audit.demo import train
+from audit.run.demo import train
 from audit.solve.base import Problem, Solution, Solver, Watcher
 from audit.solve.descent import Descent
 from audit.solve.splitting import SampleSplitting
@@ -78,7 +78,7 @@ def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
     monkeypatch.setattr(
         "audit.battery.Restarts", lambda classes, splitting: Steps(classes, splitting, steps, watch)
     )
-    monkeypatch.setattr("audit.pipeline.Budget", watch.budget)
+    monkeypatch.setattr("audit.run.pipeline.Budget", watch.budget)
 
 
 _FOUND: dict[str, list[Outcome]] = {}
@@ -114,7 +114,7 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
             _FOUND[key] = reconstruct(seen, attacks, chosen, budget, seed, *rest, **how)
         return _FOUND[key]
 
-    monkeypatch.setattr("audit.pipeline.reconstruct", remembered)
+    monkeypatch.setattr("audit.run.pipeline.reconstruct", remembered)
 
 
 _DRAWN: dict[str, str] = {}

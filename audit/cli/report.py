@@ -27,7 +27,7 @@ def report(
     with errors_in_one_line():
         names, others = formats(format), elsewhere(format)
         from audit.request.earlier_run import read_pictures, read_report
-        from audit.run_folder import prepare, refuse_clashes, write_reports
+        from audit.run.run_folder import prepare, refuse_clashes, write_reports
 
         found = read_report(run)
         if not run.is_dir():

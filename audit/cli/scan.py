@@ -38,8 +38,8 @@ from audit.cli.shell import BROKEN_OFF, EXIT_CODES, complain, errors_in_one_line
 from audit.errors import AuditError
 
 if TYPE_CHECKING:
-    from audit.assembly import Audit
     from audit.request.request import Request
+    from audit.run.assembly import Audit
 
 
 def scan(
@@ -184,9 +184,9 @@ def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> N
     with errors_in_one_line():
         seconds, folder = parse_budget(budget), out or _default_folder("demo")
         say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
-        from audit import run_folder
-        from audit.demo import prepare
         from audit.request.request import Request
+        from audit.run import run_folder
+        from audit.run.demo import prepare
 
         run_folder.prepare(folder)
         files = prepare(folder, seed)
@@ -231,10 +231,10 @@ def _run(
     progress: bool,
 ) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
-    from audit import run_folder
-    from audit.pipeline import run
-    from audit.progress import StandardError, listener
     from audit.request.request import check
+    from audit.run import run_folder
+    from audit.run.pipeline import run
+    from audit.run.progress import StandardError, listener
     from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)

@@ -18,11 +18,11 @@ from audit.budget import Budget
 from audit.diagnostics.control_model import Draw, Twin, draw, kind_of, make_twin, share
 from audit.errors import UsageError
 from audit.model.network import Network
-from audit.pipeline import run
-from audit.progress import Silent
 from audit.render.json import render
 from audit.report.schema import PositiveControl, Report
 from audit.request.request import Request, check
+from audit.run.pipeline import run
+from audit.run.progress import Silent
 from tests.tiny import (
     CONTROLS,
     MEMBERS,
@@ -246,7 +246,7 @@ def test_attacks_that_return_noise_are_no_evidence(
     tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is clean, all else is well, and still it must not pass."""
-    from audit import pipeline
+    from audit.run import pipeline
 
     attack = pipeline.reconstruct
 
@@ -331,7 +331,7 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
     def exhausted(*_: object) -> None:
         raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
 
-    monkeypatch.setattr("audit.pipeline.make_twin", exhausted)
+    monkeypatch.setattr("audit.run.pipeline.make_twin", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert control_of(report).note == "failed: CUDA out of memory"
@@ -347,7 +347,7 @@ def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: p
         given.append(arguments[3].seconds)
         return original(*arguments)
 
-    monkeypatch.setattr("audit.pipeline.make_twin", limited)
+    monkeypatch.setattr("audit.run.pipeline.make_twin", limited)
     run(request(tiny, budget=0.5))
     assert given == [0.5]
 

@@ -14,18 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from audit import pipeline
-from audit.assembly import Audit, assemble
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
-from audit.demo import train
 from audit.errors import UsageError
-from audit.inspection import inspect
-from audit.pipeline import observe, run
-from audit.progress import Silent
 from audit.render.json import render, schema
 from audit.request.request import Inputs, Request, check
+from audit.run import pipeline
+from audit.run.assembly import Audit, assemble
+from audit.run.demo import train
+from audit.run.inspection import inspect
+from audit.run.pipeline import observe, run
+from audit.run.progress import Silent
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
 from tests.tiny import (
@@ -550,7 +550,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
 
 def test_the_listener_is_closed_when_the_audit_breaks(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = Heard()
-    monkeypatch.setattr("audit.pipeline.reconstruct", lambda *_, **__: [][0])
+    monkeypatch.setattr("audit.run.pipeline.reconstruct", lambda *_, **__: [][0])
     with pytest.raises(IndexError):
         run(request(tiny), listener=heard)
     assert not heard.inside
@@ -619,7 +619,7 @@ def test_the_time_taken_includes_the_matching(
         time.sleep(0.2)
         return assemble(*arguments)
 
-    monkeypatch.setattr("audit.pipeline.assemble", slowly)
+    monkeypatch.setattr("audit.run.pipeline.assemble", slowly)
     assert run(request(tiny)).report.provenance.seconds >= before[0] + 0.2 - 0.02
 
 

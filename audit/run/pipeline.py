@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 
 import torch
 
-from audit.assembly import Audit, assemble
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
@@ -23,10 +22,11 @@ from audit.diagnostics.control_model import measure as measure_power
 from audit.diagnostics.measure import Equation, Knowledge, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
-from audit.progress import Listener, Silent
 from audit.render.text import printable
 from audit.report.schema import PositiveControl, Provenance
 from audit.request.request import Inputs, Model, Request, check
+from audit.run.assembly import Audit, assemble
+from audit.run.progress import Listener, Silent
 from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
 from audit.verdict.findings import plural
 from audit.verdict.waivers import refuse_expired

@@ -16,10 +16,11 @@ import torch
 from safetensors import safe_open
 from skimage.data import lfw_subset
 
-from audit import cli, demo
+from audit import cli
 from audit.errors import OutputError
-from audit.pipeline import run
 from audit.request.request import Request, check
+from audit.run import demo
+from audit.run.pipeline import run
 from tests.tiny import fix_steps
 
 

@@ -15,7 +15,6 @@ from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.dataset import ImageSet
 from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Knowledge, spectrum
-from audit.exhibits import exhibits
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.render.text import printable
@@ -39,9 +38,10 @@ from audit.report.schema import (
     Tool,
 )
 from audit.request.request import Inputs
+from audit.run.gallery import exhibits
+from audit.run.trajectory import trajectory
 from audit.scoring.calibration import Calibration, calibrate, limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
-from audit.trajectory import trajectory
 from audit.verdict.findings import (
     AttackFact,
     Facts,

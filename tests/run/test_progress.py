@@ -5,7 +5,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from audit.progress import Bar, Lines, Listener, Silent, StandardError, listener
+from audit.run.progress import Bar, Lines, Listener, Silent, StandardError, listener
 
 WORDS = "attacking 3072-1000-1 [red]with brackets[/red]"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from audit.assembly import described
 from audit.attacks import BATTERY, Observation
 from audit.budget import Budget
 from audit.diagnostics.measure import (
@@ -18,10 +17,11 @@ from audit.diagnostics.measure import (
 )
 from audit.model.architecture import Architecture
 from audit.model.network import network
-from audit.pipeline import observe
 from audit.render.text import printable
 from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
 from audit.request.request import Inputs, Request, Weights, check, check_weights
+from audit.run.assembly import described
+from audit.run.pipeline import observe
 
 
 class _Part(BaseModel):

@@ -11,11 +11,11 @@ from audit.battery import AttackResult
 from audit.equation.candidates import Candidates
 from audit.equation.row_space import RowSpace
 from audit.model.preprocessing import InputFormat
+from audit.run.trajectory import trajectory
 from audit.scoring.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box
 from audit.solve.images import Readings
-from audit.trajectory import trajectory
 from tests.planted import generator, observation, small_network
 from tests.tiny import blobs
 

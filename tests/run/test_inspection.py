@@ -12,11 +12,11 @@ from audit.attacks import BATTERY
 from audit.budget import Budget
 from audit.diagnostics.measure import Equation
 from audit.errors import ArchitectureError
-from audit.inspection import Inspection
-from audit.inspection import inspect as inspect_request
 from audit.inspection_table import lines
 from audit.render import diagnostics as held
 from audit.request.request import Request
+from audit.run.inspection import Inspection
+from audit.run.inspection import inspect as inspect_request
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make
 
