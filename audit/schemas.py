@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from audit.config import CONFIG
+from audit.cli.config import CONFIG
 from audit.errors import UsageError, suggest
 from audit.render import json
 from audit.report.schema import SCHEMA_VERSION

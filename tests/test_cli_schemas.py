@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from audit.config import Config, key
+from audit.cli.config import Config, key
 from audit.render.json import render
 from audit.verdict.policy import policy_path, shipped_policies
 from tests.command import Run, complains

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from audit.cli.config import Config, load_config
 from audit.cli.init import scan_parameters
-from audit.config import Config, load_config
 from audit.errors import ConfigError
 
 

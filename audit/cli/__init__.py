@@ -13,12 +13,12 @@ import typer
 import audit
 from audit.cli.compare import compare
 from audit.cli.init import init
+from audit.cli.inspect import attacks, inspect
 from audit.cli.policies import policies
 from audit.cli.report import report
 from audit.cli.scan import demo, scan
 from audit.cli.schemas import schema
 from audit.cli.shell import BROKEN_OFF, EXIT_CODES, UNUSABLE, complain, say
-from audit.cli.show import attacks, inspect
 
 __all__ = ["EXIT_CODES", "app", "main"]
 

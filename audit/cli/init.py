@@ -74,7 +74,7 @@ def _entries(known: Mapping[str, str]) -> Iterator[str]:
     """Every option with its help: those known with their values, the others with defaults, as comments."""
     import yaml
 
-    from audit.config import Config, key
+    from audit.cli.config import Config, key
 
     for parameter in scan_parameters():
         if parameter.name in Config.__annotations__:

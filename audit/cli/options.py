@@ -26,7 +26,7 @@ def _read(context: typer.Context, path: Path | None) -> None:
     if path is None or context.resilient_parsing:
         return
     with errors_in_one_line():
-        from audit.config import load_config
+        from audit.cli.config import load_config
 
         context.default_map = dict(load_config(path))
 

@@ -19,7 +19,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of policies, of audit.yaml, or of report.json."""
     with errors_in_one_line():
-        from audit.config import key
+        from audit.cli.config import key
         from audit.schemas import schema as described
 
         content = described(name)

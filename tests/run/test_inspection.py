@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 
 from audit.attacks import BATTERY
 from audit.budget import Budget
+from audit.cli.inspection_table import lines
 from audit.diagnostics.measure import Equation
 from audit.errors import ArchitectureError
-from audit.inspection_table import lines
 from audit.render import diagnostics as held
 from audit.request.request import Request
 from audit.run.inspection import Inspection

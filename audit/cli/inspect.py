@@ -60,7 +60,7 @@ def inspect(
         if format not in ("table", "json"):
             raise UsageError(f"unknown format {format!r} in --format", "use table or json")
         from audit.budget import Budget
-        from audit.inspection_table import lines
+        from audit.cli.inspection_table import lines
         from audit.request.request import Request
         from audit.run.inspection import inspect
 
