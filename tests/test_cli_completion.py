@@ -8,10 +8,10 @@ import pytest
 
 from audit.attacks import BATTERY
 from audit.cli import completion
+from audit.cli.json_schema import _SUBJECTS as SUBJECTS
 from audit.model.activations import _FAMILIES as FAMILIES
 from audit.render.comparison_views import VIEWS
 from audit.render.formats import FORMATS
-from audit.schemas import _SUBJECTS as SUBJECTS
 from audit.verdict.policy import shipped_policies
 
 

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from audit.cli import app
 from audit.errors import AuditError
 from audit.render.json import render, schema
-from audit.request.request import Request, check
+from audit.request.check import check
+from audit.request.request import Request
 from audit.run.demo import train
 from audit.run.pipeline import run
 from tests.tiny import attack_once, draw_once, fix_steps

@@ -8,8 +8,13 @@ from rich.table import Table
 
 from audit.render import diagnostics as held
 from audit.render.terminal import columns, grid, printed
-from audit.render.text import number, percent, sentence, significant
 from audit.run.inspection import Inspection
+from audit.words import (
+    number,
+    percent,
+    sentence,
+    significant,
+)
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""

@@ -67,7 +67,7 @@ def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A policy in 
 
 def _summary(policy: Policy) -> str:
     """What decides, in a line."""
-    from audit.verdict.findings import plural
+    from audit.words import plural
 
     match, require = policy.match, policy.require
     limits = [f"{limit.metric} at most {limit.maximum:g}" for limit in policy.limits] or ["no limits"]

@@ -38,8 +38,8 @@ from audit.cli.shell import BROKEN_OFF, EXIT_CODES, complain, errors_in_one_line
 from audit.errors import AuditError
 
 if TYPE_CHECKING:
+    from audit.report.evidence import Audit
     from audit.request.request import Request
-    from audit.run.assembly import Audit
 
 
 def scan(
@@ -231,10 +231,10 @@ def _run(
     progress: bool,
 ) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
-    from audit.request.request import check
+    from audit.cli.progress import StandardError, listener
+    from audit.request.check import check
     from audit.run import run_folder
     from audit.run.pipeline import run
-    from audit.run.progress import StandardError, listener
     from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)

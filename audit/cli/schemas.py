@@ -20,7 +20,7 @@ def schema(
     """Print the JSON Schema of policies, of audit.yaml, or of report.json."""
     with errors_in_one_line():
         from audit.cli.config import key
-        from audit.schemas import schema as described
+        from audit.cli.json_schema import schema as described
 
         content = described(name)
         if name == "config":

@@ -15,7 +15,7 @@ The confirmed share of the twin's images is the power of the audit. Members are 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,15 +25,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audit.attacks import Observation
-from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
 from audit.diagnostics.training import Trained, descend, loss_gradient, small_start
 from audit.errors import UsageError
 from audit.model.network import Network
-from audit.model.preprocessing import InputFormat
-from audit.report.schema import PositiveControl
-from audit.scoring.calibration import calibrate
-from audit.verdict.findings import resolution
+from audit.scoring.intervals import resolution
 
 Kind = Literal["weights", "change", "gradient"]
 
@@ -192,46 +188,3 @@ def _note(trained: Trained, margin: float, budget: Budget) -> str:
     learnt = "" if trained.margin > 0 else ", before the twin had learnt all of its images"
     when = "early" if budget.left == 0 else "where nothing lowered the loss"
     return f"training ended {when}, at a smallest margin of {trained.margin:.2g}{learnt}"
-
-
-def measure(
-    kind: Kind,
-    drawn: Draw,
-    outcomes: Sequence[Outcome],
-    format: InputFormat,
-    threshold: float,
-    fdr: float,
-    seconds: tuple[float, float],
-    note: str,
-) -> PositiveControl:
-    """Compare what the battery made of a twin with the twin's images, as the audit does with members.
-
-    Parameters
-    ----------
-    kind, drawn:
-        The twin, and its images.
-    outcomes:
-        One per attack.
-    format, threshold, fdr:
-        As in `calibrate`.
-    seconds:
-        That training took, and all of it up to here.
-    note:
-        How training went.
-    """
-    found = [outcome.reconstructions for outcome in outcomes if isinstance(outcome, AttackResult)]
-    candidates = np.concatenate([drawn.images[:0], *found])
-    belief = calibrate(candidates, drawn.images, drawn.controls, format, threshold, fdr)
-    return PositiveControl(
-        kind=kind,
-        images=len(drawn.images),
-        controls=len(drawn.controls),
-        labels="given" if drawn.labels_given else "random",
-        recovered=belief.recovered_count,
-        confirmed=belief.confirmed_count,
-        power=belief.confirmed_count / len(drawn.images),
-        interval=belief.confirmed_interval,
-        training_seconds=round(seconds[0], 2),
-        seconds=round(seconds[1], 2),
-        note=note,
-    )

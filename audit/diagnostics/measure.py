@@ -24,9 +24,9 @@ from audit.diagnostics.contribution import exposure, predicted
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, bulk_edge, row_space
 from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
+from audit.request.check import Inputs
 from audit.request.observed import Kind
-from audit.request.request import Inputs
-from audit.verdict.findings import listed
+from audit.words import listed
 
 _EXPOSURE = 2 / 3
 """Share of the time; the ceiling takes what is left."""

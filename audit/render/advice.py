@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.render.text import noun, percent, probability, stopped_short, truth
+from audit.render.text import stopped_short, truth
 from audit.report.schema import AttackReport, Report
-from audit.verdict.findings import Kind, listed, plural
+from audit.verdict.findings import Kind
+from audit.words import listed, percent, plural, probability
 
 _HAIM = "Haim et al. 2022, arXiv 2206.07758"
 _BUZAGLO = "Buzaglo et al. 2023, arXiv 2307.01827"
@@ -100,13 +101,13 @@ def _about_training(report: Report, successful: list[AttackReport]) -> Iterator[
     margin, decay = by_id.get("kkt-margin"), by_id.get("kkt-loss")
     if margin is not None:
         left = truth(report, margin)
-        open_now = "" if left is None else f" (training {noun(report)}s leave {percent(left)} of it open now)"
+        open_now = "" if left is None else f" (training {report.noun}s leave {percent(left)} of it open now)"
         yield Advice(
             "Stop training earlier",
             f"{_found(report, [margin])}. Its equation holds the better the longer a network is trained "
             f"beyond the point where it fits all its samples{open_now}.",
             "Stop when the loss on held-out data no longer falls, and audit again: what the training "
-            f"{noun(report)}s leave open at the truth should have risen. This helps against attacks on the weights "
+            f"{report.noun}s leave open at the truth should have risen. This helps against attacks on the weights "
             "alone, hardly against those on their change, and not against those on gradients.",
             f"Lyu and Li 2020, arXiv 1906.05890; {_HAIM}",
         )
@@ -134,7 +135,7 @@ def _about_size(report: Report, attacks: list[AttackReport]) -> Iterator[Advice]
         yield Advice(
             "Train a smaller network on more samples",
             f"The network has {parameters:,} parameters, {parameters / values:.3g} for every value of the "
-            f"{plural(report.summary.members, noun(report))} that were given. Where there are more of the former, "
+            f"{plural(report.summary.members, report.noun)} that were given. Where there are more of the former, "
             "they can determine all of the latter. Of samples, the weights alone hold those of smallest margin, "
             "and where many share it each accounts for less.",
             "Add training samples of all classes, or take out hidden units; if only a part of the training "
@@ -195,7 +196,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
             yield Advice(
                 "Give more controls" if report.summary.controls else "Give controls",
                 finding.detail,
-                f"Pass as --controls {noun(report)}s of the same kind that the network never saw: 20 for each "
+                f"Pass as --controls {report.noun}s of the same kind that the network never saw: 20 for each "
                 "member can confirm a single one.",
                 "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x",
             )
@@ -204,7 +205,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
     if short:
         yield Advice(
             "Give more time",
-            f"{listed(short)} stopped before the training {noun(report)}s' own equation was solved.",
+            f"{listed(short)} stopped before the training {report.noun}s' own equation was solved.",
             "Raise --budget, or pass --device cuda where there is one.",
             "The relative loss at the truth, in this report",
         )

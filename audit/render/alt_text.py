@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from audit.report.schema import AttackReport, Rank
-from audit.verdict.findings import plural
+from audit.words import plural
 
 
 def groups(members: Sequence[float], controls: Sequence[float], threshold: float | None = None) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from audit.render.jinja import environment
 from audit.render.markdown import escape
 from audit.render.terminal import columns, grid, printed
-from audit.render.text import number, percent, significant
 from audit.report.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
+from audit.words import number, percent, significant
 
 _NAMED = 10
 """Members that a sentence names."""

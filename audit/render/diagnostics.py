@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.render.text import noun, number, share, significant
 from audit.report.schema import Ceiling, Exposure, Identifiability, Rank, Report
-from audit.verdict.findings import bound, listed, plural
+from audit.words import bound, listed, number, plural, share, significant
 
 _UNEXPLAINED = 0.5
 """Residual of an equation, in norms, from which a tensor that fits says nothing of data."""
@@ -16,7 +15,7 @@ def sentences(report: Report) -> list[str]:
     """All that a report can say of what the weights hold, without the spectrum."""
     found = report.diagnostics
     said: list[str] = []
-    said += exposures(found.exposure, report.summary.members, noun(report))
+    said += exposures(found.exposure, report.summary.members, report.noun)
     if found.ceiling is not None:
         said.append(ceiling(found.ceiling))
     said += [identifiability(item) for item in (found.identifiability or {}).values()]

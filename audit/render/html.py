@@ -15,6 +15,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from audit import words
 from audit.render import diagnostics as held
 from audit.render import text
 from audit.render.advice import advice
@@ -45,7 +46,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     """
     templates = environment()
     templates.filters |= {
-        "plain": text.plain,
+        "plain": words.plain,
         "truth": partial(text.truth, report),
         "unexplained": held.unexplained,
         "standing": partial(text.standing, report),
@@ -86,8 +87,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         advice=advice(report),
         unsaid=text.unsaid(report),
         vocabulary=text.vocabulary(report),
-        similarity=text.similarity(report),
-        noun=text.noun(report),
+        similarity=report.similarity,
+        noun=report.noun,
     )
 
 
@@ -112,7 +113,7 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
         similarity = plots.similarity_histogram(
             [sample.similarity for sample in samples],
             [control.similarity for control in controls],
-            f"{text.similarity(report)} of the best match",
+            f"{report.similarity} of the best match",
             report.summary.threshold,
         )
         caption = "How alike the best matches look. Where controls pass the threshold too, chance does."
@@ -162,8 +163,8 @@ def _courses(
                 part.ssim_before,
                 part.ssim_after,
                 report.summary.threshold,
-                f"{text.similarity(report)} of every member before and after splitting, {attack.id}",
-                text.similarity(report),
+                f"{report.similarity} of every member before and after splitting, {attack.id}",
+                report.similarity,
             )
             yield attack, Markup(scatter), [item for item in trajectories if item.attack == attack.id]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from audit.render import text
+from audit import words
 
 LOADER = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
 
@@ -25,10 +25,10 @@ def environment(finalize: Callable[[Any], Any] | None = None) -> jinja2.Environm
         keep_trailing_newline=True,
     )
     made.filters |= {
-        "number": text.number,
-        "significant": text.significant,
-        "percent": text.percent,
-        "duration": text.duration,
-        "sentence": text.sentence,
+        "number": words.number,
+        "significant": words.significant,
+        "percent": words.percent,
+        "duration": words.duration,
+        "sentence": words.sentence,
     }
     return made

@@ -37,8 +37,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         more_suppressed=max(0, len(suppressed) - _NAMES),
         ran=[attack.id for attack in report.attacks if attack.status == "ran"],
         absent=[attack.id for attack in report.attacks if attack.status != "ran"],
-        noun=text.noun(report),
-        similarity=text.similarity(report),
+        noun=report.noun,
+        similarity=report.similarity,
         words={word: text.vocabulary(report)[word] for word in _WORDS},
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from audit.report.schema import AttackReport, Report, Sample
-from audit.verdict.findings import NO_LIMIT_AT_POWER, bound, listed, plural, resolution
+from audit.scoring.intervals import resolution
+from audit.verdict.findings import NO_LIMIT_AT_POWER
+from audit.words import bound, duration, listed, percent, plural, probability, sentence, share, significant
 
 _NO_GRADIENT = (
     "A gradient of these samples at this checkpoint would be described whole: other samples, several steps, "
@@ -79,61 +80,6 @@ _OF_ROWS = {
 }
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """Write a number with a fixed count of decimals; a dash for None."""
-    return "—" if value is None else f"{value:.{digits}f}"
-
-
-def significant(value: float | None, digits: int = 2) -> str:
-    """Write a p-value or a loss with so many significant digits; a dash for None."""
-    return "—" if value is None else f"{value:.{digits}g}"
-
-
-def plain(value: float) -> str:
-    """Write a value of a table with three significant digits or, from 1,000 on, without decimals."""
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e12 else significant(value, 3)
-
-
-def percent(fraction: float) -> str:
-    """Write a fraction as a percentage with one decimal."""
-    return f"{100 * fraction:.1f} %"
-
-
-def share(fraction: float) -> str:
-    """Write a fraction as a percentage with three digits; 100 % only if it is 1."""
-    if 0.9995 <= fraction < 1.0:
-        return "over 99.9 %"
-    return f"{100 * fraction:.3g} %"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as `4.2 s`, `58 s`, `2 min 5 s` or `1 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    large, small, rest = (60, 1, "s") if whole < 3600 else (3600, 60, "min")
-    name = "min" if large == 60 else "h"
-    tail = f" {whole % large // small} {rest}" if whole % large // small else ""
-    return f"{whole // large} {name}{tail}"
-
-
-def sentence(remark: str) -> str:
-    """Write a remark as a sentence: it begins with a capital and ends with a full stop."""
-    return f"{remark[:1].upper()}{remark[1:].rstrip('.')}."
-
-
-def similarity(report: Report) -> str:
-    """Name what the threshold is of."""
-    return "SSIM" if report.summary.metric == "ssim" else "correlation"
-
-
-def noun(report: Report) -> str:
-    """Name what a sample is."""
-    return "image" if report.summary.metric == "ssim" else "row"
-
-
 def vocabulary(report: Report) -> dict[str, str]:
     """Words that a report uses, explained."""
     if report.summary.metric == "ssim":
@@ -154,7 +100,7 @@ def withheld(report: Report) -> str:
     """Say what a redacted report leaves out, and what it does not; empty for other reports."""
     if not report.provenance.redacted:
         return ""
-    what = noun(report)
+    what = report.noun
     names = "file names may name people" if what == "image" else "they may name people"
     return (
         f"{what.capitalize()}s were withheld from this report (--redact), because recovered {what}s are personal "
@@ -170,7 +116,7 @@ def chance(report: Report) -> str:
     verb = "does" if summary.control_matches == 1 else "do"
     return (
         f"Chance alone would take about {summary.expected_false:.1f} of {plural(summary.members, 'member')} to "
-        f"{similarity(report)} >= {summary.threshold:g}: {summary.control_matches} of "
+        f"{report.similarity} >= {summary.threshold:g}: {summary.control_matches} of "
         f"{plural(summary.controls, 'control')} {verb}, which the network never saw."
     )
 
@@ -209,7 +155,7 @@ def positive_control(report: Report) -> str:
     if control.confirmed == 0:
         note += f" {_SILENCE[control.kind]}"
     return (
-        f"{control.confirmed} of {plural(control.images, noun(report))} confirmed: a power of "
+        f"{control.confirmed} of {plural(control.images, report.noun)} confirmed: a power of "
         f"{percent(control.power)} (95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, "
         f"with {labels}. They are controls of this audit; the other {control.controls} were the twin's "
         f"controls{blind}.{fewer} It took {duration(control.seconds)}, "
@@ -241,16 +187,10 @@ def dp(report: Report) -> str:
         f"If trained by DP-SGD with noise multiplier {said.sigma:g}, sampling rate {said.q:g} and "
         f"{plural(said.steps, 'step')}, as was stated (--dp) and not checked: somebody who sees every step, knows "
         f"all other training samples, and looks for the missing one among "
-        f"{plural(many, f'equally likely {noun(report)}')} finds it with a probability of at most "
+        f"{plural(many, f'equally likely {report.noun}')} finds it with a probability of at most "
         f"{probability(said.bound)}, instead of {probability(said.prior)} "
         f"(Hayes et al. 2023, arXiv 2302.07225). This does not enter the verdict."
     )
-
-
-def probability(bound: float) -> str:
-    """Write an upper bound of a probability as a percentage that is not below it, of two digits at least."""
-    digits = max(1, 1 - math.floor(math.log10(100 * bound)))
-    return f"{math.ceil(100 * bound * 10**digits - 1e-6) / 10**digits:.{digits}f} %"
 
 
 def suppressed(report: Report) -> list[str]:
@@ -285,14 +225,14 @@ def batch(report: Report) -> str:
         return ""
     return (
         f"Besides the checkpoint, {'an' if seen.kind == 'update' else 'a'} {seen.kind} of one batch was observed. "
-        f"Members are the {noun(report)}s of that batch: {report.summary.members} were given. The rank of the "
+        f"Members are the {report.noun}s of that batch: {report.summary.members} were given. The rank of the "
         f"{seen.kind} in the first layer, an attacker's estimate of their number, is {seen.rank}."
     )
 
 
 def training_samples(report: Report) -> tuple[str, str]:
     """Name the members themselves, and what they do: leave something open."""
-    what = noun(report)
+    what = report.noun
     if report.summary.members == 1:
         return f"training {what} itself", "leaves"
     return f"training {what}s themselves", "leave"
@@ -359,7 +299,7 @@ def splitting(report: Report, attack: AttackReport) -> str:
         sum(after < before for before, after in pairs),
     )
     members = plural(len(pairs), "member")
-    return f"From before to after, {similarity(report)} rose for {rose} of {members} and fell for {fell}."
+    return f"From before to after, {report.similarity} rose for {rose} of {members} and fell for {fell}."
 
 
 def splitting_cells(report: Report, attack: AttackReport) -> list[str]:
@@ -383,10 +323,10 @@ def unsaid(report: Report) -> list[str]:
     return [
         _other_attacks(report),
         f"Somebody with more time, faster machines or more knowledge ({_unknown(report)}{_gradients(report)} "
-        f"seen in training, similar public {noun(report)}s) may recover more. This audit had a budget of "
+        f"seen in training, similar public {report.noun}s) may recover more. This audit had a budget of "
         f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}"
         f"{_for_the_control(report)}.",
-        f"Nothing but the {plural(report.summary.members, noun(report))} in {report.data.members.source} was "
+        f"Nothing but the {plural(report.summary.members, report.noun)} in {report.data.members.source} was "
         f"looked for. Training data that was not given was not audited.",
         f"A match is {_found_alike(report)}, or that it was used for training at all: {_less(report)}",
         _precision(report),
@@ -448,11 +388,6 @@ def _precision(report: Report) -> str:
     limit = summary.confirmed_interval[1] if summary.upper_limit is None else summary.upper_limit
     said = (
         f"{summary.confirmed} confirmed of {summary.members} does not mean that no more leak: these attacks "
-        f"would confirm up to {bound(limit, up=True)} of such {noun(report)}s (95 % upper limit)."
+        f"would confirm up to {bound(limit, up=True)} of such {report.noun}s (95 % upper limit)."
     )
     return said + blind
-
-
-def printable(text: str) -> str:
-    """Replace what no UTF-8 file can hold, such as undecodable bytes of a file name."""
-    return text.encode(errors="replace").decode()

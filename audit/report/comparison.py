@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from audit.render.text import similarity
 from audit.report.schema import AttackReport, Report, Sample
 from audit.verdict.findings import AttackStatus
 from audit.verdict.policy import Verdict
@@ -150,7 +149,7 @@ def _side(report: Report) -> Side:
         started=report.provenance.started,
         verdict=report.verdict,
         members=report.summary.members,
-        similarity=similarity(report),
+        similarity=report.similarity,
         confirmed_interval=report.summary.confirmed_interval,
     )
 
@@ -178,8 +177,8 @@ def _figures(before: Report, after: Report) -> Iterator[Figure]:
     yield figure("members recovered", "count", lambda r: r.summary.recovered)
     yield figure("recovered fraction", "share", lambda r: r.summary.recovered / r.summary.members)
     yield figure("recovered by chance alone", "number", lambda r: r.summary.expected_false)
-    if similarity(before) == similarity(after):
-        name = f"mean {similarity(before)} of best matches"
+    if before.similarity == after.similarity:
+        name = f"mean {before.similarity} of best matches"
         yield figure(name, "number", lambda r: _mean([s.similarity for s in r.samples]))
     yield figure("power of the positive control", "share", _power)
     yield figure("members that could be recovered", "count", _reachable)
@@ -263,7 +262,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
 
 
 _SETTINGS: dict[str, Callable[[Report], str]] = {
-    "thresholds": lambda report: f"{similarity(report)} >= {report.summary.threshold:g}",
+    "thresholds": lambda report: f"{report.similarity} >= {report.summary.threshold:g}",
     "false discovery rates": lambda report: f"{report.summary.fdr:g}",
     "policies": lambda report: ", ".join(
         [report.policy.name, *(f"{limit.metric} at most {limit.maximum:g}" for limit in report.policy.limits)]

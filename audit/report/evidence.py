@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.report.schema import Report, Sample
+from audit.report.schema import (
+    Report,
+    Sample,
+)
 
 GALLERY = 500
 """Matches shown in a report, at most."""
@@ -78,3 +81,17 @@ def shown(report: Report, evidence: Sequence[Evidence]) -> list[Evidence]:
     """Put the evidence of a report in the order of its gallery, and leave out what is beyond it."""
     by_sample = {item.sample: item for item in evidence}
     return [by_sample[index] for index in gallery(report.samples) if index in by_sample]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """A finished audit."""
+
+    report: Report
+    """All that is said."""
+    evidence: list[Evidence]
+    """The pictures in it."""
+    trajectories: list[Trajectory] = field(default_factory=list)
+    """How splitting led to some of them."""
+    reconstructions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By attack, (M, h, w, c) pixels, not clipped; or (M, d) rows of a table in its units."""

@@ -435,3 +435,13 @@ class Report(_Part):
     policy: PolicyReport
     findings: list[Finding]
     provenance: Provenance
+
+    @property
+    def similarity(self) -> str:
+        """Name of the similarity that the threshold is of."""
+        return "SSIM" if self.summary.metric == "ssim" else "correlation"
+
+    @property
+    def noun(self) -> str:
+        """What a sample is called."""
+        return "image" if self.summary.metric == "ssim" else "row"

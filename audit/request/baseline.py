@@ -16,8 +16,9 @@ from audit.dataset import ImageSet
 from audit.errors import RunError, UsageError
 from audit.report.schema import Report
 from audit.request.earlier_run import read_report
-from audit.verdict.findings import Suppression, confirmed_id, plural
+from audit.verdict.findings import Suppression, confirmed_id
 from audit.verdict.policy import Policy
+from audit.words import plural
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.render.text import printable
 from audit.report.evidence import Evidence, gallery, room
 from audit.report.schema import Report, Sample
-from audit.request.request import Inputs
+from audit.request.check import Inputs
 from audit.scoring.similarity import column_units, nearest, rescale
+from audit.words import printable
 
 _COLUMNS = 8
 """Of a table, shown of every match in the gallery."""

@@ -17,11 +17,17 @@ from audit.diagnostics.measure import (
 )
 from audit.model.architecture import Architecture
 from audit.model.network import network
-from audit.render.text import printable
 from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
-from audit.request.request import Inputs, Request, Weights, check, check_weights
-from audit.run.assembly import described
+from audit.request.check import (
+    Inputs,
+    Weights,
+    check,
+    check_weights,
+)
+from audit.request.request import Request
+from audit.run.entries import model_entry
 from audit.run.pipeline import observe
+from audit.words import printable
 
 
 class _Part(BaseModel):
@@ -112,12 +118,12 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
         threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
         known = measure(found, observation, inputs, threshold, generator, budget)
-        samples = _samples(inputs, known)
+        samples = sample_entries(inputs, known)
     kind = None if weights.gradient is None else weights.gradient.kind
     spaces = distinct_spaces(found)
     return Inspection(
         network=_words(weights.architecture),
-        model=described(weights.checkpoint, weights.architecture, shape),
+        model=model_entry(weights.checkpoint, weights.architecture, shape),
         notes=[*notes, *known.notes],
         attacks=[
             Applicability(id=attack.id, reason=reason, caveat=attack.caveat(observation))
@@ -167,7 +173,7 @@ def _identified(weights: Weights, observation: Observation) -> Knowledge:
     return Knowledge(identifiability=identifiability(observation, kind))
 
 
-def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:
+def sample_entries(inputs: Inputs, known: Knowledge) -> list[Known]:
     members, lengths, ranks, ceilings = inputs.members, known.lengths, known.ranks, known.ceilings
     return [
         Known(

@@ -17,19 +17,19 @@ import torch
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
-from audit.diagnostics.control_model import draw, kind_of, make_twin, share
-from audit.diagnostics.control_model import measure as measure_power
 from audit.diagnostics.measure import Equation, Knowledge, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
-from audit.render.text import printable
-from audit.report.schema import PositiveControl, Provenance
-from audit.request.request import Inputs, Model, Request, check
-from audit.run.assembly import Audit, assemble
+from audit.report.evidence import Audit
+from audit.report.schema import Provenance
+from audit.request.check import Inputs, Model, check
+from audit.request.request import Request
+from audit.run.assembly import assemble
+from audit.run.positive_control import try_positive_control
 from audit.run.progress import Listener, Silent
 from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
-from audit.verdict.findings import plural
 from audit.verdict.waivers import refuse_expired
+from audit.words import printable
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
@@ -109,54 +109,12 @@ def run(
         knowledge = None if interrupted() else _know(request, inputs, observation, outcomes, granted)
         control = None
         if request.positive_control and not interrupted():
-            control = _positive_control(request, inputs, observation, attack, tell, interrupted)
+            control = try_positive_control(request, inputs, observation, attack, tell, interrupted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
         finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
-
-
-def _positive_control(
-    request: Request,
-    inputs: Inputs,
-    observation: Observation,
-    attack: Callable[[Observation], list[Outcome]],
-    tell: Listener,
-    interrupted: Callable[[], bool],
-) -> PositiveControl | None:
-    """Make a twin, attack it likewise, and look at what came back; None if the user broke off before that."""
-    assert inputs.controls is not None
-    budget, policy = Budget(request.budget, time.monotonic, interrupted), inputs.policy
-    count = share(len(inputs.members), len(inputs.controls), policy.match.fdr)
-    images = inputs.format.to_network(inputs.controls.images)
-    drawn = draw(images, inputs.controls.labels, count, inputs.architecture.outputs, request.seed)
-    leaked = plural(count, "control image")
-    tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
-
-    def watch(step: int, loss: float) -> None:
-        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
-
-    outcomes: list[Outcome] = []
-    try:
-        twin = make_twin(observation, drawn, request.seed, budget, watch)
-        note, trained = twin.note, budget.spent
-        if interrupted():
-            return None
-        tell.stage("positive control: attacking the twin")
-        outcomes = attack(twin.observation)
-    except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
-        note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
-    return measure_power(
-        kind_of(observation),
-        drawn,
-        outcomes,
-        inputs.format,
-        policy.match.threshold if request.threshold is None else request.threshold,
-        policy.match.fdr,
-        (trained, budget.spent),
-        "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
-    )
 
 
 def _know(

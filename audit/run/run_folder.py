@@ -21,7 +21,7 @@ from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import Report
 
 if TYPE_CHECKING:
-    from audit.run.assembly import Audit
+    from audit.report.evidence import Audit
 
 CANDIDATES = "candidates.safetensors"
 EVIDENCE = "evidence.safetensors"

@@ -1,9 +1,9 @@
 """Samples from the symmetric tensors T_c = sum_i lambda_ic x_i^{(x) n} of a polynomial network, in closed form.
 
 Where the equations for T have one solution (`audit.equation.identifiability`) and the samples are independent,
-they are what diagonalises all contractions of T at once (Jennrich's algorithm; Leurgans, Ross and Abel 1993). A few steps of
-least squares on the equations themselves then take out what rounding and noise did on the way. A first layer
-without a bias leaves the length of a sample open, and its sign.
+they are what diagonalises all contractions of T at once (Jennrich's algorithm; Leurgans, Ross and Abel 1993). A few
+steps of least squares on the equations themselves then take out what rounding and noise did on the way. A first
+layer without a bias leaves the length of a sample open, and its sign.
 """
 
 from __future__ import annotations

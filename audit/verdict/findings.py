@@ -9,12 +9,14 @@ a habit taken from zizmor.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from audit.scoring.intervals import resolution
+from audit.words import plural
 
 _LEAST_POWER = 0.1
 """What a policy requires that asks for a positive control without a number."""
@@ -255,15 +257,6 @@ class Matched(Protocol):
         """Whether it was recovered beyond chance."""
 
 
-def resolution(members: int, controls: int, fdr: float) -> int:
-    """Smallest number of members that can be confirmed together.
-
-    Benjamini-Hochberg rejects i of n members only if their p-values are at most i * fdr / n, and none is
-    below 1 / (1 + controls). A result above `members` means that nothing can be confirmed at all.
-    """
-    return max(1, math.ceil(members / (fdr * (1 + controls)) - 1e-9))
-
-
 def ahead_of_controls(samples: Sequence[Matched], controls: int) -> list[str]:
     """Ids of recovered members that no control matches in margin, yet are not confirmed."""
     if controls == 0:
@@ -310,34 +303,6 @@ def confirmed_id(member: str) -> str:
 def with_suppressions(found: Sequence[Finding], why: Mapping[str, Suppression]) -> list[Finding]:
     """Mark the findings that do not count, by their ids. Ids that do not occur are passed over."""
     return [one.model_copy(update={"suppression": why.get(one.id)}) for one in found]
-
-
-def plural(number: int, noun: str) -> str:
-    """Join a number and its noun, which takes an s unless the number is 1."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def listed(words: Iterable[str]) -> str:
-    """Join different words as in `a, b and c`; the weights if there are none, for they are always used."""
-    *first, last = dict.fromkeys(words) or ["the weights"]
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def bound(fraction: float, *, up: bool) -> str:
-    """Write an end of an interval in percent, three digits, rounded outwards.
-
-    An upper limit that was rounded to the nearest digit would claim more than was measured.
-
-    Parameters
-    ----------
-    fraction:
-        From 0 to 1.
-    up:
-        Whether it is an upper end; a lower one is rounded down.
-    """
-    outwards = Context(prec=3, rounding=ROUND_CEILING if up else ROUND_FLOOR)
-    exact = outwards.create_decimal(f"{100 * fraction:.12g}")  # 100 * .07 is a little above 7
-    return f"{exact.normalize():f} %"
 
 
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:

@@ -16,18 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import audit
 from audit.errors import PolicyError, suggest
-from audit.scoring.calibration import clopper_pearson, limit_at_power, upper_limit
+from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from audit.verdict.findings import (
     NO_LIMIT_AT_POWER,
     Facts,
     Finding,
     Requirements,
     Suppression,
-    bound,
     confirmed_id,
     doubts,
-    plural,
 )
+from audit.words import bound, plural
 from audit.yaml_file import read_mapping, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]

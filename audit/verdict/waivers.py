@@ -8,8 +8,8 @@ A file holds a list of them:
       expires: 2026-12-31
 
 A waived finding stays in the report and does not count: see `audit.verdict.policy`. A waiver holds through its last
-day, in UTC. One that has expired, or whose id cannot occur in this audit, is an error, so that files do not rot. One whose
-finding does not occur in this run is none, for attacks are random.
+day, in UTC. One that has expired, or whose id cannot occur in this audit, is an error, so that files do not rot.
+One whose finding does not occur in this run is none, for attacks are random.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from audit.errors import UsageError
 from audit.model.network import Network
 from audit.render.json import render
 from audit.report.schema import PositiveControl, Report
-from audit.request.request import Request, check
+from audit.request.check import check
+from audit.request.request import Request
 from audit.run.pipeline import run
 from audit.run.progress import Silent
 from tests.tiny import (

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from audit.render import html, markdown, plots
-from audit.render.text import plain
 from audit.report.schema import DpBound, Report
+from audit.words import plain
 from tests.report.factory import as_table, make_controlled, make_observed, make_report, make_rows
 from tests.tiny import draw_once
 

@@ -1,5 +1,6 @@
 import pytest
 
+from audit import words
 from audit.render import text
 from audit.report.schema import Diagnostics, DpBound
 from audit.verdict.findings import Suppression
@@ -19,15 +20,15 @@ from tests.report.factory import make_controlled, make_observed, make_report, wi
     ],
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert text.duration(seconds) == words
+    assert words.duration(seconds) == words
 
 
 def test_numbers() -> None:
-    assert text.number(0.126) == "0.13"
-    assert text.significant(1 / 61) == "0.016"
-    assert text.significant(0.0) == "0"
-    assert text.number(None) == text.significant(None) == "—"
-    assert text.percent(0.925) == "92.5 %"
+    assert words.number(0.126) == "0.13"
+    assert words.significant(1 / 61) == "0.016"
+    assert words.significant(0.0) == "0"
+    assert words.number(None) == words.significant(None) == "—"
+    assert words.percent(0.925) == "92.5 %"
 
 
 def test_chance_is_unknown_without_controls() -> None:
@@ -242,7 +243,7 @@ def test_the_time_of_the_positive_control_is_told_apart() -> None:
     [(0.25, "25.0 %"), (0.2501, "25.1 %"), (1.0, "100.0 %"), (0.99999, "100.0 %"), (1.234e-5, "0.0013 %")],
 )
 def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
-    assert text.probability(bound) == words
+    assert words.probability(bound) == words
 
 
 def test_private_training_is_told_as_a_statement() -> None:

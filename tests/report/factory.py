@@ -27,7 +27,7 @@ from audit.report.schema import (
     Summary,
     Tool,
 )
-from audit.scoring.calibration import limit_at_power, upper_limit
+from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.verdict.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.verdict.policy import judge, load_policy
 

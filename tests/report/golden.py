@@ -1,6 +1,7 @@
 """Golden files: what the renderers wrote when somebody last looked at it and agreed.
 
-After a wanted change, run `UPDATE_GOLDEN=1 python -m pytest tests/report tests/render`, and read the difference in git.
+After a wanted change, run `UPDATE_GOLDEN=1 python -m pytest tests/report tests/render`, and read
+the difference in git.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from skimage.data import lfw_subset
 
 from audit import cli
 from audit.errors import OutputError
-from audit.request.request import Request, check
+from audit.request.check import check
+from audit.request.request import Request
 from audit.run import demo
 from audit.run.pipeline import run
 from tests.tiny import fix_steps

@@ -19,9 +19,11 @@ from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
 from audit.errors import UsageError
 from audit.render.json import render, schema
-from audit.request.request import Inputs, Request, check
+from audit.report.evidence import Audit
+from audit.request.check import Inputs, check
+from audit.request.request import Request
 from audit.run import pipeline
-from audit.run.assembly import Audit, assemble
+from audit.run.assembly import assemble
 from audit.run.demo import train
 from audit.run.inspection import inspect
 from audit.run.pipeline import observe, run

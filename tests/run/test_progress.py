@@ -5,7 +5,13 @@ import sys
 import pytest
 from rich.console import Console
 
-from audit.run.progress import Bar, Lines, Listener, Silent, StandardError, listener
+from audit.cli.progress import (
+    Bar,
+    Lines,
+    StandardError,
+    listener,
+)
+from audit.run.progress import Listener, Silent
 
 WORDS = "attacking 3072-1000-1 [red]with brackets[/red]"
 

@@ -13,11 +13,9 @@ from audit.scoring.calibration import (
     TIE,
     benjamini_hochberg,
     calibrate,
-    clopper_pearson,
     identification_margins,
-    limit_at_power,
-    upper_limit,
 )
+from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 
 SHAPE = (1, 10, 10)
 SIZE = 100

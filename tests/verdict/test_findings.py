@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
+from audit.scoring.intervals import resolution
 from audit.verdict.findings import (
     RULES,
     AttackFact,
@@ -14,14 +15,12 @@ from audit.verdict.findings import (
     Requirements,
     Suppression,
     ahead_of_controls,
-    bound,
     doubts,
     findings,
-    listed,
-    resolution,
     with_suppressions,
 )
 from audit.verdict.policy import Policy
+from audit.words import bound, listed
 
 CLEAN = Facts(
     members=40,

@@ -1,0 +1,105 @@
+"""The positive control: make a model that leaks, attack it likewise, and count what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from audit.attacks import Observation
+from audit.battery import AttackResult, Outcome
+from audit.budget import Budget
+from audit.diagnostics.control_model import Draw, Kind, draw, kind_of, make_twin, share
+from audit.model.preprocessing import InputFormat
+from audit.report.schema import PositiveControl
+from audit.request.check import Inputs
+from audit.request.request import Request
+from audit.run.progress import Listener
+from audit.scoring.calibration import calibrate
+from audit.words import plural
+
+
+def measure(
+    kind: Kind,
+    drawn: Draw,
+    outcomes: Sequence[Outcome],
+    format: InputFormat,
+    threshold: float,
+    fdr: float,
+    seconds: tuple[float, float],
+    note: str,
+) -> PositiveControl:
+    """Compare what the battery made of a twin with the twin's images, as the audit does with members.
+
+    Parameters
+    ----------
+    kind, drawn:
+        The twin, and its images.
+    outcomes:
+        One per attack.
+    format, threshold, fdr:
+        As in `calibrate`.
+    seconds:
+        That training took, and all of it up to here.
+    note:
+        How training went.
+    """
+    found = [outcome.reconstructions for outcome in outcomes if isinstance(outcome, AttackResult)]
+    candidates = np.concatenate([drawn.images[:0], *found])
+    belief = calibrate(candidates, drawn.images, drawn.controls, format, threshold, fdr)
+    return PositiveControl(
+        kind=kind,
+        images=len(drawn.images),
+        controls=len(drawn.controls),
+        labels="given" if drawn.labels_given else "random",
+        recovered=belief.recovered_count,
+        confirmed=belief.confirmed_count,
+        power=belief.confirmed_count / len(drawn.images),
+        interval=belief.confirmed_interval,
+        training_seconds=round(seconds[0], 2),
+        seconds=round(seconds[1], 2),
+        note=note,
+    )
+
+
+def try_positive_control(
+    request: Request,
+    inputs: Inputs,
+    observation: Observation,
+    attack: Callable[[Observation], list[Outcome]],
+    tell: Listener,
+    interrupted: Callable[[], bool],
+) -> PositiveControl | None:
+    """Make a twin, attack it likewise, and look at what came back; None if the user broke off before that."""
+    assert inputs.controls is not None
+    budget, policy = Budget(request.budget, time.monotonic, interrupted), inputs.policy
+    count = share(len(inputs.members), len(inputs.controls), policy.match.fdr)
+    images = inputs.format.to_network(inputs.controls.images)
+    drawn = draw(images, inputs.controls.labels, count, inputs.architecture.outputs, request.seed)
+    leaked = plural(count, "control image")
+    tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
+
+    def watch(step: int, loss: float) -> None:
+        tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
+
+    outcomes: list[Outcome] = []
+    try:
+        twin = make_twin(observation, drawn, request.seed, budget, watch)
+        note, trained = twin.note, budget.spent
+        if interrupted():
+            return None
+        tell.stage("positive control: attacking the twin")
+        outcomes = attack(twin.observation)
+    except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
+        note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
+    return measure(
+        kind_of(observation),
+        drawn,
+        outcomes,
+        inputs.format,
+        policy.match.threshold if request.threshold is None else request.threshold,
+        policy.match.fdr,
+        (trained, budget.spent),
+        "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
+    )
