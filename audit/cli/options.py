@@ -21,6 +21,10 @@ def _seed(value: int) -> int:
     return value
 
 
+CONFIG = "model-audit config"
+"""Key of the path of the config file in `typer.Context.meta`."""
+
+
 def _read(context: typer.Context, path: Path | None) -> None:
     """Options of a file become defaults of the command, so that the command line wins."""
     if path is None or context.resilient_parsing:
@@ -29,6 +33,7 @@ def _read(context: typer.Context, path: Path | None) -> None:
         from audit.cli.config import load_config
 
         context.default_map = dict(load_config(path))
+        context.meta[CONFIG] = path
 
 
 Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")]

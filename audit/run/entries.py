@@ -49,10 +49,12 @@ def model_entry(checkpoint: Checkpoint, architecture: Architecture, shape: Seque
 
 
 def source_entry(images: ImageSet) -> Source:
+    """Name a set of samples."""
     return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
 
 
 def gradient_entry(inputs: Inputs) -> Seen | None:
+    """Describe the observed gradient or update; None if there is none."""
     found = inputs.gradient
     if found is None:
         return None
@@ -66,6 +68,7 @@ def gradient_entry(inputs: Inputs) -> Seen | None:
 
 
 def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
+    """Name what an attack was given."""
     if attack.needs_gradient:
         return [f"an observed {inputs.gradient.kind if inputs.gradient else 'gradient'}"]
     return ["the weights", "the initial weights"] if attack.needs_initial else ["the weights"]
@@ -74,6 +77,7 @@ def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
 def diagnostics_entry(
     ran: Sequence[AttackResult], inputs: Inputs, knowledge: Knowledge, control: PositiveControl | None
 ) -> Diagnostics:
+    """Describe what was measured without attacking."""
     kind = None if inputs.gradient is None else inputs.gradient.kind
     least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
     return Diagnostics(
@@ -89,6 +93,7 @@ def diagnostics_entry(
 
 
 def dp_entry(inputs: Inputs) -> DpBound | None:
+    """Bound reconstruction by the stated DP-SGD parameters; None if none were stated."""
     said, prior = inputs.dp, 1 / len(inputs.members)
     if said is None:
         return None
@@ -112,6 +117,7 @@ def with_diagnostics(samples: list[Sample], knowledge: Knowledge) -> list[Sample
 
 
 def attack_fact(outcome: Outcome) -> AttackFact:
+    """Summarise how an attack ended, for the findings."""
     if isinstance(outcome, AttackResult):
         return AttackFact("ran", outcome.note)
     return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)
@@ -120,6 +126,7 @@ def attack_fact(outcome: Outcome) -> AttackFact:
 def attack_report(
     outcome: Outcome, used: list[str], apart: dict[str, Calibration], unsplit: dict[str, Calibration]
 ) -> AttackReport:
+    """Describe how an attack ran and what it found."""
     attack, fact = outcome.attack, attack_fact(outcome)
     told = AttackReport(
         id=attack.id,
@@ -147,6 +154,7 @@ def attack_report(
 
 
 def splitting_entry(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
+    """Compare an attack before and after sample splitting; None if it did not split."""
     solution, done, reached = result.solution, result.solution.splitting, result.certificate
     if done is None or before is None:
         return None
@@ -185,6 +193,7 @@ def relative_errors(
 def sample_entries(
     members: ImageSet, belief: Calibration, ran: Sequence[AttackResult], errors: list[float | None] | None
 ) -> list[Sample]:
+    """Describe every member: its best match, its p-value and where the match came from."""
     owners = [(r.attack.id, row) for r in ran for row in range(len(r.reconstructions))]
     matches, margins = belief.matching.members, belief.margins
     samples = []
@@ -210,6 +219,7 @@ def sample_entries(
 
 
 def control_entries(controls: ImageSet | None, belief: Calibration) -> list[Control]:
+    """Describe the best match of every control."""
     if controls is None:
         return []
     matches, margins = belief.matching.controls, belief.margins.controls

@@ -118,7 +118,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
         threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
         known = measure(found, observation, inputs, threshold, generator, budget)
-        samples = sample_entries(inputs, known)
+        samples = _samples(inputs, known)
     kind = None if weights.gradient is None else weights.gradient.kind
     spaces = distinct_spaces(found)
     return Inspection(
@@ -173,7 +173,7 @@ def _identified(weights: Weights, observation: Observation) -> Knowledge:
     return Knowledge(identifiability=identifiability(observation, kind))
 
 
-def sample_entries(inputs: Inputs, known: Knowledge) -> list[Known]:
+def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:
     members, lengths, ranks, ceilings = inputs.members, known.lengths, known.ranks, known.ceilings
     return [
         Known(

@@ -332,7 +332,7 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
     def exhausted(*_: object) -> None:
         raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
 
-    monkeypatch.setattr("audit.run.pipeline.make_twin", exhausted)
+    monkeypatch.setattr("audit.run.positive_control.make_twin", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert control_of(report).note == "failed: CUDA out of memory"
@@ -348,7 +348,7 @@ def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: p
         given.append(arguments[3].seconds)
         return original(*arguments)
 
-    monkeypatch.setattr("audit.run.pipeline.make_twin", limited)
+    monkeypatch.setattr("audit.run.positive_control.make_twin", limited)
     run(request(tiny, budget=0.5))
     assert given == [0.5]
 

@@ -72,6 +72,7 @@ def test_stated_privacy_is_doubted_where_samples_were_confirmed() -> None:
     assert "at most 25.0 %" in item.why
 
 
+FIRST_CONTROLS = "Give controls"
 CONTROLS, TIME, INITIAL, POWER = (
     "Give more controls",
     "Give more time",
@@ -90,7 +91,7 @@ def stuck(report: Report) -> Report:
     [
         (make_report(confirmed=0), [INITIAL, POWER]),
         (stuck(make_report(confirmed=0)), [TIME, INITIAL, POWER]),
-        (make_report(confirmed=0, controls=0), [CONTROLS, INITIAL]),
+        (make_report(confirmed=0, controls=0), [FIRST_CONTROLS, INITIAL]),
         (make_report(confirmed=0, controls=30), [CONTROLS, INITIAL, POWER]),
         (make_controlled(), [INITIAL]),
         (make_controlled().model_copy(update={"attacks": make_report().attacks[:1]}), []),

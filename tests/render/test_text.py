@@ -8,7 +8,7 @@ from tests.report.factory import make_controlled, make_observed, make_report, wi
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "written"),
     [
         (4.23, "4.2 s"),
         (9.99, "10.0 s"),
@@ -19,8 +19,8 @@ from tests.report.factory import make_controlled, make_observed, make_report, wi
         (4230, "1 h 10 min"),
     ],
 )
-def test_durations(seconds: float, words: str) -> None:
-    assert words.duration(seconds) == words
+def test_durations(seconds: float, written: str) -> None:
+    assert words.duration(seconds) == written
 
 
 def test_numbers() -> None:
@@ -200,13 +200,13 @@ def test_the_positive_control_in_words() -> None:
     assert "with the gradient of a batch of them, with random labels." in other
     assert "fewer" not in other
     assert "could find nothing" not in other
-    for kind, words in [
+    for kind, phrase in [
         ("weights", "learnt its samples by heart"),
         ("gradient", "in the gradient of samples that"),
     ]:
         blind = text.positive_control(make_controlled(kind=kind, confirmed=0))
         assert "The attacks could find nothing even in " in blind
-        assert words in blind
+        assert phrase in blind
     few = text.positive_control(make_controlled(images=6, controls=60))
     assert "the other 60 were the twin's controls, with which fewer than 2 cannot be confirmed." in few
     assert other.endswith("for training. Broken off.")
@@ -239,11 +239,11 @@ def test_the_time_of_the_positive_control_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "words"),
+    ("bound", "written"),
     [(0.25, "25.0 %"), (0.2501, "25.1 %"), (1.0, "100.0 %"), (0.99999, "100.0 %"), (1.234e-5, "0.0013 %")],
 )
-def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
-    assert words.probability(bound) == words
+def test_a_bound_is_rounded_up(bound: float, written: str) -> None:
+    assert words.probability(bound) == written
 
 
 def test_private_training_is_told_as_a_statement() -> None:
