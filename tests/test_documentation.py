@@ -35,6 +35,11 @@ def test_the_readme_can_be_read_in_one_go() -> None:
     assert 6_000 <= len(README.encode()) <= 8_000
 
 
+def test_one_version() -> None:
+    assert f"\n## [{audit.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {audit.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_figures_of_the_sample_report() -> None:
     summary = json.loads((ROOT / "reports/sample/report.json").read_text())["summary"]
     assert f"the sample report has {summary['confirmed']} of {summary['members']}" in README
