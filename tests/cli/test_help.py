@@ -35,7 +35,8 @@ def test_without_a_command_there_is_help(model_audit: Run) -> None:
     assert ended.code == 2
     commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", ended.out.partition("Commands:")[2], re.MULTILINE)
     assert commands == [
-        "scan", "demo", "inspect", "attacks", "report", "compare", "init", "schema", "policy",
+        "scan", "demo", "inspect", "attacks", "report", "compare", "init", "schema", "docs",
+        "policy",
     ]  # fmt: skip
 
 
