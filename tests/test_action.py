@@ -224,6 +224,14 @@ def test_nothing_is_pasted_into_a_shell_and_all_that_is_used_is_pinned() -> None
     assert action["outputs"].keys() == {"verdict", "exit-code", "report", "folder"}
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda file: file.stem)
+def test_workflows_pin_what_they_use(file: Path) -> None:
+    used = re.findall(r"uses: (.+)", file.read_text())
+    assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", line)] == []
+    assert bool(used) == (file.parent.name in ("workflows", "model-audit"))
+    assert yaml.safe_load(file.read_text())
+
+
 @pytest.mark.slow
 def test_the_pre_commit_hook(tmp_path: Path) -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())

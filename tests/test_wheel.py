@@ -44,9 +44,11 @@ def test_its_name_and_contents(wheel: Path) -> None:
         for path in (ROOT / "audit/render/templates").rglob("*")
         if path.is_file()
     }
+    docs = {path.relative_to(ROOT).as_posix() for path in (ROOT / "audit/docs").glob("*.md")}
     assert len(policies) >= 3
     assert templates
-    assert modules | policies | templates <= names
+    assert docs
+    assert modules | policies | templates | docs | {"audit/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "reports/"))]
 
 

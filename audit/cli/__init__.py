@@ -12,6 +12,7 @@ import typer
 
 import audit
 from audit.cli.compare import compare
+from audit.cli.docs import docs
 from audit.cli.init import init
 from audit.cli.inspect import attacks, inspect
 from audit.cli.policies import policies
@@ -40,6 +41,7 @@ app.command(short_help="Write the reports of an earlier run again.")(report)
 app.command(short_help="Show what changed between two runs.")(compare)
 app.command(short_help="Write an audit.yaml to edit and commit.")(init)
 app.command(short_help="Print a JSON Schema.")(schema)
+app.command(short_help="Show the documentation.")(docs)
 app.add_typer(policies, name="policy", short_help="List, show and check policies.")
 
 

@@ -21,19 +21,15 @@ def _seed(value: int) -> int:
     return value
 
 
-CONFIG = "model-audit config"
-"""Key of the path of the config file in `typer.Context.meta`."""
-
-
-def _read(context: typer.Context, path: Path | None) -> None:
+def _read(context: typer.Context, path: Path | None) -> Path | None:
     """Options of a file become defaults of the command, so that the command line wins."""
     if path is None or context.resilient_parsing:
-        return
+        return path
     with errors_in_one_line():
         from audit.cli.config import load_config
 
         context.default_map = dict(load_config(path))
-        context.meta[CONFIG] = path
+    return path
 
 
 Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")]
@@ -81,7 +77,6 @@ ConfigFile = Annotated[
         metavar="FILE",
         callback=_read,
         is_eager=True,
-        expose_value=False,
         help="YAML with any of these, and the checkpoint; the command line wins.",
     ),
 ]
@@ -93,7 +88,8 @@ def command(context: typer.Context) -> str:
     words = context.command_path.split()
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
-        if source and source.name in ("COMMANDLINE", "DEFAULT_MAP") and parameter.name in context.params:
+        given = source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+        if given and parameter.name != "config":  # what that file says is spelt out instead
             words += _spelt(parameter, context.params[parameter.name])
     return shlex.join(words)
 

@@ -12,7 +12,6 @@ import typer
 
 from audit.cli.completion import ATTACKS, FORMATS, POLICIES, one_of, some_of
 from audit.cli.options import (
-    CONFIG,
     Activation,
     BudgetText,
     Checkpoint,
@@ -172,9 +171,7 @@ def scan(
         )
         folder = out or _default_folder(checkpoint.stem)
         names, paths = formats(format), elsewhere(format)
-        finished, reports = _run(
-            request, folder, names, paths, context.meta.get(CONFIG), progress=progress and not quiet
-        )
+        finished, reports = _run(request, folder, names, paths, config, progress=progress and not quiet)
         say("\n".join(_outcome(finished, reports, quiet=quiet)))
     raise typer.Exit(_exit_code(finished))
 

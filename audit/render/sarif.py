@@ -23,6 +23,9 @@ from audit.verdict.policy import LimitResult
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {"high": "error", "medium": "warning", "low": "note", "info": "note"}
+_PROJECT = "https://github.com/model-audit/model-audit"
+_FINDINGS = f"{_PROJECT}/blob/main/audit/docs/findings.md"
+"""Has a section for every rule, under the rule's id; those of limits share one."""
 _SCORE = {"high": "8.0", "medium": "5.0", "low": "2.0", "info": "0.0"}
 """Security severity, on GitHub's scale: high is 7.0 to 8.9, medium 4.0 to 6.9, low 0.1 to 3.9."""
 
@@ -80,7 +83,14 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         if compared:
             result.setdefault("baselineState", "new")
     run = {
-        "tool": {"driver": {"name": report.tool.name, "version": report.tool.version, "rules": rules}},
+        "tool": {
+            "driver": {
+                "name": report.tool.name,
+                "version": report.tool.version,
+                "informationUri": _PROJECT,
+                "rules": rules,
+            }
+        },
         "automationDetails": {"id": f"{report.tool.name}/{place['uri']}/"},
         "invocations": [_invocation(report)],
         "artifacts": [
@@ -127,6 +137,7 @@ def _descriptor(
         "shortDescription": {"text": title},
         "fullDescription": {"text": meaning},
         "help": {"text": meaning},
+        "helpUri": f"{_FINDINGS}#{name.partition('/')[0]}",
         "defaultConfiguration": {"level": level},
         "properties": {
             "tags": ["security", "privacy"],

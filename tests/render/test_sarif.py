@@ -1,9 +1,12 @@
 import json
+import tomllib
+from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema
 import pytest
 
+import audit
 from audit.render.sarif import MEANING, render
 from audit.report.schema import Report
 from audit.verdict.findings import RULES, Kind, Suppression
@@ -76,6 +79,19 @@ def test_the_schema_refuses_what_is_no_log() -> None:
 
 def test_every_kind_of_finding_is_explained() -> None:
     assert MEANING.keys() == RULES.keys() == set(get_args(Kind))
+
+
+def test_help_leads_to_the_section_on_a_rule_in_the_documentation_of_the_project() -> None:
+    package = Path(audit.__file__).parent
+    project = tomllib.loads((package.parent / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    driver = run(make_report())["tool"]["driver"]
+    assert driver["informationUri"] == project
+    for rule in driver["rules"]:
+        page, anchor = rule["helpUri"].split("#")
+        assert page == f"{project}/blob/main/audit/docs/findings.md"
+        assert f"\n## {anchor}\n" in (package / "docs/findings.md").read_text()
+        assert rule["id"].partition("/")[0] == anchor
+    assert {rule["helpUri"].partition("#")[2] for rule in driver["rules"]} == {*RULES, "limit"}
 
 
 def test_what_code_scanning_needs() -> None:

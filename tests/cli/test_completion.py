@@ -48,6 +48,7 @@ def completed(*words: str) -> list[str]:
 def test_a_shell_completes() -> None:
     assert completed("scan", "--pol") == ["--policy"]
     assert completed("scan", "--config", "none.yaml", "--policy", "re") == ["release", "research"]
+    assert completed("docs", "us") == ["usage"]
 
 
 def test_words_and_lists() -> None:

@@ -149,7 +149,7 @@ def test_init_replaces_nothing(model_audit: Run, tiny: Tiny) -> None:
     assert tiny.checkpoint.read_bytes() == before
 
 
-def test_no_report_replaces_the_config(model_audit: Run, config: Path) -> None:
+def test_no_report_replaces_the_config(model_audit: Run, config: Path, no_attack: None) -> None:
     before = config.read_text()
     ended = model_audit("scan", "--config", config, "--format", f"json={config}")
     complains(ended, f"{config} would be replaced, and is what this audit reads")
