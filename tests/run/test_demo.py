@@ -1,10 +1,8 @@
-"""The demonstration: its files, its training, and what the command says. The whole of it is a slow test."""
+"""The demonstration: its files and its training. The whole of it is a slow test."""
 
 import dataclasses
 import functools
 import json
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +14,11 @@ import torch
 from safetensors import safe_open
 from skimage.data import lfw_subset
 
-from audit import cli
 from audit.errors import OutputError
 from audit.request.check import check
 from audit.request.request import Request
 from audit.run import demo
 from audit.run.pipeline import run
-from tests.tiny import fix_steps
 
 
 @pytest.fixture
@@ -92,43 +88,6 @@ def test_a_small_start_is_what_makes_it_leak() -> None:
         for size in (1e-4, 1.0)
     ]
     assert norms[0] < norms[1] / 2
-
-
-def command(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["model-audit", *arguments])
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
-
-
-def test_the_command_says_how_to_repeat_it(
-    untrained: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fix_steps(monkeypatch, 3)
-    folder = tmp_path / "my demo"
-    assert command("demo", "--out", str(folder), "--budget", "7m", monkeypatch=monkeypatch) == 0
-    out, err = capsys.readouterr()
-    assert err.startswith("training a 625-1000-1 network on 40 faces")
-    verdict, *_, report, blank, told, by_hand = out.splitlines()
-    assert (report, blank) == (f"report: {folder}/report.html", "")
-    code = int(re.fullmatch(r"This was a demonstration; .* exits with (\d)\. By hand:", told)[1])
-    assert code == cli.EXIT_CODES[verdict.split(":")[0]]
-    program, *arguments = shlex.split(by_hand)
-    content = json.loads((folder / "report.json").read_text())
-    assert program == "model-audit"
-    assert content["provenance"]["command"] == by_hand.strip()
-    assert content["provenance"]["budget_seconds"] == 420
-    assert command(*arguments, "--out", str(tmp_path / "again"), monkeypatch=monkeypatch) == code
-    again = json.loads((tmp_path / "again/report.json").read_text())
-    for one, other in zip(again["samples"], content["samples"], strict=True):
-        assert one == {
-            **other,
-            "ssim": pytest.approx(other["ssim"], abs=1e-5),
-            "ncc": pytest.approx(other["ncc"], abs=1e-5),
-            "margin": pytest.approx(other["margin"], abs=1e-5),
-        }
 
 
 @pytest.mark.slow
