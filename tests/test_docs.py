@@ -10,7 +10,8 @@ import pytest
 import audit
 from audit.attacks import BATTERY, Attack
 
-DOCS = Path(audit.__file__).parent / "docs"
+PACKAGE = Path(audit.__file__).parent
+DOCS = PACKAGE / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 FACETS = ["Needs", "Finds", "Does not apply", "Source", "Remedy"]
 
@@ -20,7 +21,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 NUMBERED = re.compile(r"^ {4}\((\d+)\) ", re.MULTILINE)
 """An equation of methods.md."""
 CITED = re.compile(r"equations?\s+((?:\(\d+\)(?:,\s+|\s+and\s+|\s+to\s+)?)+)")
-"""Equations that are cited together, in a document or a docstring."""
+"""Equations that are cited together."""
+IN_CODE = re.compile(rf"audit/docs/methods\.md, {CITED.pattern}".replace(" ", r"\s+"))
 
 
 def text_of(name: str) -> str:
@@ -72,6 +74,18 @@ def test_equations_are_numbered_in_order() -> None:
 def test_equations_that_a_page_cites_exist(page: Path) -> None:
     numbers = set(map(int, NUMBERED.findall(text_of("methods.md"))))
     assert [number for number in cited(page.read_text()) if number not in numbers] == []
+
+
+def test_equations_that_the_code_cites_exist() -> None:
+    numbers = set(map(int, NUMBERED.findall(text_of("methods.md"))))
+    texts = {path.relative_to(PACKAGE): path.read_text() for path in PACKAGE.rglob("*.py")}
+    citing = {name: text for name, text in texts.items() if re.search(r"methods\.md|METHODS", text)}
+    assert len(citing) >= 8
+    for name, text in citing.items():
+        # Every mention of the page names an equation, in one form, so that none escapes this test.
+        groups = IN_CODE.findall(text)
+        assert len(groups) == len(re.findall(r"methods\.md|METHODS", text)), name
+        assert {int(number) for group in groups for number in re.findall(r"\d+", group)} <= numbers, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,7 +1,7 @@
-"""The rank ceiling: how similar to a member any reconstruction can be at all (METHODS section 5).
+"""The rank ceiling: how similar to a member any reconstruction can be at all.
 
 Every attack on weights works in the row space V of its target's first layer, so all it can return is V c at some
-scale, as it is or clipped to the box of pixels. The ceiling of member x is
+scale, as it is or clipped to the box of pixels. The ceiling of member x is (audit/docs/methods.md, equation (25))
 
     max over c in R^r   SSIM(x, V c)   and   SSIM(x, clip(V c))
 

@@ -1,9 +1,9 @@
-"""How far the weights are from what an attack supposes, measured at the true members (METHODS section 5).
+"""How far the weights are from what an attack supposes, measured at the true members.
 
     min over lambda   || tau - sum_i sum_a sum_k lambda_iak grad_theta h_k(theta_a; x_i) ||^2 / ||tau||^2
 
-with the members x_i fixed: the regime in which the attack can work has small values, and lambda_i says how much
-the weights lean on member i. It needs no attack, but the members.
+with the members x_i fixed (audit/docs/methods.md, equation (20)): the regime in which the attack can work has
+small values, and lambda_i says how much the weights lean on member i. It needs no attack, but the members.
 
 The gradient of a scalar with respect to the weights of a layer is the outer product of its slope delta at the
 pre-activations and of what enters the layer, z. Inner products of gradients are therefore

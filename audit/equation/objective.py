@@ -1,4 +1,4 @@
-"""The one equation that every optimisation-based attack solves (METHODS section 1).
+"""The one equation that every optimisation-based attack solves (audit/docs/methods.md, equation (1)).
 
     minimise over candidates {(x_j, lambda_j)}   || tau - sum_j sum_a lambda_ja grad_theta h(theta_a; x_j) ||^2
 
@@ -64,7 +64,7 @@ class Objective:
         """Whether the equations of different hidden units are independent of each other.
 
         In a network of two layers, the gradient of an output that belongs to a hidden unit depends on no other
-        unit (METHODS section 2); so does that of a head which is linear in the outputs.
+        unit (audit/docs/methods.md, equation (11)); so does that of a head which is linear in the outputs.
         """
         return self.linear_head and all(len(anchor.weights) == 2 for anchor in self.anchors)
 

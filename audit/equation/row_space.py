@@ -1,9 +1,9 @@
-"""Reduce first: every attack runs in the row space of its target's first layer (METHODS section 2).
+"""Reduce first: every attack runs in the row space of its target's first layer.
 
 The first layer's part of a target is sum_j lambda_j delta_j x_j^T, so its row space is the span of the samples
 that matter. With its leading right singular vectors V (d, r), write x = V c and replace the first weight W by
 W V at every anchor and the target's block by its projection: up to a constant the objective is the same, with r
-unknowns per candidate instead of d.
+unknowns per candidate instead of d (audit/docs/methods.md, equation (7)).
 
 How many directions to keep is the attacker's own estimate of how many independent samples are held: those whose
 singular value exceeds the optimal hard threshold for a matrix with noise of unknown level (Gavish and Donoho

@@ -2,9 +2,9 @@
 
 Gradients of the network are differentiated once more, and kinks leave nothing there to differentiate. Where an
 activation has a kink, its ReLU part is replaced by softplus_beta(x) = log(1 + exp(beta x)) / beta, which tends to
-ReLU as beta grows (METHODS section 2); its derivative, sigmoid(beta x), tends to the step. ELU and SELU (Clevert
-et al. 2016; Klambauer et al. 2017) are functions of max(x, 0) and x - max(x, 0), so the same holds for them.
-The other activations are smooth as they are.
+ReLU as beta grows (audit/docs/methods.md, equation (5)); its derivative, sigmoid(beta x), tends to the step. ELU
+and SELU (Clevert et al. 2016; Klambauer et al. 2017) are functions of max(x, 0) and x - max(x, 0), so the same
+holds for them. The other activations are smooth as they are.
 """
 
 from __future__ import annotations

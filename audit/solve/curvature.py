@@ -1,6 +1,6 @@
-"""The curvature that splitting a candidate opens (METHODS section 3; Shen et al. 2026, arXiv 2602.08723).
+"""The curvature that splitting a candidate opens (Shen et al. 2026, arXiv 2602.08723).
 
-With the residual r held fixed, the splitting matrix of candidate j is
+With the residual r held fixed, the splitting matrix of candidate j is (audit/docs/methods.md, equation (17))
 
     S_j = -2 Hessian_x < r, sum_a lambda_ja grad_theta h(theta_a; x_j) >        (r, r), symmetric.
 

@@ -1,10 +1,11 @@
 """Adam with annealed smoothing, several restarts as one batch.
 
-The recipe is that of METHODS section 2, with every constant made relative to the problem, so that no network
-needs tuning: inputs in units of a typical image (the box says how large one is), lambda in the unit that makes
-the sum over m typical candidates as long as the target, smoothing in units of the pre-activations. Inputs start
-near zero: candidates then grow one direction after another, which finds better minima than a start at full
-size. Smoothing rises geometrically over the first half, the learning rate falls along a cosine.
+The recipe is that of audit/docs/methods.md, equations (12) to (14): every constant is relative to the problem, so
+that no network needs tuning: inputs in units of a typical image (the box says how large one is), lambda in the
+unit that makes the sum over m typical candidates as long as the target, smoothing in units of the
+pre-activations. Inputs start near zero: candidates then grow one direction after another, which finds better
+minima than a start at full size. Smoothing rises geometrically over the first half, the learning rate falls along
+a cosine.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Sample splitting: let few candidates settle, split them where curvature says so, go on with more.
 
 A candidate that stands for several samples at once sits at a saddle which opens only when it is split (Shen et
-al. 2026, arXiv 2602.08723; METHODS section 3). The wrapped solver runs its schedule in stages, each with an
-optimiser of its own. At the end of each but the last, at a smoothing that leaves the network some curvature, every
-candidate whose lowest eigenvalue is negative is split along its eigenvector, as far as a line search on the
-objective says.
+al. 2026, arXiv 2602.08723; audit/docs/methods.md, equation (18)). The wrapped solver runs its schedule in stages,
+each with an optimiser of its own. At the end of each but the last, at a smoothing that leaves the network some
+curvature, every candidate whose lowest eigenvalue is negative is split along its eigenvector, as far as a line
+search on the objective says.
 
 Every restart has as many candidates as every other, whatever was split: one that stays whole is carried on as two
 halves in one place. They see the same gradient and stay together, and become one again when near-duplicates are
