@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "battery": GROUND | {"equation", "attacks", "solve"},
     "dataset": GROUND | {"model"},
     "scoring": GROUND | {"model"},
-    "diagnostics": GROUND | {"model", "equation", "attacks", "dataset", "scoring", "report", "request"},
+    "diagnostics": GROUND | {"model", "equation", "attacks", "dataset", "scoring"},
     "verdict": GROUND | {"yaml_file", "scoring"},
     "report": GROUND | {"verdict"},
     "render": GROUND | {"report", "verdict", "scoring"},

@@ -1,7 +1,7 @@
-"""What the weights hold: all that can be said of members without attacking, in the words of a report.
+"""What the weights hold of the members, measured without an attack.
 
-For the equation of every attack, how far the members explain it and how much each accounts for (`membership`); for
-all row spaces together, how similar a reconstruction could be to each member at all (`ceiling`); for polynomial
+For the equation of every attack, how far the members explain it and how much each contributes (`contribution`); for
+all row spaces together, how similar a reconstruction could be to each member at all (`attainable`); for polynomial
 networks, whether their data is determined (`identifiability`).
 """
 
@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 from audit.attacks import BATTERY, Attack, Observation
 from audit.attacks.polynomial import analysed
 from audit.budget import Budget
-from audit.dataset import ImageSet
-from audit.diagnostics import contribution as membership
-from audit.diagnostics.attainable import TOLERANCE, ceiling
-from audit.diagnostics.contribution import exposure, predicted
+from audit.dataset.truth import Truth
+from audit.diagnostics.attainable import ceiling
+from audit.diagnostics.contribution import Exposure, exposure, predicted
+from audit.equation.identifiability import Identifiability
 from audit.equation.objective import Objective
-from audit.equation.row_space import RowSpace, bulk_edge, row_space
-from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
-from audit.request.check import Inputs
-from audit.request.observed import Kind
+from audit.equation.row_space import RowSpace, row_space
 from audit.words import listed
 
 _EXPOSURE = 2 / 3
@@ -60,25 +57,36 @@ class Equation:
 
 
 @dataclass(frozen=True, eq=False)
-class Knowledge:
+class Attainable:
+    """How similar a reconstruction can be to each member, over all row spaces."""
+
+    similarity: NDArray[np.float64]
+    """(n,), SSIM of the best image that was found."""
+    equations: list[Equation]
+    """One for each row space."""
+    complete: bool
+    """Whether the time sufficed to search for all members."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
     """What was measured at the members."""
 
-    stationarity: dict[str, float] = field(default_factory=dict)
-    """By attack, the relative loss that the members leave; without fits that time ended."""
-    exposures: list[Exposure] = field(default_factory=list)
+    fits: list[tuple[Equation, Exposure]] = field(default_factory=list)
     """One per equation, lowest residual first."""
-    lengths: NDArray[np.float64] | None = None
-    """(n,), exposure of every member in the first of these."""
-    ranks: NDArray[np.int64] | None = None
-    """(n,), 1 for the most exposed."""
-    ceiling: Ceiling | None = None
-    """Over all row spaces."""
-    ceilings: NDArray[np.float64] | None = None
-    """(n,), of every member."""
-    identifiability: dict[str, Identifiability] | None = None
-    """By attack that reads a tensor; None where none could solve its equations."""
+    stationarity: dict[str, float] = field(default_factory=dict)
+    """By attack, the relative loss that the members leave; without fits that the time limit stopped."""
+    attainable: Attainable | None = None
+    """None where it was not measured; the notes say why."""
+    identifiability: dict[Attack, Identifiability] = field(default_factory=dict)
+    """By attack that reads a tensor and can solve its equations."""
     notes: list[str] = field(default_factory=list)
     """What was left out, and why."""
+
+    @property
+    def best(self) -> Exposure | None:
+        """Of the equation that the members explain best."""
+        return self.fits[0][1] if self.fits else None
 
 
 def equations(observation: Observation, reasons: Mapping[Attack, str | None]) -> list[Equation]:
@@ -95,12 +103,11 @@ def equations(observation: Observation, reasons: Mapping[Attack, str | None]) ->
 def measure(
     equations: Sequence[Equation],
     observation: Observation,
-    inputs: Inputs,
-    threshold: float,
+    truth: Truth,
     generator: torch.Generator,
     budget: Budget,
-) -> Knowledge:
-    """Measure exposure and rank ceiling of all members.
+) -> Measurements:
+    """Measure contributions and attainable SSIM of all members.
 
     Parameters
     ----------
@@ -108,20 +115,17 @@ def measure(
         Of the attacks in question; those of a gradient or a change are measured first, then in this order.
     observation:
         What they were made from.
-    inputs:
+    truth:
         Members and controls.
-    threshold:
-        SSIM from which a member counts as recovered.
     generator:
         Of the bootstrap.
     budget:
-        Two thirds for exposures, the rest for the ceiling. A fit small enough to be solved exactly (2,000 unknowns,
-        some seconds), once begun, is not broken off.
+        Two thirds for contributions, the rest for the attainable SSIM. A fit small enough to be solved exactly
+        (2,000 unknowns, some seconds), once begun, is not interrupted.
     """
-    images, kind = _Images.of(inputs), None if inputs.gradient is None else inputs.gradient.kind
     notes: list[str] = []
-    identified = identifiability(observation, kind)
-    fits = _exposures(equations, observation, images, generator, budget.part(_EXPOSURE * budget.left), notes)
+    identified = identifiability(observation)
+    fits = _exposures(equations, observation, truth, generator, budget.part(_EXPOSURE * budget.left), notes)
     # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
     stationarity = {
@@ -130,70 +134,24 @@ def measure(
         for other, found in fits
         if equation.equals(other) and found.fit.converged
     }
-    reports = [_exposure_report(equation, found, kind, len(images.controls)) for equation, found in fits]
-    best = fits[0][1] if fits else None
-    highest, reached = _ceilings(equations, images, inputs, threshold, budget, notes)
-    return Knowledge(
-        stationarity=stationarity,
-        exposures=reports,
-        lengths=None if best is None else best.fit.lengths,
-        ranks=None if best is None else best.ranks,
-        ceiling=reached,
-        ceilings=highest,
-        identifiability=identified,
-        notes=notes,
-    )
+    return Measurements(fits, stationarity, _attainable(equations, truth, budget, notes), identified, notes)
 
 
-def identifiability(observation: Observation, kind: Kind | None) -> dict[str, Identifiability] | None:
-    """Say what the equations of a polynomial network of two layers determine, by attack that solves them.
+def identifiability(observation: Observation) -> dict[Attack, Identifiability]:
+    """Analyse what the equations of a polynomial network of two layers determine, by attack that solves them.
 
-    None where no such attack can solve its own: why is the reason that it does not apply.
+    Empty where no such attack can solve its own: why is the reason that it does not apply.
     """
     found = {}
     for attack in BATTERY:
         missing = (attack.needs_initial and observation.initial is None) or (
             attack.needs_gradient and observation.gradient is None
         )
-        if attack.method != "tensor" or missing:
-            continue
-        said = analysed(attack, observation)
-        if not isinstance(said, str):
-            found[attack.id] = Identifiability(
-                of=held(attack, kind),
-                rank_needed=said.unknowns,
-                rank=said.rank,
-                undetermined=said.undetermined,
-                condition=said.condition,
-                residual=said.residual,
-                error=said.error,
-            )
-    return found or None
-
-
-def held(attack: Attack, kind: Kind | None) -> str:
-    """Name what an attack explains, as the subject of a sentence."""
-    if attack.needs_gradient:
-        return f"the observed {kind or 'gradient'}"
-    return "the change of the weights" if attack.needs_initial else "the weights"
-
-
-def spectrum(attack: Attack, objective: Objective, space: RowSpace, kind: Kind | None) -> Rank:
-    """Describe the singular values of the first layer of a target."""
-    of, edge = "the first layer", None
-    if attack.needs_gradient:
-        of = f"the observed {kind or 'gradient'} of the first layer"
-    else:
-        edge = bulk_edge(space.singular_values, *objective.target[0].shape)
-        of = "the change of the first layer" if attack.needs_initial else of
-    return Rank(
-        of=of,
-        singular_values=[float(value) for value in space.singular_values],
-        edge=space.edge,
-        kept=space.signals,
-        bulk_edge=edge,
-        effective_rank=space.effective_rank,
-    )
+        if attack.method == "tensor" and not missing:
+            said = analysed(attack, observation)
+            if not isinstance(said, str):
+                found[attack] = said
+    return found
 
 
 def distinct_spaces(equations: Sequence[Equation]) -> list[Equation]:
@@ -205,35 +163,14 @@ def distinct_spaces(equations: Sequence[Equation]) -> list[Equation]:
     return kept
 
 
-@dataclass(frozen=True, eq=False)
-class _Images:
-    """Members and controls in network units."""
-
-    members: NDArray[np.float32]
-    controls: NDArray[np.float32]
-    labels: NDArray[np.int64] | None
-    control_labels: NDArray[np.int64] | None
-
-    @classmethod
-    def of(cls, inputs: Inputs) -> _Images:
-        def units(images: ImageSet) -> NDArray[np.float32]:
-            return inputs.format.to_network(images.images)
-
-        members, controls = units(inputs.members), inputs.controls
-        known = None if controls is None else controls.labels
-        return cls(
-            members, members[:0] if controls is None else units(controls), inputs.members.labels, known
-        )
-
-
 def _exposures(
     equations: Sequence[Equation],
     observation: Observation,
-    images: _Images,
+    truth: Truth,
     generator: torch.Generator,
     budget: Budget,
     notes: list[str],
-) -> list[tuple[Equation, membership.Exposure]]:
+) -> list[tuple[Equation, Exposure]]:
     different: list[Equation] = []
     for equation in equations:
         if not any(equation.equals(other) for other in different):
@@ -250,7 +187,7 @@ def _exposures(
             break
         part = budget.part(budget.left / (len(different) - place))
         try:
-            exposed = _exposure(equation, observation, images, generator, part)
+            exposed = _exposure(equation, observation, truth, generator, part)
         except (MemoryError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             notes.append(f"exposure in the equation of {equation.attack.id} was not measured: {reason}")
@@ -265,93 +202,53 @@ def _exposures(
 def _exposure(
     equation: Equation,
     observation: Observation,
-    images: _Images,
+    truth: Truth,
     generator: torch.Generator,
     budget: Budget,
-) -> membership.Exposure | None:
+) -> Exposure | None:
     objective = equation.objective
     members, controls = (
-        torch.from_numpy(rows).to(objective.target[0]) for rows in (images.members, images.controls)
+        torch.from_numpy(rows).to(objective.target[0]) for rows in (truth.members, truth.controls)
     )
     labels = control_labels = None
     if equation.attack.labels(observation, 1) is not None:
-        if images.labels is None:
+        if truth.labels is None:
             labels = predicted(objective, members)
         else:
-            labels = torch.from_numpy(images.labels).to(members.device)
-            if images.control_labels is not None:
-                control_labels = torch.from_numpy(images.control_labels).to(members.device)
+            labels = torch.from_numpy(truth.labels).to(members.device)
+            if truth.control_labels is not None:
+                control_labels = torch.from_numpy(truth.control_labels).to(members.device)
     return exposure(objective, equation.space, members, labels, controls, control_labels, generator, budget)
 
 
-def _finite(found: membership.Exposure) -> bool:
+def _finite(found: Exposure) -> bool:
     told = [np.array(found.fit.residual), found.fit.lengths]
     if found.membership is not None:
         told += [found.membership.members, found.membership.controls]
     return all(bool(np.isfinite(values).all()) for values in told)
 
 
-def _exposure_report(
-    equation: Equation, found: membership.Exposure, kind: Kind | None, controls: int
-) -> Exposure:
-    test = found.membership
-    told = Exposure(
-        attack=equation.attack.id,
-        of=held(equation.attack, kind),
-        residual=found.fit.residual,
-        converged=found.fit.converged,
-        rank=found.fit.rank,
-        unknowns=found.fit.unknowns,
-        notes=list(found.notes),
-    )
-    if test is None:
-        return told
-    return told.model_copy(
-        update={
-            "controls": controls,
-            "auc": test.auc,
-            "auc_interval": test.interval,
-            "true_positives": test.true_positives,
-            "common_members": test.members.tolist(),
-            "common_controls": test.controls.tolist(),
-            "common_converged": test.converged,
-        }
-    )
-
-
-def _ceilings(
-    equations: Sequence[Equation],
-    images: _Images,
-    inputs: Inputs,
-    threshold: float,
-    budget: Budget,
-    notes: list[str],
-) -> tuple[NDArray[np.float64] | None, Ceiling | None]:
-    """The best of all row spaces, of every member and counted."""
+def _attainable(
+    equations: Sequence[Equation], truth: Truth, budget: Budget, notes: list[str]
+) -> Attainable | None:
+    """The best of all row spaces, of every member."""
     different = distinct_spaces(equations)
     if not different:
-        return None, None
-    if inputs.format.is_table:
+        return None
+    if truth.format.is_table:
         notes.append("the rank ceiling is one of SSIM, which is not applicable to rows of a table")
-        return None, None
+        return None
     try:
         found = [
-            ceiling(equation.space, images.members, inputs.format, part)
+            ceiling(equation.space, truth.members, truth.format, part)
             for equation, part in zip(different, _parts(budget, len(different)), strict=True)
         ]
     except (MemoryError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         notes.append(f"the rank ceiling was not measured: {reason}")
-        return None, None
+        return None
     highest: NDArray[np.float64] = np.max([one.ssim for one in found], axis=0)
-    return highest, Ceiling(
-        attacks=[equation.attack.id for equation in different],
-        reachable=int((highest + TOLERANCE >= threshold).sum()),
-        of=len(highest),
-        threshold=threshold,
-        tolerance=TOLERANCE,
-        complete=all(one.complete for one in found),
-    )
+    return Attainable(highest, different, all(one.complete for one in found))
 
 
 def _parts(budget: Budget, count: int) -> Iterator[Budget]:

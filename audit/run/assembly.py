@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import audit
 from audit.battery import AttackResult, Outcome
-from audit.diagnostics.measure import Knowledge
+from audit.diagnostics.measure import Measurements
 from audit.report.evidence import Audit, Trajectory
 from audit.report.schema import (
     Data,
@@ -57,7 +57,7 @@ def assemble(
     outcomes: Sequence[Outcome],
     threshold: float | None,
     provenance: Provenance,
-    knowledge: Knowledge | None = None,
+    measured: Measurements | None = None,
     control: PositiveControl | None = None,
 ) -> Audit:
     """Match, calibrate, judge and put into a report what the attacks returned.
@@ -72,12 +72,12 @@ def assemble(
         SSIM; None takes the policy's.
     provenance:
         How the audit was made.
-    knowledge:
+    measured:
         What the weights hold; None where nothing was measured.
     control:
         What came of the positive control, if there was one.
     """
-    knowledge = knowledge or Knowledge()
+    measured = measured or Measurements()
     policy, fmt, ran = inputs.policy, inputs.format, [o for o in outcomes if isinstance(o, AttackResult)]
     threshold = policy.match.threshold if threshold is None else threshold
     members = fmt.to_network(inputs.members.images)
@@ -96,7 +96,7 @@ def assemble(
     }
     null_confirmed = belief([r.null for r in ran]).confirmed_count if ran and len(controls) else None
     errors = relative_errors(whole, ran, members, controls) if fmt.is_table else None
-    samples = with_diagnostics(sample_entries(inputs.members, whole, ran, errors), knowledge)
+    samples = with_diagnostics(sample_entries(inputs.members, whole, ran, errors), measured)
     used = {outcome.attack.id: observed_parts(outcome.attack, inputs) for outcome in outcomes}
     confirming = {sample.attack for sample in samples if sample.confirmed}
     facts = Facts(
@@ -151,7 +151,7 @@ def assemble(
             controls=None if inputs.controls is None else source_entry(inputs.controls),
             gradient=gradient_entry(inputs),
         ),
-        diagnostics=diagnostics_entry(ran, inputs, knowledge, control),
+        diagnostics=diagnostics_entry(ran, inputs, measured, threshold, control),
         attacks=[attack_report(outcome, used[outcome.attack.id], apart, unsplit) for outcome in outcomes],
         samples=samples,
         controls=control_entries(inputs.controls, whole),

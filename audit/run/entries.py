@@ -11,7 +11,7 @@ from audit.attacks import Attack
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.dataset import ImageSet
 from audit.diagnostics.dp_bound import reconstruction_bound
-from audit.diagnostics.measure import Knowledge, spectrum
+from audit.diagnostics.measure import Equation, Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.report.schema import (
@@ -27,6 +27,13 @@ from audit.report.schema import (
     Splitting,
 )
 from audit.request.check import Inputs
+from audit.run.measured import (
+    attainable_entry,
+    contribution_entries,
+    identifiability_entries,
+    member_fields,
+    spectrum,
+)
 from audit.scoring.calibration import Calibration
 from audit.scoring.similarity import column_units, relative_error
 from audit.verdict.findings import (
@@ -75,20 +82,24 @@ def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
 
 
 def diagnostics_entry(
-    ran: Sequence[AttackResult], inputs: Inputs, knowledge: Knowledge, control: PositiveControl | None
+    ran: Sequence[AttackResult],
+    inputs: Inputs,
+    measured: Measurements,
+    threshold: float,
+    control: PositiveControl | None,
 ) -> Diagnostics:
     """Describe what was measured without attacking."""
     kind = None if inputs.gradient is None else inputs.gradient.kind
     least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
     return Diagnostics(
-        stationarity=knowledge.stationarity or None,
-        rank=None if least is None else spectrum(least.attack, least.objective, least.space, kind),
-        identifiability=knowledge.identifiability,
-        exposure=knowledge.exposures,
-        ceiling=knowledge.ceiling,
+        stationarity=measured.stationarity or None,
+        rank=None if least is None else spectrum(Equation(least.attack, least.objective, least.space), kind),
+        identifiability=identifiability_entries(measured.identifiability, kind),
+        exposure=contribution_entries(measured, kind, 0 if inputs.controls is None else len(inputs.controls)),
+        ceiling=attainable_entry(measured, threshold),
         positive_control=control,
         dp=dp_entry(inputs),
-        notes=knowledge.notes,
+        notes=measured.notes,
     )
 
 
@@ -101,18 +112,10 @@ def dp_entry(inputs: Inputs) -> DpBound | None:
     return DpBound(sigma=said.sigma, q=said.q, steps=said.steps, prior=prior, bound=bound)
 
 
-def with_diagnostics(samples: list[Sample], knowledge: Knowledge) -> list[Sample]:
+def with_diagnostics(samples: list[Sample], measured: Measurements) -> list[Sample]:
     """Add what is known of every member."""
-    lengths, ranks, ceilings = knowledge.lengths, knowledge.ranks, knowledge.ceilings
     return [
-        sample.model_copy(
-            update={
-                "exposure": None if lengths is None else float(lengths[i]),
-                "exposure_rank": None if ranks is None else int(ranks[i]),
-                "ceiling": None if ceilings is None else float(ceilings[i]),
-            }
-        )
-        for i, sample in enumerate(samples)
+        sample.model_copy(update=member_fields(measured, member)) for member, sample in enumerate(samples)
     ]
 
 

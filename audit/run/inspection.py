@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.attacks import BATTERY, Observation
 from audit.budget import Budget
+from audit.dataset.truth import Truth
 from audit.diagnostics.measure import (
-    Knowledge,
+    Measurements,
     distinct_spaces,
     equations,
     identifiability,
     measure,
-    spectrum,
 )
 from audit.model.architecture import Architecture
 from audit.model.network import network
@@ -26,6 +26,13 @@ from audit.request.check import (
 )
 from audit.request.request import Request
 from audit.run.entries import model_entry
+from audit.run.measured import (
+    attainable_entry,
+    contribution_entries,
+    identifiability_entries,
+    member_fields,
+    spectrum,
+)
 from audit.run.pipeline import observe
 from audit.words import printable
 
@@ -109,7 +116,8 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         observation, shape = _without_box(weights), [weights.architecture.inputs]
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found = equations(observation, reasons)
-        known, samples = _identified(weights, observation), []
+        known, samples = Measurements(identifiability=identifiability(observation)), []
+        threshold, controls = 0.0, 0
     else:
         inputs = check(request)
         weights, notes = _weights_of(inputs), (*inputs.notes, *_missing(inputs))
@@ -117,7 +125,9 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
         threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
-        known = measure(found, observation, inputs, threshold, generator, budget)
+        controls = 0 if inputs.controls is None else len(inputs.controls)
+        truth = Truth.of(inputs.members, inputs.controls, inputs.format)
+        known = measure(found, observation, truth, generator, budget)
         samples = _samples(inputs, known)
     kind = None if weights.gradient is None else weights.gradient.kind
     spaces = distinct_spaces(found)
@@ -129,11 +139,11 @@ def inspect(request: Request, budget: Budget) -> Inspection:
             Applicability(id=attack.id, reason=reason, caveat=attack.caveat(observation))
             for attack, reason in reasons.items()
         ],
-        spectra=[spectrum(item.attack, item.objective, item.space, kind) for item in spaces],
-        identifiability=known.identifiability,
+        spectra=[spectrum(item, kind) for item in spaces],
+        identifiability=identifiability_entries(known.identifiability, kind),
         stationarity=known.stationarity or None,
-        exposure=known.exposures,
-        ceiling=known.ceiling,
+        exposure=contribution_entries(known, kind, controls),
+        ceiling=attainable_entry(known, threshold),
         samples=samples,
     )
 
@@ -168,20 +178,15 @@ def _missing(inputs: Inputs) -> list[str]:
     ]
 
 
-def _identified(weights: Weights, observation: Observation) -> Knowledge:
-    kind = None if weights.gradient is None else weights.gradient.kind
-    return Knowledge(identifiability=identifiability(observation, kind))
-
-
-def _samples(inputs: Inputs, known: Knowledge) -> list[Known]:
-    members, lengths, ranks, ceilings = inputs.members, known.lengths, known.ranks, known.ceilings
+def _samples(inputs: Inputs, known: Measurements) -> list[Known]:
+    members = inputs.members
     return [
-        Known(
-            id=printable(members.ids[i]),
-            label=None if members.labels is None else int(members.labels[i]),
-            exposure=None if lengths is None else float(lengths[i]),
-            exposure_rank=None if ranks is None else int(ranks[i]),
-            ceiling=None if ceilings is None else float(ceilings[i]),
+        Known.model_validate(
+            {
+                "id": printable(members.ids[i]),
+                "label": None if members.labels is None else int(members.labels[i]),
+                **member_fields(known, i),
+            }
         )
         for i in range(len(members))
     ]

@@ -17,7 +17,8 @@ import torch
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
-from audit.diagnostics.measure import Equation, Knowledge, measure
+from audit.dataset.truth import Truth
+from audit.diagnostics.measure import Equation, Measurements, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
 from audit.report.evidence import Audit
@@ -106,26 +107,25 @@ def run(
         outcomes = attack(observation)
         tell.stage("measuring what the weights hold")
         granted = Budget(_KNOWING * min(part * request.budget, most), time.monotonic, interrupted)
-        knowledge = None if interrupted() else _know(request, inputs, observation, outcomes, granted)
+        measured = None if interrupted() else _measure(request, inputs, observation, outcomes, granted)
         control = None
         if request.positive_control and not interrupted():
             control = try_positive_control(request, inputs, observation, attack, tell, interrupted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
-        finished = assemble(inputs, outcomes, request.threshold, provenance, knowledge, control)
+        finished = assemble(inputs, outcomes, request.threshold, provenance, measured, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
 
-def _know(
+def _measure(
     request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
-) -> Knowledge:
+) -> Measurements:
     """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     equations = [Equation(result.attack, result.objective, result.space) for result in ran]
-    threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
-    generator = torch.Generator().manual_seed(request.seed)
-    return measure(equations, observation, inputs, threshold, generator, budget)
+    truth = Truth.of(inputs.members, inputs.controls, inputs.format)
+    return measure(equations, observation, truth, torch.Generator().manual_seed(request.seed), budget)
 
 
 def _provenance(
