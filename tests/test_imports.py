@@ -37,18 +37,8 @@ ROOMS: dict[str, set[str]] = {
     "request": GROUND
     | {"model", "equation", "attacks", "dataset", "scoring", "diagnostics", "verdict", "report"},
     "run": GROUND
-    | {
-        "model",
-        "attacks",
-        "battery",
-        "dataset",
-        "scoring",
-        "diagnostics",
-        "verdict",
-        "report",
-        "render",
-        "request",
-    },
+    | {"model", "equation", "attacks", "battery", "dataset", "scoring"}
+    | {"diagnostics", "verdict", "report", "render", "request"},
     "cli": GROUND | {"yaml_file", "model", "attacks", "verdict", "report", "render", "request", "run"},
 }
 MOST_EDGES, MOST_LAYERS = 80, 9
