@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from audit.attacks import Attack
-from audit.battery import AttackResult, AttackSkipped, Outcome
+from audit.battery import AttackResult, Outcome
 from audit.dataset import ImageSet
+from audit.dataset.truth import Truth
 from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Equation, Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.report.schema import (
-    AttackReport,
     Control,
+    Data,
     Diagnostics,
     DpBound,
     Model,
+    PolicyReport,
     PositiveControl,
     Sample,
     Seen,
     Source,
-    Splitting,
+    Summary,
 )
 from audit.request.check import Inputs
 from audit.run.measured import (
@@ -34,11 +33,12 @@ from audit.run.measured import (
     member_fields,
     spectrum,
 )
+from audit.run.scores import Scores
 from audit.scoring.calibration import Calibration
+from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
-from audit.verdict.findings import (
-    AttackFact,
-)
+from audit.verdict.findings import Facts
+from audit.verdict.policy import Judgement, Policy
 from audit.words import printable
 
 
@@ -58,6 +58,48 @@ def model_entry(checkpoint: Checkpoint, architecture: Architecture, shape: Seque
 def source_entry(images: ImageSet) -> Source:
     """Name a set of samples."""
     return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
+
+
+def data_entry(inputs: Inputs) -> Data:
+    """Name the samples and the observed gradient."""
+    return Data(
+        members=source_entry(inputs.members),
+        controls=None if inputs.controls is None else source_entry(inputs.controls),
+        gradient=gradient_entry(inputs),
+    )
+
+
+def policy_entry(policy: Policy, judgement: Judgement) -> PolicyReport:
+    """Describe the policy and how each of its limits came out."""
+    return PolicyReport(
+        name=policy.name,
+        description=policy.description,
+        limits=list(judgement.limits),
+        require=policy.require,
+    )
+
+
+def summary_entry(facts: Facts, scores: Scores, table: bool) -> Summary:
+    """Count what came back, with intervals and limits."""
+    power, calibrated = facts.positive_control, facts.controls > 0
+    return Summary(
+        members=facts.members,
+        controls=facts.controls,
+        threshold=facts.threshold,
+        recovered=facts.recovered,
+        confirmed=facts.confirmed,
+        confirmed_fraction=facts.confirmed / facts.members,
+        confirmed_interval=scores.pooled.confirmed_interval if calibrated else None,
+        expected_false=scores.pooled.expected_false,
+        control_matches=scores.pooled.control_matches,
+        null_confirmed=facts.null_confirmed,
+        fdr=facts.fdr,
+        metric="correlation" if table else "ssim",
+        upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
+        upper_limit_at_power=None
+        if power is None
+        else limit_at_power(facts.possible, facts.members, power.confirmed, power.images),
+    )
 
 
 def gradient_entry(inputs: Inputs) -> Seen | None:
@@ -82,7 +124,7 @@ def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
 
 
 def diagnostics_entry(
-    ran: Sequence[AttackResult],
+    outcomes: Sequence[Outcome],
     inputs: Inputs,
     measured: Measurements,
     threshold: float,
@@ -90,6 +132,7 @@ def diagnostics_entry(
 ) -> Diagnostics:
     """Describe what was measured without attacking."""
     kind = None if inputs.gradient is None else inputs.gradient.kind
+    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
     return Diagnostics(
         stationarity=measured.stationarity or None,
@@ -119,97 +162,22 @@ def with_diagnostics(samples: list[Sample], measured: Measurements) -> list[Samp
     ]
 
 
-def attack_fact(outcome: Outcome) -> AttackFact:
-    """Summarise how an attack ended, for the findings."""
-    if isinstance(outcome, AttackResult):
-        return AttackFact("ran", outcome.note)
-    return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)
-
-
-def attack_report(
-    outcome: Outcome, used: list[str], apart: dict[str, Calibration], unsplit: dict[str, Calibration]
-) -> AttackReport:
-    """Describe how an attack ran and what it found."""
-    attack, fact = outcome.attack, attack_fact(outcome)
-    told = AttackReport(
-        id=attack.id,
-        title=attack.title,
-        source=attack.source,
-        status=fact.status,
-        reason=fact.reason,
-        used=used,
-    )
-    if not isinstance(outcome, AttackResult):
-        return told
-    solution, belief = outcome.solution, apart[attack.id]
-    return AttackReport(
-        **told.model_dump(include={"id", "title", "source", "status", "reason", "used"}),
-        seconds=round(outcome.seconds, 2),
-        restarts=solution.restarts,
-        steps=solution.steps,
-        candidates=len(outcome.reconstructions),
-        relative_loss=solution.relative_loss,
-        recovered=belief.recovered_count,
-        confirmed=belief.confirmed_count,
-        history=list(solution.history),
-        splitting=splitting_entry(outcome, belief, unsplit.get(attack.id)),
-    )
-
-
-def splitting_entry(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
-    """Compare an attack before and after sample splitting; None if it did not split."""
-    solution, done, reached = result.solution, result.solution.splitting, result.certificate
-    if done is None or before is None:
-        return None
-    return Splitting(
-        rounds=int(done.rounds.sum()),
-        splits=int(done.splits.sum()),
-        relative_loss_before=float(done.losses.min()),
-        relative_loss_after=solution.relative_loss,
-        recovered_before=before.recovered_count,
-        recovered_after=after.recovered_count,
-        confirmed_before=before.confirmed_count,
-        confirmed_after=after.confirmed_count,
-        gradient=None if reached is None else reached.gradient,
-        eigenvalue=None if reached is None else reached.eigenvalue,
-        ssim_before=before.matching.members.similarity.tolist(),
-        ssim_after=after.matching.members.similarity.tolist(),
-    )
-
-
-def relative_errors(
-    belief: Calibration,
-    ran: Sequence[AttackResult],
-    members: NDArray[np.float32],
-    controls: NDArray[np.float32],
-) -> list[float | None]:
-    """Of rows of a table, of every member with its match."""
-    found = np.concatenate([members[:0], *(result.reconstructions for result in ran)])
-    candidates, truth, _ = column_units(found, members, controls)
-    given = belief.matching.members.candidate
-    return [
-        float(relative_error(candidates[[place]], truth[[row]])[0]) if place >= 0 else None
-        for row, place in enumerate(given)
-    ]
-
-
-def sample_entries(
-    members: ImageSet, belief: Calibration, ran: Sequence[AttackResult], errors: list[float | None] | None
-) -> list[Sample]:
+def sample_entries(members: ImageSet, scores: Scores, truth: Truth) -> list[Sample]:
     """Describe every member: its best match, its p-value and where the match came from."""
-    owners = [(r.attack.id, row) for r in ran for row in range(len(r.reconstructions))]
+    belief, table = scores.pooled, truth.format.is_table
     matches, margins = belief.matching.members, belief.margins
+    errors = _relative_errors(scores, truth) if table else [None] * len(members)
     samples = []
     for i in range(len(members)):
         candidate = int(matches.candidate[i])
-        attack, row = owners[candidate] if candidate >= 0 else (None, None)
+        attack, row = scores.pool.owners[candidate] if candidate >= 0 else (None, None)
         samples.append(
             Sample(
                 id=printable(members.ids[i]),
                 label=None if members.labels is None else int(members.labels[i]),
-                ssim=float(matches.similarity[i]) if errors is None else None,
+                ssim=None if table else float(matches.similarity[i]),
                 ncc=float(matches.ncc[i]),
-                relative_error=None if errors is None else errors[i],
+                relative_error=errors[i],
                 margin=float(margins.members[i]),
                 p_value=None if margins.p_values is None else float(margins.p_values[i]),
                 recovered=bool(belief.recovered[i]),
@@ -219,6 +187,15 @@ def sample_entries(
             )
         )
     return samples
+
+
+def _relative_errors(scores: Scores, truth: Truth) -> list[float | None]:
+    """Of every member, a row of a table, with its match."""
+    candidates, members, _ = column_units(scores.pool.values, truth.members, truth.controls)
+    return [
+        float(relative_error(candidates[[place]], members[[row]])[0]) if place >= 0 else None
+        for row, place in enumerate(scores.pooled.matching.members.candidate)
+    ]
 
 
 def control_entries(controls: ImageSet | None, belief: Calibration) -> list[Control]:

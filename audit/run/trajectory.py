@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from audit.battery import AttackResult, to_array
+from audit.dataset.truth import Truth
 from audit.model.preprocessing import InputFormat
 from audit.report.evidence import Trajectory
+from audit.run.scores import Scores
 from audit.scoring.similarity import ncc, rescale, ssim
+
+
+def follow(result: AttackResult, scores: Scores, truth: Truth) -> Trajectory | None:
+    """Follow the member whose similarity rose most from before splitting to its end; None if none did."""
+    before = scores.before_splitting.get(result.attack.id)
+    if before is None or truth.format.is_table:  # a course is shown in pictures
+        return None
+    after = scores.by_attack[result.attack.id]
+    gain = after.matching.members.similarity - before.matching.members.similarity
+    most = int(gain.argmax())
+    with suppress(MemoryError, RuntimeError):  # the rest is reported without it
+        return trajectory(result, most, truth.members[most], truth.format) if gain[most] > 0 else None
+    return None
 
 
 def trajectory(

@@ -1,0 +1,60 @@
+"""The entries of a report on attacks: how each ran, what it found, and what sample splitting added."""
+
+from __future__ import annotations
+
+from audit.battery import AttackResult, Outcome
+from audit.report.schema import AttackReport, Splitting
+from audit.request.check import Inputs
+from audit.run.entries import observed_parts
+from audit.run.facts import attack_fact
+from audit.run.scores import Scores
+from audit.scoring.calibration import Calibration
+
+
+def attack_entry(outcome: Outcome, inputs: Inputs, scores: Scores) -> AttackReport:
+    """Describe how an attack ran and what it found."""
+    attack, fact = outcome.attack, attack_fact(outcome)
+    told = AttackReport(
+        id=attack.id,
+        title=attack.title,
+        source=attack.source,
+        status=fact.status,
+        reason=fact.reason,
+        used=observed_parts(attack, inputs),
+    )
+    if not isinstance(outcome, AttackResult):
+        return told
+    solution, belief = outcome.solution, scores.by_attack[attack.id]
+    return AttackReport(
+        **told.model_dump(include={"id", "title", "source", "status", "reason", "used"}),
+        seconds=round(outcome.seconds, 2),
+        restarts=solution.restarts,
+        steps=solution.steps,
+        candidates=len(outcome.reconstructions),
+        relative_loss=solution.relative_loss,
+        recovered=belief.recovered_count,
+        confirmed=belief.confirmed_count,
+        history=list(solution.history),
+        splitting=_splitting(outcome, belief, scores.before_splitting.get(attack.id)),
+    )
+
+
+def _splitting(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
+    """Compare an attack before and after sample splitting; None if it did not split."""
+    solution, done, reached = result.solution, result.solution.splitting, result.certificate
+    if done is None or before is None:
+        return None
+    return Splitting(
+        rounds=int(done.rounds.sum()),
+        splits=int(done.splits.sum()),
+        relative_loss_before=float(done.losses.min()),
+        relative_loss_after=solution.relative_loss,
+        recovered_before=before.recovered_count,
+        recovered_after=after.recovered_count,
+        confirmed_before=before.confirmed_count,
+        confirmed_after=after.confirmed_count,
+        gradient=None if reached is None else reached.gradient,
+        eigenvalue=None if reached is None else reached.eigenvalue,
+        ssim_before=before.matching.members.similarity.tolist(),
+        ssim_after=after.matching.members.similarity.tolist(),
+    )
