@@ -31,8 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "dataset": GROUND | {"model"},
     "scoring": GROUND | {"model"},
     "diagnostics": GROUND | {"model", "equation", "attacks", "dataset", "scoring"},
-    "verdict": GROUND | {"yaml_file", "scoring"},
-    "report": GROUND | {"verdict"},
+    "verdict": GROUND | {"yaml_file", "model", "scoring"},
+    "report": GROUND | {"model", "verdict"},
     "render": GROUND | {"report", "verdict", "scoring"},
     "request": GROUND
     | {"model", "equation", "attacks", "dataset", "scoring", "diagnostics", "verdict", "report"},

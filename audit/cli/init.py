@@ -37,7 +37,7 @@ def init(
     Then: model-audit scan --config audit.yaml
     """
     with errors_in_one_line():
-        from audit.request.check import load_model
+        from audit.request.weights import load_model
 
         _, architecture = load_model(checkpoint, None)
         if os.path.realpath(out) == os.path.realpath(checkpoint):

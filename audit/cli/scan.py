@@ -238,7 +238,7 @@ def _run(
     from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)
-    refuse_expired(inputs.waivers, datetime.now(UTC).date())
+    refuse_expired(inputs.accepted.waivers, datetime.now(UTC).date())
     read = [*request.files, config] if config else request.files
     run_folder.refuse_clashes(folder, names, paths, read)
     run_folder.prepare(folder, paths.values())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import DataError
+from audit.model.modality import IMAGES, ROWS, Modality
 
 _ROUNDING = 1e-6
 """Floats this far outside [0, 1] are rounding, e.g. of a resize."""
@@ -37,9 +38,14 @@ class ImageSet:
         return len(self.images)
 
     @property
+    def modality(self) -> Modality:
+        """Pictures, or rows of a table."""
+        return IMAGES if self.columns is None else ROWS
+
+    @property
     def noun(self) -> str:
         """What one of them is."""
-        return "image" if self.columns is None else "row"
+        return self.modality.name
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from audit.model.modality import Measure
 from audit.verdict.findings import AttackStatus, Finding, Requirements
-from audit.verdict.policy import LimitResult, Similarity, Verdict
+from audit.verdict.policy import LimitResult, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -68,7 +69,7 @@ class Summary(_Part):
     upper_limit_at_power: Fraction | None = None
     """Share of them that leak as the twin's images do, at most: joint 95 % limit, by the audit's count and the
     twin's. None without a positive control."""
-    metric: Similarity = "ssim"
+    metric: Measure = "ssim"
     """What the threshold is of: SSIM of images; correlation of rows of a table, to which SSIM is not applicable."""
 
 

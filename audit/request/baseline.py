@@ -17,7 +17,7 @@ from audit.errors import RunError, UsageError
 from audit.report.schema import Report
 from audit.request.earlier_run import read_report
 from audit.verdict.findings import Suppression, confirmed_id
-from audit.verdict.policy import Policy
+from audit.verdict.policy import MatchRule
 from audit.words import plural
 
 
@@ -41,17 +41,17 @@ class Baseline:
         why = Suppression(kind="baseline", reason=f"confirmed in {self.path} of {day} too")
         return {confirmed_id(members.ids[row]): why for row in self.rows}
 
-    def notes(self, checkpoint: str, policy: Policy, threshold: float) -> list[str]:
-        """What a reader should know of it, given the checkpoint's sha256, policy and threshold of this audit."""
+    def notes(self, checkpoint: str, policy: str, rule: MatchRule) -> list[str]:
+        """What a reader should know of it, given the checkpoint's sha256, policy's name and rule of this audit."""
         model, summary = self.report.model, self.report.summary
         same = (
             "the same checkpoint" if model.sha256 == checkpoint else f"another checkpoint, {model.checkpoint}"
         )
         told = [f"baseline: {self.path}, of {same}, {plural(len(self.rows), 'member')} confirmed"]
         for what, before, now in (
-            ("policy", self.report.policy.name, policy.name),
-            ("threshold", f"{summary.threshold:g}", f"{threshold:g}"),
-            ("false discovery rate", f"{summary.fdr:g}", f"{policy.match.fdr:g}"),
+            ("policy", self.report.policy.name, policy),
+            ("threshold", f"{summary.threshold:g}", f"{rule.threshold:g}"),
+            ("false discovery rate", f"{summary.fdr:g}", f"{rule.fdr:g}"),
         ):
             if before != now:
                 told.append(f"baseline: its {what} was {before}, that of this audit is {now}")

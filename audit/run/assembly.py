@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import audit
 from audit.battery import AttackResult, Outcome
-from audit.dataset.truth import Truth
 from audit.diagnostics.measure import Measurements
 from audit.report.evidence import Audit
 from audit.report.schema import PositiveControl, Provenance, Report, Tool
@@ -34,7 +33,6 @@ from audit.verdict.policy import judge
 def assemble(
     inputs: Inputs,
     outcomes: Sequence[Outcome],
-    threshold: float | None,
     provenance: Provenance,
     measured: Measurements | None = None,
     control: PositiveControl | None = None,
@@ -47,8 +45,6 @@ def assemble(
         Members, controls and policy.
     outcomes:
         One per attack of the battery.
-    threshold:
-        SSIM; None takes the policy's.
     provenance:
         How the audit was made.
     measured:
@@ -57,31 +53,30 @@ def assemble(
         What came of the positive control, if there was one.
     """
     measured = measured or Measurements()
-    policy, truth = inputs.policy, Truth.of(inputs.members, inputs.controls, inputs.format)
-    threshold = policy.match.threshold if threshold is None else threshold
-    scores = score(outcomes, truth, threshold, policy.match.fdr, complete=provenance.complete)
-    samples = with_diagnostics(sample_entries(inputs.members, scores, truth), measured)
+    policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
+    scores = score(outcomes, truth, rule.threshold, rule.fdr, complete=provenance.complete)
+    samples = with_diagnostics(sample_entries(data.members, scores, truth), measured)
     facts = facts_of(inputs, outcomes, scores, samples, control, complete=provenance.complete)
-    found = with_suppressions(findings(facts, samples, policy.require), inputs.suppressions)
+    found = with_suppressions(findings(facts, samples, policy.require), inputs.accepted.suppressions)
     suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
     judgement = judge(policy, replace(facts, suppressed=suppressed))
     report = Report(
         tool=Tool(name="model-audit", version=audit.__version__),
         verdict=judgement.verdict,
         reasons=list(judgement.reasons),
-        summary=summary_entry(facts, scores, inputs.format.is_table),
-        model=model_entry(inputs.checkpoint, inputs.architecture, inputs.format.shape),
+        summary=summary_entry(facts, scores, rule.metric),
+        model=model_entry(*inputs.weights.model, truth.format.shape),
         data=data_entry(inputs),
-        diagnostics=diagnostics_entry(outcomes, inputs, measured, threshold, control),
+        diagnostics=diagnostics_entry(outcomes, inputs, measured, control),
         attacks=[attack_entry(outcome, inputs, scores) for outcome in outcomes],
         samples=samples,
-        controls=control_entries(inputs.controls, scores.pooled),
+        controls=control_entries(data.controls, scores.pooled),
         policy=policy_entry(policy, judgement),
         findings=found,
         provenance=_with_notes(provenance, _unused(inputs, found)),
     )
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    values = {result.attack.id: inputs.format.to_pixels(result.reconstructions) for result in ran}
+    values = {result.attack.id: truth.format.to_pixels(result.reconstructions) for result in ran}
     followed = [follow(result, scores, truth) for result in ran]
     trajectories = [trajectory for trajectory in followed if trajectory is not None]
     return Audit(report, exhibits(report, inputs, values, truth.controls), trajectories, values)
@@ -89,10 +84,10 @@ def assemble(
 
 def _unused(inputs: Inputs, found: Sequence[Finding]) -> list[str]:
     """Say which waivers had nothing to waive."""
-    if inputs.waivers is None:
+    if inputs.accepted.waivers is None:
         return []
     occurred = {finding.id for finding in found}
-    idle = [waiver.id for waiver in inputs.waivers.entries if waiver.id not in occurred]
+    idle = [waiver.id for waiver in inputs.accepted.waivers.entries if waiver.id not in occurred]
     return [f"waived, but not found in this run: {', '.join(idle)}"] if idle else []
 
 

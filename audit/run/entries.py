@@ -12,6 +12,7 @@ from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Equation, Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
+from audit.model.modality import Measure
 from audit.report.schema import (
     Control,
     Data,
@@ -63,8 +64,8 @@ def source_entry(images: ImageSet) -> Source:
 def data_entry(inputs: Inputs) -> Data:
     """Name the samples and the observed gradient."""
     return Data(
-        members=source_entry(inputs.members),
-        controls=None if inputs.controls is None else source_entry(inputs.controls),
+        members=source_entry(inputs.data.members),
+        controls=None if inputs.data.controls is None else source_entry(inputs.data.controls),
         gradient=gradient_entry(inputs),
     )
 
@@ -79,7 +80,7 @@ def policy_entry(policy: Policy, judgement: Judgement) -> PolicyReport:
     )
 
 
-def summary_entry(facts: Facts, scores: Scores, table: bool) -> Summary:
+def summary_entry(facts: Facts, scores: Scores, metric: Measure) -> Summary:
     """Count what came back, with intervals and limits."""
     power, calibrated = facts.positive_control, facts.controls > 0
     return Summary(
@@ -94,7 +95,7 @@ def summary_entry(facts: Facts, scores: Scores, table: bool) -> Summary:
         control_matches=scores.pooled.control_matches,
         null_confirmed=facts.null_confirmed,
         fdr=facts.fdr,
-        metric="correlation" if table else "ssim",
+        metric=metric,
         upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
         upper_limit_at_power=None
         if power is None
@@ -104,7 +105,7 @@ def summary_entry(facts: Facts, scores: Scores, table: bool) -> Summary:
 
 def gradient_entry(inputs: Inputs) -> Seen | None:
     """Describe the observed gradient or update; None if there is none."""
-    found = inputs.gradient
+    found = inputs.weights.gradient
     if found is None:
         return None
     return Seen(
@@ -119,7 +120,7 @@ def gradient_entry(inputs: Inputs) -> Seen | None:
 def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
     """Name what an attack was given."""
     if attack.needs_gradient:
-        return [f"an observed {inputs.gradient.kind if inputs.gradient else 'gradient'}"]
+        return [f"an observed {inputs.weights.gradient.kind if inputs.weights.gradient else 'gradient'}"]
     return ["the weights", "the initial weights"] if attack.needs_initial else ["the weights"]
 
 
@@ -127,19 +128,18 @@ def diagnostics_entry(
     outcomes: Sequence[Outcome],
     inputs: Inputs,
     measured: Measurements,
-    threshold: float,
     control: PositiveControl | None,
 ) -> Diagnostics:
     """Describe what was measured without attacking."""
-    kind = None if inputs.gradient is None else inputs.gradient.kind
+    kind = None if inputs.weights.gradient is None else inputs.weights.gradient.kind
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
     return Diagnostics(
         stationarity=measured.stationarity or None,
         rank=None if least is None else spectrum(Equation(least.attack, least.objective, least.space), kind),
         identifiability=identifiability_entries(measured.identifiability, kind),
-        exposure=contribution_entries(measured, kind, 0 if inputs.controls is None else len(inputs.controls)),
-        ceiling=attainable_entry(measured, threshold),
+        exposure=contribution_entries(measured, kind, len(inputs.truth.controls)),
+        ceiling=attainable_entry(measured, inputs.rule.threshold),
         positive_control=control,
         dp=dp_entry(inputs),
         notes=measured.notes,
@@ -148,7 +148,7 @@ def diagnostics_entry(
 
 def dp_entry(inputs: Inputs) -> DpBound | None:
     """Bound reconstruction by the stated DP-SGD parameters; None if none were stated."""
-    said, prior = inputs.dp, 1 / len(inputs.members)
+    said, prior = inputs.dp, 1 / len(inputs.data.members)
     if said is None:
         return None
     bound = reconstruction_bound(said.sigma, said.q, said.steps, prior)

@@ -35,15 +35,17 @@ def facts_of(
     complete:
         Whether the audit ran to its end.
     """
-    controls, pooled = 0 if inputs.controls is None else len(inputs.controls), scores.pooled
+    controls, pooled = len(inputs.truth.controls), scores.pooled
     confirming = {sample.attack for sample in samples if sample.confirmed}
     used = [observed_parts(o.attack, inputs) for o in outcomes if o.attack.id in confirming]
-    observed = [o.attack.id for o in outcomes if o.attack.needs_gradient and inputs.gradient is not None]
+    observed = [
+        o.attack.id for o in outcomes if o.attack.needs_gradient and inputs.weights.gradient is not None
+    ]
     return Facts(
-        members=len(inputs.members),
+        members=len(inputs.truth.members),
         controls=controls,
         threshold=pooled.threshold,
-        similarity="correlation" if inputs.format.is_table else "SSIM",
+        similarity=inputs.data.members.modality.similarity,
         fdr=pooled.fdr,
         recovered=pooled.recovered_count,
         confirmed=pooled.confirmed_count,

@@ -33,23 +33,24 @@ def exhibits(
     controls:
         (k, d) in network units.
     """
-    chosen = gallery(report.samples, room(inputs.members.images.shape[1:]))
+    chosen = gallery(report.samples, room(inputs.data.members.images.shape[1:]))
     if not chosen:
         return []
     images = [_reconstruction(report.samples[index], pixels) for index in chosen]
-    if inputs.format.is_table:
+    if inputs.truth.format.is_table:
         pairs = zip(chosen, images, strict=True)
         return [_row_evidence(index, row, inputs, report) for index, row in pairs]
-    closest = nearest(inputs.format.to_network(np.stack(images)), controls)
+    held_out = inputs.data.controls
+    closest = nearest(inputs.truth.format.to_network(np.stack(images)), controls)
     items = []
     for index, image, control in zip(chosen, images, closest.tolist(), strict=True):
-        found = inputs.controls is not None and control >= 0
+        found = held_out is not None and control >= 0
         items.append(
             Evidence(
                 sample=index,
                 reconstruction=rescale(image),
-                member=rescale(inputs.members.images[index]),
-                control=rescale(inputs.controls.images[control]) if inputs.controls and found else None,
+                member=rescale(inputs.data.members.images[index]),
+                control=rescale(held_out.images[control]) if held_out and found else None,
                 control_id=report.controls[control].id if found else None,
             )
         )
@@ -58,7 +59,7 @@ def exhibits(
 
 def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: Report) -> Evidence:
     """The columns in which a member differs most from the mean, in units of the table."""
-    members, controls = inputs.members.images, inputs.controls
+    members, controls = inputs.data.members.images, inputs.data.controls
     others = members[:0] if controls is None else controls.images
     candidate, truth, scaled = column_units(row[None], members, others)
     columns = np.argsort(-np.abs(truth[index]), kind="stable")[:_COLUMNS]
@@ -70,7 +71,7 @@ def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: 
         member=members[index, columns],
         control=others[closest, columns] if found else None,
         control_id=report.controls[closest].id if found else None,
-        columns=tuple(printable((inputs.members.columns or ())[place]) for place in columns),
+        columns=tuple(printable((inputs.data.members.columns or ())[place]) for place in columns),
     )
 
 

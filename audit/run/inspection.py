@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.attacks import BATTERY, Observation
 from audit.budget import Budget
-from audit.dataset.truth import Truth
 from audit.diagnostics.measure import (
     Measurements,
     distinct_spaces,
@@ -20,11 +19,11 @@ from audit.model.network import network
 from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
 from audit.request.check import (
     Inputs,
-    Weights,
     check,
     check_weights,
 )
 from audit.request.request import Request
+from audit.request.weights import Weights
 from audit.run.entries import model_entry
 from audit.run.measured import (
     attainable_entry,
@@ -33,7 +32,7 @@ from audit.run.measured import (
     member_fields,
     spectrum,
 )
-from audit.run.pipeline import observe
+from audit.run.pipeline import observe_inputs
 from audit.words import printable
 
 
@@ -120,14 +119,12 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         threshold, controls = 0.0, 0
     else:
         inputs = check(request)
-        weights, notes = _weights_of(inputs), (*inputs.notes, *_missing(inputs))
-        observation, shape = _with_box(inputs), list(inputs.format.shape)
+        weights, notes = inputs.weights, [*inputs.notes, *_missing(inputs)]
+        observation, shape = observe_inputs(inputs), list(inputs.truth.format.shape)
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
-        threshold = inputs.policy.match.threshold if request.threshold is None else request.threshold
-        controls = 0 if inputs.controls is None else len(inputs.controls)
-        truth = Truth.of(inputs.members, inputs.controls, inputs.format)
-        known = measure(found, observation, truth, generator, budget)
+        threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)
+        known = measure(found, observation, inputs.truth, generator, budget)
         samples = _samples(inputs, known)
     kind = None if weights.gradient is None else weights.gradient.kind
     spaces = distinct_spaces(found)
@@ -150,28 +147,17 @@ def inspect(request: Request, budget: Budget) -> Inspection:
 
 def _without_box(weights: Weights) -> Observation:
     bound = torch.ones(weights.architecture.inputs)
-    gradient = weights.gradient
     return Observation(
-        network(weights.checkpoint, weights.architecture),
+        network(*weights.model),
         None if weights.initial is None else network(*weights.initial),
         -bound,
         bound,
-        None if gradient is None else network(gradient.checkpoint, weights.architecture),
+        None if weights.slope is None else network(*weights.slope),
     )
 
 
-def _with_box(inputs: Inputs) -> Observation:
-    model, gradient = (inputs.checkpoint, inputs.architecture), inputs.gradient
-    seen = None if gradient is None else (gradient.checkpoint, inputs.architecture)
-    return observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
-
-
-def _weights_of(inputs: Inputs) -> Weights:
-    return Weights(inputs.checkpoint, inputs.architecture, inputs.initial, inputs.gradient)
-
-
 def _missing(inputs: Inputs) -> list[str]:
-    if inputs.controls is not None or len(inputs.members) < 2:
+    if inputs.data.controls is not None or len(inputs.data.members) < 2:
         return []
     return [
         "no controls: pass --controls to learn whether exposure tells members from images the model never saw"
@@ -179,7 +165,7 @@ def _missing(inputs: Inputs) -> list[str]:
 
 
 def _samples(inputs: Inputs, known: Measurements) -> list[Known]:
-    members = inputs.members
+    members = inputs.data.members
     return [
         Known.model_validate(
             {

@@ -17,18 +17,17 @@ import torch
 from audit.attacks import BATTERY, Attack, Observation
 from audit.battery import AttackResult, Outcome, reconstruct
 from audit.budget import Budget
-from audit.dataset.truth import Truth
 from audit.diagnostics.measure import Equation, Measurements, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
-from audit.request.check import Inputs, Model, check
+from audit.request.check import Inputs, check
 from audit.request.request import Request
+from audit.request.weights import Model
 from audit.run.assembly import assemble
 from audit.run.positive_control import try_positive_control
 from audit.run.progress import Listener, Silent
-from audit.scoring.similarity import CONVENTION, TABLE_CONVENTION
 from audit.verdict.waivers import refuse_expired
 from audit.words import printable
 
@@ -51,6 +50,14 @@ def observe(
     before = None if initial is None else network(*initial, device, dtype)
     slope = None if gradient is None else network(*gradient, device, dtype)
     return Observation(network(*model, device, dtype), before, low, high, slope, fmt.shape)
+
+
+def observe_inputs(inputs: Inputs) -> Observation:
+    """Put together what the attacker sees of checked inputs."""
+    weights, machine = inputs.weights, inputs.machine
+    return observe(
+        weights.model, weights.initial, inputs.truth.format, machine.device, machine.dtype, weights.slope
+    )
 
 
 def run(
@@ -80,7 +87,7 @@ def run(
     started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
-        refuse_expired(inputs.waivers, started.date())
+        refuse_expired(inputs.accepted.waivers, started.date())
         part, most = _KEPT_BACK
         seconds = whole.left - min(part * whole.left, most)
 
@@ -100,10 +107,8 @@ def run(
                 splitting=request.splitting,
             )
 
-        tell.stage(f"attacking {inputs.architecture.sizes}")
-        model = (inputs.checkpoint, inputs.architecture)
-        seen = None if inputs.gradient is None else (inputs.gradient.checkpoint, inputs.architecture)
-        observation = observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype, seen)
+        tell.stage(f"attacking {inputs.weights.architecture.sizes}")
+        observation = observe_inputs(inputs)
         outcomes = attack(observation)
         tell.stage("measuring what the weights hold")
         granted = Budget(_KNOWING * min(part * request.budget, most), time.monotonic, interrupted)
@@ -113,7 +118,7 @@ def run(
             control = try_positive_control(request, inputs, observation, attack, tell, interrupted)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
-        finished = assemble(inputs, outcomes, request.threshold, provenance, measured, control)
+        finished = assemble(inputs, outcomes, provenance, measured, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
@@ -124,8 +129,8 @@ def _measure(
     """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     equations = [Equation(result.attack, result.objective, result.space) for result in ran]
-    truth = Truth.of(inputs.members, inputs.controls, inputs.format)
-    return measure(equations, observation, truth, torch.Generator().manual_seed(request.seed), budget)
+    generator = torch.Generator().manual_seed(request.seed)
+    return measure(equations, observation, inputs.truth, generator, budget)
 
 
 def _provenance(
@@ -134,7 +139,7 @@ def _provenance(
     return Provenance(
         command=printable(request.command),
         seed=request.seed,
-        device=inputs.device,
+        device=inputs.machine.device,
         torch=torch.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
@@ -144,5 +149,5 @@ def _provenance(
         complete=complete,
         redacted=request.redact,
         notes=list(inputs.notes),
-        similarity=TABLE_CONVENTION if inputs.format.is_table else CONVENTION,
+        similarity=inputs.data.members.modality.convention,
     )

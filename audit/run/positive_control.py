@@ -72,11 +72,10 @@ def try_positive_control(
     interrupted: Callable[[], bool],
 ) -> PositiveControl | None:
     """Make a twin, attack it likewise, and look at what came back; None if the user broke off before that."""
-    assert inputs.controls is not None
-    budget, policy = Budget(request.budget, time.monotonic, interrupted), inputs.policy
-    count = share(len(inputs.members), len(inputs.controls), policy.match.fdr)
-    images = inputs.format.to_network(inputs.controls.images)
-    drawn = draw(images, inputs.controls.labels, count, inputs.architecture.outputs, request.seed)
+    budget, truth, rule = Budget(request.budget, time.monotonic, interrupted), inputs.truth, inputs.rule
+    count = share(len(truth.members), len(truth.controls), rule.fdr)
+    outputs = inputs.weights.architecture.outputs
+    drawn = draw(truth.controls, truth.control_labels, count, outputs, request.seed)
     leaked = plural(count, "control image")
     tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
 
@@ -97,9 +96,9 @@ def try_positive_control(
         kind_of(observation),
         drawn,
         outcomes,
-        inputs.format,
-        policy.match.threshold if request.threshold is None else request.threshold,
-        policy.match.fdr,
+        truth.format,
+        rule.threshold,
+        rule.fdr,
         (trained, budget.spent),
         "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
     )

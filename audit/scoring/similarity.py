@@ -4,28 +4,18 @@ Rows of a table have no pixels: they are compared by NCC alone, in units of each
 
 NCC is cheap and blind to brightness, contrast and the mean image; it finds the pairs worth a closer look
 and gives the identification margin. SSIM is what the papers count with. The convention is theirs (Haim et
-al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827) and stated in `CONVENTION`.
+al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827) and stated in `IMAGES.convention`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from audit.errors import DataError
-
-CONVENTION = (
-    "normalisation undone; each image rescaled to [0, 1] by its own minimum and maximum; "
-    "SSIM of scikit-image with data_range = 1 and a 7x7 uniform window"
-)
-"""The similarity convention in words, for the report."""
-
-TABLE_CONVENTION = (
-    "SSIM is not applicable to rows of a table; every column in standard deviations about its mean, both over "
-    "members and controls; correlation of two rows over their columns, each row less its own mean"
-)
-"""Likewise for rows of a table."""
 
 _LEAST_COLUMNS = 3
 _WINDOW = 7
@@ -96,9 +86,9 @@ def column_units(
     return scaled[0], scaled[1], scaled[2]
 
 
-def constant_columns(members: NDArray[np.floating], controls: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which columns are the same in all rows of (n, d) and (k, d), but for rounding: (d,)."""
-    return _constant(np.concatenate([members, controls]).astype(np.float64))
+def constant_columns(tables: Sequence[NDArray[np.floating]]) -> NDArray[np.bool_]:
+    """Which columns are the same in all rows of all tables (n, d), but for rounding: (d,)."""
+    return _constant(np.concatenate(tables).astype(np.float64))
 
 
 def _constant(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -173,7 +163,7 @@ def rescale(pixels: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def ssim(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Structural similarity of two images under `CONVENTION`.
+    """Structural similarity of two images, computed as `IMAGES.convention` says.
 
     Parameters
     ----------

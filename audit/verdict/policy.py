@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import audit
 from audit.errors import PolicyError, suggest
+from audit.model.modality import IMAGES, MODALITIES, Measure
 from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from audit.verdict.findings import (
     NO_LIMIT_AT_POWER,
@@ -42,19 +43,11 @@ class _Part(BaseModel):
     )
 
 
-Similarity = Literal["ssim", "correlation"]
-"""Of images, and of rows of a table."""
-
-_THRESHOLDS: dict[Similarity, float] = {"ssim": 0.4, "correlation": 0.8}
-"""That of the papers, for images. For rows, more than half of what is confirmed above .8 lies below .9. Chance
-takes up to 3 % of controls above .8 with 30 columns, and more than half with 8 that go together."""
-
-
 class MatchRule(_Part):
     """When a candidate counts as a reconstruction of a member."""
 
-    metric: Similarity = "ssim"
-    threshold: float = Field(default=_THRESHOLDS["ssim"], gt=0.0, le=1.0)
+    metric: Measure = IMAGES.metric
+    threshold: float = Field(default=IMAGES.threshold, gt=0.0, le=1.0)
     """From which a match counts as recovered; by default 0.4 for SSIM, 0.8 for correlation."""
     fdr: float = Field(default=0.05, gt=0.0, lt=1.0)
     """False discovery rate among the confirmed."""
@@ -63,7 +56,7 @@ class MatchRule(_Part):
     @classmethod
     def _threshold_of_the_metric(cls, given: Any) -> Any:
         metric = given.get("metric") if isinstance(given, dict) else None
-        return {"threshold": _THRESHOLDS[metric], **given} if metric in _THRESHOLDS else given
+        return {"threshold": MODALITIES[metric].threshold, **given} if metric in MODALITIES else given
 
 
 class Limit(_Part):

@@ -37,7 +37,7 @@ from audit.battery import AttackFailed, AttackResult, reconstruct
 from audit.budget import Budget
 from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
-from audit.request.check import load_initial, load_model
+from audit.request.weights import load_initial, load_model
 from audit.run.pipeline import observe
 from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for

@@ -14,7 +14,7 @@ from audit.errors import UsageError
 from audit.render.json import render
 from audit.report.schema import Report
 from audit.request.baseline import load_baseline
-from audit.verdict.policy import load_policy
+from audit.verdict.policy import MatchRule, load_policy
 from tests.report.factory import BATTERY, make_report
 
 
@@ -44,9 +44,9 @@ def test_the_report_itself_may_be_named(tmp_path: Path) -> None:
 def test_what_differs_is_told(tmp_path: Path) -> None:
     found = load_baseline(write(tmp_path, make_report()), images())
     release, strict = (load_policy(name, BATTERY) for name in ("release", "strict"))
-    (same,) = found.notes("ab" * 32, release, 0.4)
+    (same,) = found.notes("ab" * 32, release.name, release.match)
     assert same == f"baseline: {tmp_path}/report.json, of the same checkpoint, 3 members confirmed"
-    first, policy, threshold = found.notes("00" * 32, strict, 0.5)
+    first, policy, threshold = found.notes("00" * 32, strict.name, MatchRule(threshold=0.5))
     assert "of another checkpoint, badge_access.safetensors" in first
     assert policy == "baseline: its policy was release, that of this audit is strict"
     assert threshold == "baseline: its threshold was 0.4, that of this audit is 0.5"

@@ -26,7 +26,7 @@ from audit.run import pipeline
 from audit.run.assembly import assemble
 from audit.run.demo import train
 from audit.run.inspection import inspect
-from audit.run.pipeline import observe, run
+from audit.run.pipeline import observe_inputs, run
 from audit.run.progress import Silent
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
@@ -317,8 +317,7 @@ def test_the_seed_decides(tiny: Tiny) -> None:
 
 
 def attacker_sees(inputs: Inputs) -> Observation:
-    model = (inputs.checkpoint, inputs.architecture)
-    return observe(model, inputs.initial, inputs.format, inputs.device, inputs.dtype)
+    return observe_inputs(inputs)
 
 
 def test_an_attacker_sees_the_network_and_the_range_of_its_inputs(tiny: Tiny) -> None:
@@ -617,7 +616,7 @@ def test_the_time_taken_includes_the_matching(
     before = []
 
     def slowly(*arguments: Any) -> Audit:
-        before.append(arguments[3].seconds)
+        before.append(arguments[2].seconds)
         time.sleep(0.2)
         return assemble(*arguments)
 

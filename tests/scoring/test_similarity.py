@@ -5,8 +5,8 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from audit.errors import DataError
+from audit.model.modality import IMAGES
 from audit.scoring.similarity import (
-    CONVENTION,
     check_columns,
     column_units,
     constant_columns,
@@ -109,8 +109,8 @@ def test_ssim_refuses_images_under_three_pixels():
 
 
 def test_the_convention_is_one_line_and_names_the_window():
-    assert "7x7 uniform window" in CONVENTION
-    assert "\n" not in CONVENTION
+    assert "7x7 uniform window" in IMAGES.convention
+    assert "\n" not in IMAGES.convention
 
 
 def test_column_units_treat_members_and_controls_alike_and_leave_out_constant_columns():
@@ -125,7 +125,7 @@ def test_column_units_treat_members_and_controls_alike_and_leave_out_constant_co
     assert candidates[:, 4] == pytest.approx((found[:, 4] - rows[:, 4].mean()) / rows[:, 4].std())
     swapped = column_units(found, rows[10:], rows[:10])
     assert swapped[2] == pytest.approx(members)
-    assert constant_columns(rows[:10], rows[10:]).tolist() == [False, False, False, True, False]
+    assert constant_columns([rows[:10], rows[10:]]).tolist() == [False, False, False, True, False]
     assert column_units(found, rows[:0], rows[:0])[0].shape == found.shape
 
 

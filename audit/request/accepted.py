@@ -1,0 +1,61 @@
+"""Findings that were accepted before: by a waiver, or because an earlier run confirmed the same members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.attacks import BATTERY
+from audit.dataset import ImageSet
+from audit.request.baseline import load_baseline
+from audit.request.request import Request
+from audit.verdict.findings import Suppression
+from audit.verdict.policy import MatchRule, Policy
+from audit.verdict.waivers import Waivers, load_waivers
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """Findings that were accepted before."""
+
+    waivers: Waivers | None
+    """By somebody who takes responsibility; whether they have expired is for whoever knows the day."""
+    suppressions: dict[str, Suppression]
+    """By id, what is suppressed if it occurs. A waiver outranks the baseline, for it has an owner."""
+
+
+def read_accepted(
+    request: Request, members: ImageSet, checkpoint: str, policy: Policy, rule: MatchRule
+) -> tuple[Accepted, list[str]]:
+    """Read waivers and baseline.
+
+    Parameters
+    ----------
+    request:
+        Names both.
+    members:
+        Of this audit, as waivers name them and as the baseline must have had them.
+    checkpoint:
+        Its sha256.
+    policy, rule:
+        Of this audit, to be compared with those of the baseline.
+
+    Returns
+    -------
+    tuple[Accepted, list[str]]
+        With what a reader should know of both.
+
+    Raises
+    ------
+    AuditError
+        When a file cannot be used, or the baseline is of other members.
+    """
+    waivers, suppressions, notes = None, {}, []
+    if request.waivers is not None:
+        waivers = load_waivers(request.waivers, members.ids, [attack.id for attack in BATTERY])
+        notes.append(f"waivers: {waivers.path}, {len(waivers.entries)} in it")
+        suppressions = waivers.suppressions
+    if request.baseline is not None:
+        baseline = load_baseline(request.baseline, members)
+        notes += baseline.notes(checkpoint, policy.name, rule)
+        suppressions = baseline.suppressions(members) | suppressions
+    return Accepted(waivers, suppressions), notes

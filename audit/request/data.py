@@ -1,0 +1,150 @@
+"""Members and controls: read, checked against the network and each other, and brought to normalised inputs once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.dataset import (
+    ImageSet,
+    check_columns_agree,
+    check_disjoint,
+    check_fits,
+    check_labels,
+    count_duplicates,
+    default_controls,
+    load_images,
+)
+from audit.dataset.truth import Truth
+from audit.errors import DataError, UsageError
+from audit.model.architecture import Architecture, check_input
+from audit.model.modality import IMAGES, ROWS
+from audit.model.preprocessing import input_format, parse_shape, with_usual_range
+from audit.request.request import Request
+from audit.scoring.similarity import check_columns, constant_columns, window
+
+_NAMED = 5
+"""Columns that a note names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Samples as they were read, with their names and in their own units."""
+
+    members: ImageSet
+    """The training data."""
+    controls: ImageSet | None
+    """Held-out samples that the model never saw (non-members)."""
+
+    @property
+    def all(self) -> list[ImageSet]:
+        """Both."""
+        return [self.members] if self.controls is None else [self.members, self.controls]
+
+    @property
+    def sources(self) -> str:
+        """Where they came from, in words."""
+        return " and ".join(samples.source for samples in self.all)
+
+
+def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth, list[str]]:
+    """Read members and controls.
+
+    Returns
+    -------
+    tuple[Data, Truth, list[str]]
+        As they were read, as normalised inputs, and what a reader should know of both.
+
+    Raises
+    ------
+    AuditError
+        When they cannot be read, do not fit the network or each other, or cannot be compared.
+    """
+    data = _read(request)
+    stated = parse_shape(request.input_shape) if request.input_shape else None
+    format = input_format(stated or data.members.shape, request.mean, request.std)
+    check_input(architecture, format)
+    for samples in data.all:
+        check_fits(samples, format)
+        check_labels(samples, architecture.outputs)
+    check_comparable(data)
+    if data.controls is not None:
+        check_columns_agree(data.members, data.controls)
+        check_disjoint(data.members, data.controls)
+    _check_normalisation(request, data)
+    if data.members.modality is ROWS:
+        format = with_usual_range(format, None if data.controls is None else data.controls.images)
+    return data, Truth.of(data.members, data.controls, format), _notes(request, data)
+
+
+def check_comparable(data: Data) -> None:
+    """Check that similarities can be computed: images large enough, rows with enough columns that differ.
+
+    Raises
+    ------
+    DataError
+        When they cannot.
+    """
+    members = data.members.images
+    if data.members.modality is IMAGES:
+        window(*members.shape[1:3])
+        return
+    check_columns(members.shape[1])
+    if constant_columns([samples.images for samples in data.all]).all():
+        raise DataError(
+            f"every column of {data.sources} is the same in all rows: nothing can be compared",
+            "give rows that differ, and controls",
+        )
+
+
+def _read(request: Request) -> Data:
+    if request.data is None:
+        raise UsageError("no --data", "pass the training data")
+    stated = parse_shape(request.input_shape) if request.input_shape else None
+
+    def load(spec: str) -> ImageSet:
+        return load_images(spec, data_root=request.data_root, shape=stated, download=request.download)
+
+    members = load(request.data)
+    controls = request.controls or default_controls(request.data)
+    return Data(members, None if controls is None else load(controls))
+
+
+def _check_normalisation(request: Request, data: Data) -> None:
+    if data.members.modality is ROWS and request.mean is None and request.std is None:
+        raise UsageError(
+            f"{data.members.source} is a table, and its normalisation is not stated: with a wrong one nothing is "
+            f"found",
+            "pass --mean and --std as in training, or --mean 0 --std 1 if the model takes the columns as they are",
+        )
+
+
+def _notes(request: Request, data: Data) -> list[str]:
+    notes = []
+    if request.mean is None and request.std is None:
+        notes.append(
+            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
+        )
+    if data.members.modality is ROWS:
+        notes += _notes_on_columns(data)
+    if duplicates := count_duplicates(data.members):
+        notes.append(
+            f"exact copies among the members: {duplicates}; one candidate matches a member and its copies"
+        )
+    return notes
+
+
+def _notes_on_columns(data: Data) -> list[str]:
+    of = "--mean and --std" if data.controls is None else "the controls"
+    notes = [
+        f"attackers are taken to know where each column usually lies: two standard deviations about the mean, "
+        f"by {of}"
+    ]
+    constant = constant_columns([samples.images for samples in data.all])
+    if constant.any():
+        names = [name for name, same in zip(data.members.columns or (), constant, strict=True) if same]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        notes.append(
+            f"columns that are the same in all rows are left out of the comparison: "
+            f"{', '.join(names[:_NAMED])}{more}"
+        )
+    return notes

@@ -1,0 +1,63 @@
+"""The policy with the rule that decides which matches count, resolved for the data and the user's wish."""
+
+from __future__ import annotations
+
+from audit.attacks import BATTERY
+from audit.dataset import ImageSet
+from audit.errors import UsageError
+from audit.model.modality import IMAGES, MODALITIES
+from audit.request.request import Request
+from audit.verdict.policy import MatchRule, Policy, load_policy
+
+
+def read_policy(request: Request) -> Policy:
+    """Read the policy that a request names.
+
+    Raises
+    ------
+    PolicyError
+        When there is none of that name, or it cannot be used.
+    """
+    return load_policy(request.policy, [attack.id for attack in BATTERY])
+
+
+def resolve_rule(request: Request, policy: Policy, members: ImageSet) -> tuple[Policy, MatchRule, list[str]]:
+    """Find the rule by which candidates are matched.
+
+    Parameters
+    ----------
+    request:
+        Its threshold takes precedence over the policy's.
+    policy:
+        As it was read.
+    members:
+        Their modality decides whether the policy's metric applies.
+
+    Returns
+    -------
+    tuple[Policy, MatchRule, list[str]]
+        The policy with a metric for these data, the rule, and what a reader should know of it.
+
+    Raises
+    ------
+    UsageError
+        When the policy's metric does not apply to images.
+    """
+    notes, stated, modality = [], policy.match, members.modality
+    if MODALITIES[stated.metric] is not modality:
+        if modality is IMAGES:
+            raise UsageError(
+                f"policy {request.policy} compares by {stated.metric}, which is for rows of a table: "
+                f"{members.source} holds images",
+                "set match.metric to ssim",
+            )
+        policy = policy.model_copy(update={"match": MatchRule(metric=modality.metric, fdr=stated.fdr)})
+    rule = policy.match
+    if request.threshold is not None:
+        rule = rule.model_copy(update={"threshold": request.threshold})
+    if policy.match.metric != stated.metric:
+        notes.append(
+            f"SSIM is not applicable to rows of a table: recovered is a correlation of {rule.threshold:g} and "
+            f"more, in place of the policy's SSIM of {stated.threshold:g}"
+        )
+    return policy, rule, notes

@@ -1,0 +1,85 @@
+"""The checkpoint with what else of training was seen: weights from before it, and a gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from audit.errors import ArchitectureError
+from audit.model.architecture import Architecture, check_same_layers, infer_architecture
+from audit.model.checkpoint import Checkpoint, load_checkpoint
+from audit.request.observed import Kind, Observed, load_gradient
+from audit.request.request import Request
+
+Model = tuple[Checkpoint, Architecture]
+"""Tensors, and which network they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """All tensors that a request names, read and checked against each other."""
+
+    checkpoint: Checkpoint
+    """Tensors of the audited model."""
+    architecture: Architecture
+    """The network that they form."""
+    initial: Model | None
+    """The same layers before training; None if the attacker does not know them."""
+    gradient: Observed | None
+    """An observed gradient, in the layers of the checkpoint; None if there is none."""
+
+    @property
+    def model(self) -> Model:
+        """The audited model."""
+        return self.checkpoint, self.architecture
+
+    @property
+    def slope(self) -> Model | None:
+        """The observed gradient, in the layers of the checkpoint."""
+        return None if self.gradient is None else (self.gradient.checkpoint, self.architecture)
+
+
+def read_weights(request: Request) -> tuple[Weights, list[str]]:
+    """Read the checkpoint, the weights from before training and the observed gradient.
+
+    Returns
+    -------
+    tuple[Weights, list[str]]
+        With the assumptions made for the user.
+
+    Raises
+    ------
+    AuditError
+        When a file cannot be read, holds no network that can be audited, or does not fit the checkpoint.
+    """
+    checkpoint, architecture = load_model(request.checkpoint, request.activation)
+    notes = list(architecture.notes)
+    initial = gradient = None
+    if request.precision != "float32":
+        notes.append(f"attacks computed in {request.precision}")
+    if request.initial is not None:
+        initial = load_initial(request.initial, checkpoint, architecture)
+        notes.append(f"weights before training: {initial[0].path}, sha256 {initial[0].sha256}")
+        notes += [f"--initial: {note}" for note in initial[1].notes]
+    if request.gradient is not None:
+        kind, rate = cast("Kind", request.gradient_kind), request.learning_rate
+        gradient = load_gradient(request.gradient, checkpoint, architecture, kind, rate)
+        notes += gradient.notes
+    return Weights(checkpoint, architecture, initial, gradient), notes
+
+
+def load_model(path: Path, activation: str | None) -> Model:
+    """Read a checkpoint and find out which network it is."""
+    checkpoint = load_checkpoint(path)
+    return checkpoint, infer_architecture(checkpoint, activation)
+
+
+def load_initial(path: Path, checkpoint: Checkpoint, architecture: Architecture) -> Model:
+    """Read the checkpoint from before training, which must hold the same layers."""
+    try:
+        initial, before = load_model(path, architecture.activation)
+    except ArchitectureError as error:  # which names tensors, and there are two files with such tensors
+        raise ArchitectureError(f"--initial {path}: {error.problem}", error.remedy) from error
+    check_same_layers(architecture, before, str(checkpoint.path), str(path))
+    return initial, before
