@@ -78,7 +78,7 @@ def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
     monkeypatch.setattr(
         "audit.battery.Restarts", lambda classes, splitting: Steps(classes, splitting, steps, watch)
     )
-    monkeypatch.setattr("audit.run.pipeline.Budget", watch.budget)
+    monkeypatch.setattr("audit.run.session.Budget", watch.budget)
 
 
 _FOUND: dict[str, list[Outcome]] = {}
@@ -114,7 +114,7 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
             _FOUND[key] = reconstruct(seen, attacks, chosen, budget, seed, *rest, **how)
         return _FOUND[key]
 
-    monkeypatch.setattr("audit.run.pipeline.reconstruct", remembered)
+    monkeypatch.setattr("audit.run.session.reconstruct", remembered)
 
 
 _DRAWN: dict[str, str] = {}

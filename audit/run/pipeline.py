@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 import torch
 
-from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import AttackResult, Outcome, reconstruct
-from audit.budget import Budget
+from audit.attacks import Observation
+from audit.battery import AttackResult, Outcome
+from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Equation, Measurements, measure
 from audit.model.network import network
 from audit.model.preprocessing import InputFormat
@@ -28,12 +28,13 @@ from audit.request.weights import Model
 from audit.run.assembly import assemble
 from audit.run.positive_control import try_positive_control
 from audit.run.progress import Listener, Silent
+from audit.run.session import Session
 from audit.verdict.waivers import refuse_expired
 from audit.words import printable
 
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
-_KNOWING = 0.5
+_MEASURING = 0.5
 """Share of what is kept back, for measuring what the weights hold; granted also where attacks took too long."""
 
 
@@ -65,6 +66,7 @@ def run(
     inputs: Inputs | None = None,
     listener: Listener | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    clock: Clock = time.monotonic,
 ) -> Audit:
     """Audit a checkpoint.
 
@@ -78,64 +80,50 @@ def run(
         Told what happens.
     interrupted:
         Polled while attacks run; once true, what was found is reported and marked incomplete.
+    clock:
+        Monotonic, in seconds.
 
     Raises
     ------
     AuditError
         If the request cannot be used. Nothing was audited then.
     """
-    started, whole = datetime.now(UTC), Budget(request.budget, time.monotonic, interrupted)
+    started, whole = datetime.now(UTC), Budget(request.budget, clock, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
         refuse_expired(inputs.accepted.waivers, started.date())
+        session = Session(request, inputs, tell, clock, interrupted)
         part, most = _KEPT_BACK
         seconds = whole.left - min(part * whole.left, most)
-
-        def attack(observation: Observation) -> list[Outcome]:
-            budget = Budget(seconds, time.monotonic, interrupted)
-
-            def watch(attack: Attack, step: int, loss: float) -> None:
-                tell.step(attack.id, budget.spent, budget.seconds, loss)
-
-            return reconstruct(
-                observation,
-                BATTERY,
-                request.attacks,
-                budget,
-                request.seed,
-                watch,
-                splitting=request.splitting,
-            )
-
         tell.stage(f"attacking {inputs.weights.architecture.sizes}")
         observation = observe_inputs(inputs)
-        outcomes = attack(observation)
-        tell.stage("measuring what the weights hold")
-        granted = Budget(_KNOWING * min(part * request.budget, most), time.monotonic, interrupted)
-        measured = None if interrupted() else _measure(request, inputs, observation, outcomes, granted)
-        control = None
+        outcomes = session.attack(observation, seconds)
+        measured = control = None
+        if not interrupted():
+            tell.stage("measuring what the weights hold")
+            granted = session.budget(_MEASURING * min(part * request.budget, most))
+            measured = _measure(session, observation, outcomes, granted)
         if request.positive_control and not interrupted():
-            control = try_positive_control(request, inputs, observation, attack, tell, interrupted)
+            control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
-        provenance = _provenance(request, inputs, started, whole, complete=not interrupted())
+        provenance = _provenance(session, started, complete=not interrupted())
         finished = assemble(inputs, outcomes, provenance, measured, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
 
 def _measure(
-    request: Request, inputs: Inputs, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
+    session: Session, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
 ) -> Measurements:
     """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     equations = [Equation(result.attack, result.objective, result.space) for result in ran]
-    generator = torch.Generator().manual_seed(request.seed)
-    return measure(equations, observation, inputs.truth, generator, budget)
+    generator = torch.Generator().manual_seed(session.request.seed)
+    return measure(equations, observation, session.inputs.truth, generator, budget)
 
 
-def _provenance(
-    request: Request, inputs: Inputs, started: datetime, whole: Budget, *, complete: bool
-) -> Provenance:
+def _provenance(session: Session, started: datetime, *, complete: bool) -> Provenance:
+    request, inputs = session.request, session.inputs
     return Provenance(
         command=printable(request.command),
         seed=request.seed,
@@ -144,7 +132,7 @@ def _provenance(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         started=started.isoformat(timespec="seconds"),
-        seconds=round(whole.spent, 2),
+        seconds=0.0,
         budget_seconds=request.budget,
         complete=complete,
         redacted=request.redact,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
-from audit.budget import Budget
 from audit.diagnostics.control_model import Draw, Kind, draw, kind_of, make_twin, share
 from audit.model.preprocessing import InputFormat
 from audit.report.schema import PositiveControl
-from audit.request.check import Inputs
-from audit.request.request import Request
-from audit.run.progress import Listener
+from audit.run.session import Session
 from audit.scoring.calibration import calibrate
 from audit.words import plural
 
@@ -64,17 +60,28 @@ def measure(
 
 
 def try_positive_control(
-    request: Request,
-    inputs: Inputs,
-    observation: Observation,
-    attack: Callable[[Observation], list[Outcome]],
-    tell: Listener,
-    interrupted: Callable[[], bool],
+    session: Session, observation: Observation, seconds: float
 ) -> PositiveControl | None:
-    """Make a twin, attack it likewise, and look at what came back; None if the user broke off before that."""
-    budget, truth, rule = Budget(request.budget, time.monotonic, interrupted), inputs.truth, inputs.rule
+    """Make a model that leaks, attack it likewise, and look at what came back.
+
+    Parameters
+    ----------
+    session:
+        The audit under way.
+    observation:
+        What its attacker sees, which the positive-control model resembles.
+    seconds:
+        For attacks, as the audit had.
+
+    Returns
+    -------
+    PositiveControl | None
+        None if the user interrupted before there was a model to attack.
+    """
+    request, truth, rule = session.request, session.inputs.truth, session.inputs.rule
+    budget, tell = session.budget(request.budget), session.listener
     count = share(len(truth.members), len(truth.controls), rule.fdr)
-    outputs = inputs.weights.architecture.outputs
+    outputs = session.inputs.weights.architecture.outputs
     drawn = draw(truth.controls, truth.control_labels, count, outputs, request.seed)
     leaked = plural(count, "control image")
     tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
@@ -86,10 +93,10 @@ def try_positive_control(
     try:
         twin = make_twin(observation, drawn, request.seed, budget, watch)
         note, trained = twin.note, budget.spent
-        if interrupted():
+        if session.interrupted():
             return None
         tell.stage("positive control: attacking the twin")
-        outcomes = attack(twin.observation)
+        outcomes = session.attack(twin.observation, seconds)
     except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
         note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
     return measure(
@@ -100,5 +107,5 @@ def try_positive_control(
         rule.threshold,
         rule.fdr,
         (trained, budget.spent),
-        "; ".join(filter(None, [note, "broken off" if interrupted() else ""])),
+        "; ".join(filter(None, [note, "interrupted" if session.interrupted() else ""])),
     )

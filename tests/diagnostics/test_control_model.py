@@ -247,15 +247,15 @@ def test_attacks_that_return_noise_are_no_evidence(
     tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is clean, all else is well, and still it must not pass."""
-    from audit.run import pipeline
+    from audit.run import session
 
-    attack = pipeline.reconstruct
+    attack = session.reconstruct
 
     def blunt(*arguments: Any, **options: Any) -> list[Outcome]:
         found = attack(*arguments, **options)
         return [replace(o, reconstructions=o.null) if isinstance(o, AttackResult) else o for o in found]
 
-    monkeypatch.setattr(pipeline, "reconstruct", blunt)
+    monkeypatch.setattr(session, "reconstruct", blunt)
     save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
     report = run(request(tiny, policy=policy(tiny, "true"), splitting=False)).report
     assert control_of(report).confirmed == 0
@@ -323,7 +323,7 @@ def test_an_interrupt_of_the_positive_control_loses_nothing_of_the_audit(
     control = report.diagnostics.positive_control
     assert (control is not None) == reported
     if control is not None:
-        assert (control.confirmed, control.note) == (0, "broken off")
+        assert (control.confirmed, control.note) == (0, "interrupted")
 
 
 def test_a_twin_that_needs_too_much_memory_is_reported(

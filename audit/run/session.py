@@ -1,0 +1,50 @@
+"""One audit under way: what was asked, the clock, and who is told. Attacks run through it alike on all networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.attacks import BATTERY, Attack, Observation
+from audit.battery import Outcome, reconstruct
+from audit.budget import Budget, Clock
+from audit.request.check import Inputs
+from audit.request.request import Request
+from audit.run.progress import Listener
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What every stage of an audit needs."""
+
+    request: Request
+    """What was asked for."""
+    inputs: Inputs
+    """The same, read and checked."""
+    listener: Listener
+    """Told what happens."""
+    clock: Clock
+    """Monotonic, in seconds."""
+    interrupted: Callable[[], bool]
+    """Whether the user asked to stop."""
+
+    def budget(self, seconds: float) -> Budget:
+        """Begin to spend so many seconds."""
+        return Budget(seconds, self.clock, self.interrupted)
+
+    def attack(self, observation: Observation, seconds: float) -> list[Outcome]:
+        """Run the attacks that were asked for on what an attacker sees, for so many seconds together."""
+        budget, request = self.budget(seconds), self.request
+
+        def watch(attack: Attack, step: int, loss: float) -> None:
+            self.listener.step(attack.id, budget.spent, budget.seconds, loss)
+
+        return reconstruct(
+            observation,
+            BATTERY,
+            request.attacks,
+            budget,
+            request.seed,
+            watch,
+            splitting=request.splitting,
+        )
