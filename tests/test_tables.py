@@ -199,16 +199,16 @@ def test_inspect_says_how_rows_are_compared(table: Table) -> None:
 def test_attackers_know_the_usual_range_of_columns_by_controls_and_not_by_members(table: Table) -> None:
     inputs = check(table.request)
     mean, std = units()
-    assert inputs.truth.format.low == pytest.approx(mean - 2 * std, rel=1e-4)
-    assert inputs.truth.format.high == pytest.approx(mean + 2 * std, rel=1e-4)
+    assert inputs.truth.preprocessing.low == pytest.approx(mean - 2 * std, rel=1e-4)
+    assert inputs.truth.preprocessing.high == pytest.approx(mean + 2 * std, rel=1e-4)
     write(table.members, people()[:MEMBERS] + 1000)
-    low, high = check(table.request).truth.format.box()
+    low, high = check(table.request).truth.preprocessing.box()
     assert (low, high) == (
-        pytest.approx(inputs.truth.format.box()[0]),
-        pytest.approx(inputs.truth.format.box()[1]),
+        pytest.approx(inputs.truth.preprocessing.box()[0]),
+        pytest.approx(inputs.truth.preprocessing.box()[1]),
     )
     alone = check(replace(table.request, controls=None))
-    assert alone.truth.format.box()[1] == pytest.approx(2.0, rel=1e-4)
+    assert alone.truth.preprocessing.box()[1] == pytest.approx(2.0, rel=1e-4)
     assert any("by --mean and --std" in note for note in alone.notes)
 
 
@@ -230,7 +230,7 @@ def test_policies_may_ask_for_correlation(table: Table, tmp_path: Path) -> None:
     for path in (table.members, table.controls):
         write(path, np.random.default_rng(len(path.name)).uniform(size=(100, 36)))
     assert "compares by correlation, which is for rows of a table" in complaint(as_images)
-    assert check(replace(as_images, policy="release")).truth.format.shape == (1, 6, 6)
+    assert check(replace(as_images, policy="release")).truth.preprocessing.shape == (1, 6, 6)
 
 
 def test_columns_without_a_difference_are_left_out_and_named(table: Table) -> None:
@@ -240,7 +240,7 @@ def test_columns_without_a_difference_are_left_out_and_named(table: Table) -> No
     write(table.controls, rows[MEMBERS:])
     inputs = check(table.request)
     assert any("left out of the comparison: feature-1, feature-3" in note for note in inputs.notes)
-    low, high = inputs.truth.format.box()
+    low, high = inputs.truth.preprocessing.box()
     assert (high > low).all()
     rows[:] = 1.0
     write(table.members, rows[:1])

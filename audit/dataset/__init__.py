@@ -13,31 +13,31 @@ from audit.dataset.checks import (
     count_duplicates,
 )
 from audit.dataset.folders import from_folder
-from audit.dataset.imageset import Found, ImageSet, checked
 from audit.dataset.named import SETS, default_controls, from_torchvision
+from audit.dataset.samples import Found, Samples, checked
 from audit.dataset.tables import from_csv
 from audit.dataset.tensors import from_tensors
 from audit.errors import DataError
 
 __all__ = [
-    "ImageSet",
+    "Samples",
     "check_columns_agree",
     "check_disjoint",
     "check_fits",
     "check_labels",
     "count_duplicates",
     "default_controls",
-    "load_images",
+    "load_samples",
 ]
 
 
-def load_images(
+def load_samples(
     spec: str,
     *,
     data_root: Path = Path("data"),
     shape: tuple[int, int, int] | None = None,
     download: bool = False,
-) -> ImageSet:
+) -> Samples:
     """Read images, or rows of a table.
 
     Parameters

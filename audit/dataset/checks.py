@@ -6,12 +6,12 @@ import hashlib
 
 import numpy as np
 
-from audit.dataset.imageset import ImageSet, times
+from audit.dataset.samples import Samples, times
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 
 
-def check_labels(images: ImageSet, outputs: int) -> None:
+def check_labels(samples: Samples, outputs: int) -> None:
     """Check that labels suit a network: 0 and 1 for one output, 0 to k - 1 for k. No labels suit all.
 
     Raises
@@ -19,19 +19,19 @@ def check_labels(images: ImageSet, outputs: int) -> None:
     DataError
         Naming the first image whose label is out of range.
     """
-    if images.labels is None:
+    if samples.labels is None:
         return
     last = max(outputs, 2) - 1
-    wrong = np.flatnonzero(images.labels > last)
+    wrong = np.flatnonzero(samples.labels > last)
     if len(wrong):
         raise DataError(
-            f"{images.source}: {images.noun} {images.ids[wrong[0]]} has label {images.labels[wrong[0]]}, "
+            f"{samples.source}: {samples.noun} {samples.ids[wrong[0]]} has label {samples.labels[wrong[0]]}, "
             f"but a network with {outputs} output{'s' if outputs > 1 else ''} takes labels 0 to {last}",
-            f"relabel the {images.noun}s as the model was trained, or audit the model they belong to",
+            f"relabel the {samples.noun}s as the model was trained, or audit the model they belong to",
         )
 
 
-def check_fits(images: ImageSet, format: InputFormat) -> None:
+def check_fits(samples: Samples, preprocessing: Preprocessing) -> None:
     """Check that images have the network's size and channels.
 
     Raises
@@ -39,21 +39,23 @@ def check_fits(images: ImageSet, format: InputFormat) -> None:
     DataError
         Showing both shapes.
     """
-    if images.shape == format.shape:
+    if samples.shape == preprocessing.shape:
         return
-    if (len(images.shape), len(format.shape)) == (1, 3):
+    if (len(samples.shape), len(preprocessing.shape)) == (1, 3):
         remedy = "pass --input-shape C,H,W if the rows are flattened images"
-    elif len(format.shape) == 1:
+    elif len(preprocessing.shape) == 1:
         remedy = "give members and controls in the same form, with the same columns"
-    elif images.images.shape[1:] == format.shape:
+    elif samples.values.shape[1:] == preprocessing.shape:
         remedy = "move the channels last: images.transpose(0, 2, 3, 1)"
     else:
         remedy = "resize the images as for training, or correct --input-shape"
-    problem = f"{images.source}: {_size(images.shape)}, but the network takes {_wanted(format.shape)}"
+    problem = (
+        f"{samples.source}: {_size(samples.shape)}, but the network takes {_wanted(preprocessing.shape)}"
+    )
     raise DataError(problem, remedy)
 
 
-def check_columns_agree(members: ImageSet, controls: ImageSet) -> None:
+def check_columns_agree(members: Samples, controls: Samples) -> None:
     """Check that rows of two tables have the same columns, by name.
 
     Raises
@@ -69,7 +71,7 @@ def check_columns_agree(members: ImageSet, controls: ImageSet) -> None:
             )
 
 
-def check_disjoint(members: ImageSet, controls: ImageSet) -> None:
+def check_disjoint(members: Samples, controls: Samples) -> None:
     """Check that no image is both member and control.
 
     Raises
@@ -92,9 +94,9 @@ def check_disjoint(members: ImageSet, controls: ImageSet) -> None:
         )
 
 
-def count_duplicates(images: ImageSet) -> int:
+def count_duplicates(samples: Samples) -> int:
     """Count the images that are exact copies of an earlier one."""
-    return len(images) - len(set(_digests(images)))
+    return len(samples) - len(set(_digests(samples)))
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -107,10 +109,10 @@ def _wanted(shape: tuple[int, ...]) -> str:
     return times(shape) if len(shape) == 3 else f"rows of {shape[0]} columns"
 
 
-def _digests(images: ImageSet) -> list[bytes]:
+def _digests(samples: Samples) -> list[bytes]:
     """One hash per image, blind to the rounding between uint8 and the float formats; or per row of a table."""
-    values = images.images + np.float32(0.0)  # of the two zeros, one
-    if images.columns is None:
+    values = samples.values + np.float32(0.0)  # of the two zeros, one
+    if samples.columns is None:
         values = np.round(values * np.float32(65535)).astype(np.uint16)
     shape = repr(values.shape[1:]).encode()
     return [hashlib.blake2b(row.tobytes(), digest_size=16, key=shape).digest() for row in values]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.dataset.imageset import Found
+from audit.dataset.samples import Found
 from audit.errors import DataError
 
 SETS = {

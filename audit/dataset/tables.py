@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.dataset.imageset import Found
+from audit.dataset.samples import Found
 from audit.errors import DataError
 
 _LABEL = "label"

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.dataset.arrays import name_of_values
-from audit.dataset.imageset import Found
+from audit.dataset.samples import Found
 from audit.errors import CheckpointError, DataError
 from audit.model.checkpoint import load_plain
 

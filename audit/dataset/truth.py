@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.dataset.imageset import ImageSet
-from audit.model.preprocessing import InputFormat
+from audit.dataset.samples import Samples
+from audit.model.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +23,15 @@ class Truth:
     """(n,) labels of the members (class indices); None where unknown."""
     control_labels: NDArray[np.int64] | None
     """(k,) labels of the controls; None where unknown."""
-    format: InputFormat
+    preprocessing: Preprocessing
     """From values of the data to normalised inputs."""
 
     @classmethod
-    def of(cls, members: ImageSet, controls: ImageSet | None, format: InputFormat) -> Truth:
+    def of(cls, members: Samples, controls: Samples | None, preprocessing: Preprocessing) -> Truth:
         """Normalise members and controls."""
-        inputs = format.to_network(members.images)
+        inputs = preprocessing.normalise(members.values)
         if controls is None:
-            return cls(inputs, inputs[:0], members.labels, None, format)
-        return cls(inputs, format.to_network(controls.images), members.labels, controls.labels, format)
+            return cls(inputs, inputs[:0], members.labels, None, preprocessing)
+        return cls(
+            inputs, preprocessing.normalise(controls.values), members.labels, controls.labels, preprocessing
+        )

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from audit.budget import Budget
 from audit.equation.row_space import RowSpace
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.similarity import ssim_pairs, window
 
 TOLERANCE = 0.05
@@ -55,7 +55,9 @@ class Ceiling:
         return int((self.ssim + TOLERANCE >= threshold).sum())
 
 
-def ceiling(space: RowSpace, members: NDArray[np.float32], fmt: InputFormat, budget: Budget) -> Ceiling:
+def ceiling(
+    space: RowSpace, members: NDArray[np.float32], preprocessing: Preprocessing, budget: Budget
+) -> Ceiling:
     """Find the best reconstruction of every member inside a row space.
 
     Parameters
@@ -64,7 +66,7 @@ def ceiling(space: RowSpace, members: NDArray[np.float32], fmt: InputFormat, bud
         Of the target of an attack.
     members:
         (n, d) in network units.
-    fmt:
+    preprocessing:
         From pixels to network units.
     budget:
         Checked between batches of members and between steps.
@@ -75,7 +77,7 @@ def ceiling(space: RowSpace, members: NDArray[np.float32], fmt: InputFormat, bud
         When the images are under 3 pixels high or wide.
     """
     basis = space.basis.detach().to("cpu", torch.float32)
-    search = _Search(basis, fmt)
+    search = _Search(basis, preprocessing)
     projection, best, complete = np.empty(len(members)), np.empty(len(members)), True
     for start in range(0, len(members), _MEMBERS):
         rows = slice(start, start + _MEMBERS)
@@ -91,9 +93,9 @@ def ceiling(space: RowSpace, members: NDArray[np.float32], fmt: InputFormat, bud
 class _Search:
     """The images that a row space holds."""
 
-    def __init__(self, basis: Tensor, fmt: InputFormat) -> None:
-        self.basis, self.format = basis, fmt
-        self.mean, self.std = torch.from_numpy(fmt.mean), torch.from_numpy(fmt.std)
+    def __init__(self, basis: Tensor, preprocessing: Preprocessing) -> None:
+        self.basis, self.preprocessing = basis, preprocessing
+        self.mean, self.std = torch.from_numpy(preprocessing.mean), torch.from_numpy(preprocessing.std)
 
     def projected(self, members: NDArray[np.float32]) -> NDArray[np.float64]:
         """Exact SSIM of the projections, (b,), the better of as they are and clipped."""
@@ -124,7 +126,7 @@ class _Search:
         return np.max(exact, axis=0), finished
 
     def _exact(self, members: NDArray[np.float32], coordinates: Tensor) -> NDArray[np.float64]:
-        truth = self.format.to_pixels(members)
+        truth = self.preprocessing.denormalise(members)
         pixels = self._image(self._pixels(coordinates)).permute(0, 2, 3, 1).numpy()
         return np.maximum(ssim_pairs(truth, pixels), ssim_pairs(truth, pixels.clip(0, 1)))
 
@@ -135,7 +137,7 @@ class _Search:
         return self._image(inputs * self.std + self.mean)
 
     def _image(self, pixels: Tensor) -> Tensor:
-        return pixels.view(len(pixels), *self.format.shape)
+        return pixels.view(len(pixels), *self.preprocessing.shape)
 
 
 def local_ssim(truth: Tensor, images: Tensor) -> Tensor:

@@ -235,12 +235,12 @@ def _attainable(
     different = distinct_spaces(equations)
     if not different:
         return None
-    if truth.format.is_table:
+    if truth.preprocessing.is_table:
         notes.append("the rank ceiling is one of SSIM, which is not applicable to rows of a table")
         return None
     try:
         found = [
-            ceiling(equation.space, truth.members, truth.format, part)
+            ceiling(equation.space, truth.members, truth.preprocessing, part)
             for equation, part in zip(different, _parts(budget, len(different)), strict=True)
         ]
     except (MemoryError, RuntimeError) as error:

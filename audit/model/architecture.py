@@ -20,7 +20,7 @@ import torch
 from audit.errors import ArchitectureError
 from audit.model.activations import activation
 from audit.model.checkpoint import FLOAT_TYPES, Checkpoint
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 
 _Shape = tuple[int, int]  # (inputs, outputs): from, to
 
@@ -142,7 +142,7 @@ def infer_architecture(checkpoint: Checkpoint, activation: str | None) -> Archit
     return Architecture(ordered, name, order_notes + activation_notes)
 
 
-def check_input(architecture: Architecture, image: InputFormat) -> None:
+def check_input(architecture: Architecture, image: Preprocessing) -> None:
     """Check that images have as many values as the first layer takes.
 
     Raises

@@ -19,7 +19,7 @@ _LARGEST_SIZE = 10**8
 
 
 @dataclass(frozen=True, eq=False)
-class InputFormat:
+class Preprocessing:
     """How pixels in [0, 1], or rows of a table, become network inputs."""
 
     shape: tuple[int, ...]
@@ -55,7 +55,7 @@ class InputFormat:
         one = np.float32(1.0)
         return -self.mean / self.std, (one - self.mean) / self.std
 
-    def to_network(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def normalise(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Normalise and flatten images.
 
         Parameters
@@ -75,20 +75,20 @@ class InputFormat:
         flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), self.size)
         return np.asarray((flat - self.mean) / self.std, dtype=np.float32)
 
-    def to_pixels(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Undo `to_network` without clipping: (n, d) in network units to (n, h, w, c), or (n, d), float32."""
+    def denormalise(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Undo `normalise` without clipping: (n, d) in network units to (n, h, w, c), or (n, d), float32."""
         pixels = np.asarray(inputs * self.std + self.mean, dtype=np.float32)
         if self.is_table:
             return pixels
         return pixels.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
 
 
-def with_usual_range(fmt: InputFormat, rows: NDArray[np.float32] | None) -> InputFormat:
+def with_usual_range(stated: Preprocessing, rows: NDArray[np.float32] | None) -> Preprocessing:
     """Say what attackers are taken to know of the columns of a table: where their values usually lie.
 
     Parameters
     ----------
-    fmt:
+    stated:
         Of a table.
     rows:
         (k, d), public rows, which are the controls and never members; None takes `mean` and `std` of the network's
@@ -96,14 +96,14 @@ def with_usual_range(fmt: InputFormat, rows: NDArray[np.float32] | None) -> Inpu
 
     Returns
     -------
-    InputFormat
+    Preprocessing
         With two standard deviations about the mean of every column, extended to what the network is given as 0. A
         quarter of that is a typical deviation, as it is for pixels.
     """
-    centre, spread = (fmt.mean, fmt.std) if rows is None else (rows.mean(axis=0), rows.std(axis=0))
-    spread = np.where(spread > 0, spread, fmt.std)
-    low, high = np.minimum(centre - 2 * spread, fmt.mean), np.maximum(centre + 2 * spread, fmt.mean)
-    return replace(fmt, low=low.astype(np.float32), high=high.astype(np.float32))
+    centre, spread = (stated.mean, stated.std) if rows is None else (rows.mean(axis=0), rows.std(axis=0))
+    spread = np.where(spread > 0, spread, stated.std)
+    low, high = np.minimum(centre - 2 * spread, stated.mean), np.maximum(centre + 2 * spread, stated.mean)
+    return replace(stated, low=low.astype(np.float32), high=high.astype(np.float32))
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:
@@ -123,7 +123,7 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     return (channels[0] if channels else 1, height, width)
 
 
-def input_format(shape: tuple[int, ...], mean: str | None, std: str | None) -> InputFormat:
+def parse_preprocessing(shape: tuple[int, ...], mean: str | None, std: str | None) -> Preprocessing:
     """Build the format from the user's words.
 
     Parameters
@@ -147,7 +147,7 @@ def input_format(shape: tuple[int, ...], mean: str | None, std: str | None) -> I
     if stds.min() <= 0:
         problem = f"--std {std} has the value {stds.min():g}, expected positive values"
         raise UsageError(problem, "pass the standard deviation that the model's inputs were divided by")
-    return InputFormat(shape, means, stds)
+    return Preprocessing(shape, means, stds)
 
 
 def _per_input(option: str, text: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

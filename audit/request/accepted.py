@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.attacks import BATTERY
-from audit.dataset import ImageSet
+from audit.dataset import Samples
 from audit.request.baseline import load_baseline
 from audit.request.request import Request
 from audit.verdict.findings import Suppression
@@ -24,7 +24,7 @@ class Accepted:
 
 
 def read_accepted(
-    request: Request, members: ImageSet, checkpoint: str, policy: Policy, rule: MatchRule
+    request: Request, members: Samples, checkpoint: str, policy: Policy, rule: MatchRule
 ) -> tuple[Accepted, list[str]]:
     """Read waivers and baseline.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.dataset import ImageSet
+from audit.dataset import Samples
 from audit.errors import RunError, UsageError
 from audit.report.schema import Report
 from audit.request.earlier_run import read_report
@@ -35,7 +35,7 @@ class Baseline:
         """Places of the members it confirmed."""
         return [row for row, sample in enumerate(self.report.samples) if sample.confirmed]
 
-    def suppressions(self, members: ImageSet) -> dict[str, Suppression]:
+    def suppressions(self, members: Samples) -> dict[str, Suppression]:
         """What findings of a later run on the same members get, by their ids."""
         day = self.report.provenance.started.partition("T")[0]
         why = Suppression(kind="baseline", reason=f"confirmed in {self.path} of {day} too")
@@ -58,7 +58,7 @@ class Baseline:
         return told
 
 
-def load_baseline(path: Path, members: ImageSet) -> Baseline:
+def load_baseline(path: Path, members: Samples) -> Baseline:
     """Read the report of an earlier run.
 
     Parameters

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.dataset import (
-    ImageSet,
+    Samples,
     check_columns_agree,
     check_disjoint,
     check_fits,
     check_labels,
     count_duplicates,
     default_controls,
-    load_images,
+    load_samples,
 )
 from audit.dataset.truth import Truth
 from audit.errors import DataError, UsageError
 from audit.model.architecture import Architecture, check_input
 from audit.model.modality import IMAGES, ROWS
-from audit.model.preprocessing import input_format, parse_shape, with_usual_range
+from audit.model.preprocessing import parse_preprocessing, parse_shape, with_usual_range
 from audit.request.request import Request
 from audit.scoring.similarity import check_columns, constant_columns, window
 
@@ -30,13 +30,13 @@ _NAMED = 5
 class Data:
     """Samples as they were read, with their names and in their own units."""
 
-    members: ImageSet
+    members: Samples
     """The training data."""
-    controls: ImageSet | None
+    controls: Samples | None
     """Held-out samples that the model never saw (non-members)."""
 
     @property
-    def all(self) -> list[ImageSet]:
+    def all(self) -> list[Samples]:
         """Both."""
         return [self.members] if self.controls is None else [self.members, self.controls]
 
@@ -61,10 +61,10 @@ def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth
     """
     data = _read(request)
     stated = parse_shape(request.input_shape) if request.input_shape else None
-    format = input_format(stated or data.members.shape, request.mean, request.std)
-    check_input(architecture, format)
+    preprocessing = parse_preprocessing(stated or data.members.shape, request.mean, request.std)
+    check_input(architecture, preprocessing)
     for samples in data.all:
-        check_fits(samples, format)
+        check_fits(samples, preprocessing)
         check_labels(samples, architecture.outputs)
     check_comparable(data)
     if data.controls is not None:
@@ -72,8 +72,10 @@ def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth
         check_disjoint(data.members, data.controls)
     _check_normalisation(request, data)
     if data.members.modality is ROWS:
-        format = with_usual_range(format, None if data.controls is None else data.controls.images)
-    return data, Truth.of(data.members, data.controls, format), _notes(request, data)
+        preprocessing = with_usual_range(
+            preprocessing, None if data.controls is None else data.controls.values
+        )
+    return data, Truth.of(data.members, data.controls, preprocessing), _notes(request, data)
 
 
 def check_comparable(data: Data) -> None:
@@ -84,12 +86,12 @@ def check_comparable(data: Data) -> None:
     DataError
         When they cannot.
     """
-    members = data.members.images
+    members = data.members.values
     if data.members.modality is IMAGES:
         window(*members.shape[1:3])
         return
     check_columns(members.shape[1])
-    if constant_columns([samples.images for samples in data.all]).all():
+    if constant_columns([samples.values for samples in data.all]).all():
         raise DataError(
             f"every column of {data.sources} is the same in all rows: nothing can be compared",
             "give rows that differ, and controls",
@@ -101,8 +103,8 @@ def _read(request: Request) -> Data:
         raise UsageError("no --data", "pass the training data")
     stated = parse_shape(request.input_shape) if request.input_shape else None
 
-    def load(spec: str) -> ImageSet:
-        return load_images(spec, data_root=request.data_root, shape=stated, download=request.download)
+    def load(spec: str) -> Samples:
+        return load_samples(spec, data_root=request.data_root, shape=stated, download=request.download)
 
     members = load(request.data)
     controls = request.controls or default_controls(request.data)
@@ -139,7 +141,7 @@ def _notes_on_columns(data: Data) -> list[str]:
         f"attackers are taken to know where each column usually lies: two standard deviations about the mean, "
         f"by {of}"
     ]
-    constant = constant_columns([samples.images for samples in data.all])
+    constant = constant_columns([samples.values for samples in data.all])
     if constant.any():
         names = [name for name, same in zip(data.members.columns or (), constant, strict=True) if same]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.attacks import BATTERY
-from audit.dataset import ImageSet
+from audit.dataset import Samples
 from audit.errors import UsageError
 from audit.model.modality import IMAGES, MODALITIES
 from audit.request.request import Request
@@ -21,7 +21,7 @@ def read_policy(request: Request) -> Policy:
     return load_policy(request.policy, [attack.id for attack in BATTERY])
 
 
-def resolve_rule(request: Request, policy: Policy, members: ImageSet) -> tuple[Policy, MatchRule, list[str]]:
+def resolve_rule(request: Request, policy: Policy, members: Samples) -> tuple[Policy, MatchRule, list[str]]:
     """Find the rule by which candidates are matched.
 
     Parameters

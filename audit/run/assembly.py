@@ -65,7 +65,7 @@ def assemble(
         verdict=judgement.verdict,
         reasons=list(judgement.reasons),
         summary=summary_entry(facts, scores, rule.metric),
-        model=model_entry(*inputs.weights.model, truth.format.shape),
+        model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(outcomes, inputs, measured, control),
         attacks=[attack_entry(outcome, inputs, scores) for outcome in outcomes],
@@ -76,7 +76,7 @@ def assemble(
         provenance=_with_notes(provenance, _unused(inputs, found)),
     )
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    values = {result.attack.id: truth.format.to_pixels(result.reconstructions) for result in ran}
+    values = {result.attack.id: truth.preprocessing.denormalise(result.reconstructions) for result in ran}
     followed = [follow(result, scores, truth) for result in ran]
     trajectories = [trajectory for trajectory in followed if trajectory is not None]
     return Audit(report, exhibits(report, inputs, values, truth.controls), trajectories, values)

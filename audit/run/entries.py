@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit.attacks import Attack
 from audit.battery import AttackResult, Outcome
-from audit.dataset import ImageSet
+from audit.dataset import Samples
 from audit.dataset.truth import Truth
 from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Equation, Measurements
@@ -56,7 +56,7 @@ def model_entry(checkpoint: Checkpoint, architecture: Architecture, shape: Seque
     )
 
 
-def source_entry(images: ImageSet) -> Source:
+def source_entry(images: Samples) -> Source:
     """Name a set of samples."""
     return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
 
@@ -162,9 +162,9 @@ def with_diagnostics(samples: list[Sample], measured: Measurements) -> list[Samp
     ]
 
 
-def sample_entries(members: ImageSet, scores: Scores, truth: Truth) -> list[Sample]:
+def sample_entries(members: Samples, scores: Scores, truth: Truth) -> list[Sample]:
     """Describe every member: its best match, its p-value and where the match came from."""
-    belief, table = scores.pooled, truth.format.is_table
+    belief, table = scores.pooled, truth.preprocessing.is_table
     matches, margins = belief.matching.members, belief.margins
     errors = _relative_errors(scores, truth) if table else [None] * len(members)
     samples = []
@@ -198,7 +198,7 @@ def _relative_errors(scores: Scores, truth: Truth) -> list[float | None]:
     ]
 
 
-def control_entries(controls: ImageSet | None, belief: Calibration) -> list[Control]:
+def control_entries(controls: Samples | None, belief: Calibration) -> list[Control]:
     """Describe the best match of every control."""
     if controls is None:
         return []

@@ -33,15 +33,15 @@ def exhibits(
     controls:
         (k, d) in network units.
     """
-    chosen = gallery(report.samples, room(inputs.data.members.images.shape[1:]))
+    chosen = gallery(report.samples, room(inputs.data.members.values.shape[1:]))
     if not chosen:
         return []
     images = [_reconstruction(report.samples[index], pixels) for index in chosen]
-    if inputs.truth.format.is_table:
+    if inputs.truth.preprocessing.is_table:
         pairs = zip(chosen, images, strict=True)
         return [_row_evidence(index, row, inputs, report) for index, row in pairs]
     held_out = inputs.data.controls
-    closest = nearest(inputs.truth.format.to_network(np.stack(images)), controls)
+    closest = nearest(inputs.truth.preprocessing.normalise(np.stack(images)), controls)
     items = []
     for index, image, control in zip(chosen, images, closest.tolist(), strict=True):
         found = held_out is not None and control >= 0
@@ -49,8 +49,8 @@ def exhibits(
             Evidence(
                 sample=index,
                 reconstruction=rescale(image),
-                member=rescale(inputs.data.members.images[index]),
-                control=rescale(held_out.images[control]) if held_out and found else None,
+                member=rescale(inputs.data.members.values[index]),
+                control=rescale(held_out.values[control]) if held_out and found else None,
                 control_id=report.controls[control].id if found else None,
             )
         )
@@ -59,8 +59,8 @@ def exhibits(
 
 def _row_evidence(index: int, row: NDArray[np.float32], inputs: Inputs, report: Report) -> Evidence:
     """The columns in which a member differs most from the mean, in units of the table."""
-    members, controls = inputs.data.members.images, inputs.data.controls
-    others = members[:0] if controls is None else controls.images
+    members, controls = inputs.data.members.values, inputs.data.controls
+    others = members[:0] if controls is None else controls.values
     candidate, truth, scaled = column_units(row[None], members, others)
     columns = np.argsort(-np.abs(truth[index]), kind="stable")[:_COLUMNS]
     closest = int(nearest(candidate, scaled)[0])

@@ -120,7 +120,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
     else:
         inputs = check(request)
         weights, notes = inputs.weights, [*inputs.notes, *_missing(inputs)]
-        observation, shape = observe_inputs(inputs), list(inputs.truth.format.shape)
+        observation, shape = observe_inputs(inputs), list(inputs.truth.preprocessing.shape)
         reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
         found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
         threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)

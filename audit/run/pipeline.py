@@ -19,7 +19,7 @@ from audit.battery import AttackResult, Outcome
 from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Equation, Measurements, measure
 from audit.model.network import network
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
 from audit.request.check import Inputs, check
@@ -41,23 +41,28 @@ _MEASURING = 0.5
 def observe(
     model: Model,
     initial: Model | None,
-    fmt: InputFormat,
+    preprocessing: Preprocessing,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     gradient: Model | None = None,
 ) -> Observation:
     """Put together what the attacker sees."""
-    low, high = (torch.from_numpy(bound).to(device, dtype) for bound in fmt.box())
+    low, high = (torch.from_numpy(bound).to(device, dtype) for bound in preprocessing.box())
     before = None if initial is None else network(*initial, device, dtype)
     slope = None if gradient is None else network(*gradient, device, dtype)
-    return Observation(network(*model, device, dtype), before, low, high, slope, fmt.shape)
+    return Observation(network(*model, device, dtype), before, low, high, slope, preprocessing.shape)
 
 
 def observe_inputs(inputs: Inputs) -> Observation:
     """Put together what the attacker sees of checked inputs."""
     weights, machine = inputs.weights, inputs.machine
     return observe(
-        weights.model, weights.initial, inputs.truth.format, machine.device, machine.dtype, weights.slope
+        weights.model,
+        weights.initial,
+        inputs.truth.preprocessing,
+        machine.device,
+        machine.dtype,
+        weights.slope,
     )
 
 

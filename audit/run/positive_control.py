@@ -9,7 +9,7 @@ import numpy as np
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.diagnostics.control_model import Draw, Kind, draw, kind_of, make_twin, share
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.report.schema import PositiveControl
 from audit.run.session import Session
 from audit.scoring.calibration import calibrate
@@ -20,7 +20,7 @@ def measure(
     kind: Kind,
     drawn: Draw,
     outcomes: Sequence[Outcome],
-    format: InputFormat,
+    preprocessing: Preprocessing,
     threshold: float,
     fdr: float,
     seconds: tuple[float, float],
@@ -34,7 +34,7 @@ def measure(
         The twin, and its images.
     outcomes:
         One per attack.
-    format, threshold, fdr:
+    preprocessing, threshold, fdr:
         As in `calibrate`.
     seconds:
         That training took, and all of it up to here.
@@ -43,7 +43,7 @@ def measure(
     """
     found = [outcome.reconstructions for outcome in outcomes if isinstance(outcome, AttackResult)]
     candidates = np.concatenate([drawn.images[:0], *found])
-    belief = calibrate(candidates, drawn.images, drawn.controls, format, threshold, fdr)
+    belief = calibrate(candidates, drawn.images, drawn.controls, preprocessing, threshold, fdr)
     return PositiveControl(
         kind=kind,
         images=len(drawn.images),
@@ -103,7 +103,7 @@ def try_positive_control(
         kind_of(observation),
         drawn,
         outcomes,
-        truth.format,
+        truth.preprocessing,
         rule.threshold,
         rule.fdr,
         (trained, budget.spent),

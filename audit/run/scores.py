@@ -84,6 +84,6 @@ def score(
 
 def _comparison(truth: Truth, threshold: float, fdr: float) -> Callable[[NDArray[np.float32]], Calibration]:
     def compare(candidates: NDArray[np.float32]) -> Calibration:
-        return calibrate(candidates, truth.members, truth.controls, truth.format, threshold, fdr)
+        return calibrate(candidates, truth.members, truth.controls, truth.preprocessing, threshold, fdr)
 
     return compare

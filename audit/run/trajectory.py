@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audit.battery import AttackResult, to_array
 from audit.dataset.truth import Truth
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.report.evidence import Trajectory
 from audit.run.scores import Scores
 from audit.scoring.similarity import ncc, rescale, ssim
@@ -19,18 +19,18 @@ from audit.scoring.similarity import ncc, rescale, ssim
 def follow(result: AttackResult, scores: Scores, truth: Truth) -> Trajectory | None:
     """Follow the member whose similarity rose most from before splitting to its end; None if none did."""
     before = scores.before_splitting.get(result.attack.id)
-    if before is None or truth.format.is_table:  # a course is shown in pictures
+    if before is None or truth.preprocessing.is_table:  # a course is shown in pictures
         return None
     after = scores.by_attack[result.attack.id]
     gain = after.matching.members.similarity - before.matching.members.similarity
     most = int(gain.argmax())
     with suppress(MemoryError, RuntimeError):  # the rest is reported without it
-        return trajectory(result, most, truth.members[most], truth.format) if gain[most] > 0 else None
+        return trajectory(result, most, truth.members[most], truth.preprocessing) if gain[most] > 0 else None
     return None
 
 
 def trajectory(
-    result: AttackResult, sample: int, member: NDArray[np.float32], fmt: InputFormat
+    result: AttackResult, sample: int, member: NDArray[np.float32], preprocessing: Preprocessing
 ) -> Trajectory | None:
     """Follow the candidate closest to a member back to its parent.
 
@@ -42,7 +42,7 @@ def trajectory(
         Index of the member.
     member:
         (d,), network units.
-    fmt:
+    preprocessing:
         Leads from network units to pixels.
 
     Returns
@@ -53,7 +53,7 @@ def trajectory(
     candidates, splitting = result.solution.candidates, result.solution.splitting
     if splitting is None or not (kept := splitting.rounds > 0).any():
         return None
-    truth = fmt.to_pixels(member[None])[0]
+    truth = preprocessing.denormalise(member[None])[0]
     after, before = (found.inputs[kept.to(found.inputs.device)] for found in (candidates, splitting.before))
     alike = np.concatenate([ncc(member[None], to_array(result.space.lift(rows)))[0] for rows in after])
     # Mirror images count where the network cannot tell them apart, as they do among the reconstructions.
@@ -70,7 +70,7 @@ def trajectory(
 
     def look(inputs: torch.Tensor) -> tuple[float, NDArray[np.floating]]:
         """Of all readings the most similar."""
-        pixels = fmt.to_pixels(to_array(result.read(sign * result.space.lift(inputs)[None])))
+        pixels = preprocessing.denormalise(to_array(result.read(sign * result.space.lift(inputs)[None])))
         return max(((ssim(image, truth), rescale(image)) for image in pixels), key=lambda pair: pair[0])
 
     stages = [

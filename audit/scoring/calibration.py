@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.intervals import clopper_pearson
 from audit.scoring.matching import Matching, match
 from audit.scoring.similarity import column_units, correlate, standardise
@@ -117,7 +117,7 @@ def calibrate(
     candidates: NDArray[np.floating],
     members: NDArray[np.floating],
     controls: NDArray[np.floating],
-    format: InputFormat,
+    preprocessing: Preprocessing,
     threshold: float,
     fdr: float,
 ) -> Calibration:
@@ -127,7 +127,7 @@ def calibrate(
     ----------
     candidates, members, controls:
         (m, d), (n, d) and (k, d), network units; each may be empty.
-    format:
+    preprocessing:
         Leads from network units to pixels.
     threshold:
         SSIM, of rows of a table NCC, from which a match counts as recovered.
@@ -139,9 +139,9 @@ def calibrate(
     DataError
         When images are under 3 pixels high or wide.
     """
-    if format.is_table:
+    if preprocessing.is_table:
         candidates, members, controls = column_units(candidates, members, controls)
-    matching = match(candidates, members, controls, format)
+    matching = match(candidates, members, controls, preprocessing)
     margins = identification_margins(candidates, members, controls)
     recovered = _reach(matching.members.candidate, matching.members.similarity, threshold)
     if margins.p_values is None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.similarity import correlate, ssim_pairs, standardise
 
 _SHORTLIST = 5
@@ -66,7 +66,7 @@ def match(
     candidates: NDArray[np.floating],
     members: NDArray[np.floating],
     controls: NDArray[np.floating],
-    format: InputFormat,
+    preprocessing: Preprocessing,
 ) -> Matching:
     """Assign candidates to members, and by the same rule to controls.
 
@@ -76,7 +76,7 @@ def match(
         (m, d), network units, of tables column units. Rows with NaN or infinite values match nothing.
     members, controls:
         (n, d) and (k, d), in the same units; either may be empty.
-    format:
+    preprocessing:
         Says what inputs are, and leads from network units to pixels.
 
     Raises
@@ -85,8 +85,8 @@ def match(
         When images are under 3 pixels high or wide.
     """
     groups = max(1, math.ceil(len(controls) / max(1, len(members))))
-    wanted = _shortlist(candidates, members, format)
-    chance = _shortlist(candidates, controls, format)
+    wanted = _shortlist(candidates, members, preprocessing)
+    chance = _shortlist(candidates, controls, preprocessing)
     given = np.full(len(controls), -1, dtype=np.int64)
     for first in range(groups):
         # Strides, not blocks: folders are sorted by label, and a group should be as mixed as the members.
@@ -99,12 +99,12 @@ def match(
 
 
 def _shortlist(
-    candidates: NDArray[np.floating], images: NDArray[np.floating], format: InputFormat
+    candidates: NDArray[np.floating], images: NDArray[np.floating], preprocessing: Preprocessing
 ) -> _Shortlist:
     pixels, finite = None, np.isfinite(candidates).all(axis=1)
-    if not format.is_table:
+    if not preprocessing.is_table:
         with np.errstate(over="ignore", invalid="ignore"):
-            pixels = format.to_pixels(candidates)
+            pixels = preprocessing.denormalise(candidates)
         finite &= np.isfinite(pixels).all(axis=(1, 2, 3))
     usable = np.flatnonzero(finite)
     size = min(_SHORTLIST, len(usable))
@@ -125,7 +125,7 @@ def _shortlist(
         if pixels is None:
             found.similarity[rows] = found.ncc[rows]
         else:
-            truth = np.repeat(format.to_pixels(images[rows]), size, axis=0)
+            truth = np.repeat(preprocessing.denormalise(images[rows]), size, axis=0)
             found.similarity[rows] = ssim_pairs(pixels[usable[best.ravel()]], truth).reshape(best.shape)
     return found
 

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from audit.attacks import Observation
 from audit.model.network import Network
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from tests.benchmarks.targets import _existing, _mnist
 from tests.benchmarks.training import Layers
 
@@ -75,7 +75,7 @@ class GradientTarget:
     """(b,), of the batch."""
     controls: NDArray[np.float32]
     """(k, d), network units."""
-    format: InputFormat
+    format: Preprocessing
     """From pixels to network units."""
 
     @property
@@ -96,10 +96,10 @@ def make(name: str, data_dir: Path, seed: int) -> GradientTarget:
     images, digits = _SOURCES[recipe.source](data_dir)
     _, height, width, channels = images.shape
     size = height * width * channels
-    fmt = InputFormat((channels, height, width), np.zeros(size, np.float32), np.ones(size, np.float32))
+    fmt = Preprocessing((channels, height, width), np.zeros(size, np.float32), np.ones(size, np.float32))
     order = np.random.default_rng(seed).permutation(len(images))
     members, controls, public = np.split(order, [recipe.batch, recipe.batch + CONTROLS])
-    rows = torch.from_numpy(fmt.to_network(images.astype(np.float32) / np.float32(255)))
+    rows = torch.from_numpy(fmt.normalise(images.astype(np.float32) / np.float32(255)))
     labels = torch.from_numpy(digits.astype(np.int64))
     generator = torch.Generator().manual_seed(seed)
     network = initial(size, recipe, seed)

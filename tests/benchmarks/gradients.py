@@ -137,7 +137,7 @@ def largest_error(candidates: NDArray[np.float32], target: GradientTarget) -> fl
     """
     if len(candidates) < len(target.members):
         return None
-    pixels = [target.format.to_pixels(rows).reshape(len(rows), -1) for rows in (target.members, candidates)]
+    pixels = [target.format.denormalise(rows).reshape(len(rows), -1) for rows in (target.members, candidates)]
     errors = cdist(*pixels, metric="chebyshev")
     return float(errors[linear_sum_assignment(errors)].max())
 

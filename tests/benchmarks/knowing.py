@@ -88,7 +88,7 @@ def reached(result: AttackResult, target: Target) -> NDArray[np.float64]:
     """Largest SSIM of any reconstruction with every member, (n,): all pairs, chance matches included."""
 
     def pixels(inputs: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(target.format.to_pixels(inputs)).permute(0, 3, 1, 2)
+        return torch.from_numpy(target.format.denormalise(inputs)).permute(0, 3, 1, 2)
 
     found = pixels(result.reconstructions)
     return np.array([float(local_ssim(one.expand_as(found), found).max()) for one in pixels(target.members)])

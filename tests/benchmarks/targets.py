@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from skimage.data import lfw_subset
 
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from tests.benchmarks import training
 from tests.benchmarks.recipes import RECIPES, Recipe
 from tests.benchmarks.training import Data, Layers, train_network
@@ -59,7 +59,7 @@ class Target:
     recipe: Recipe
     folder: Path
     """Holds model.safetensors, perhaps initial.safetensors, mean.npy, members.npz, controls.npz, training.json."""
-    format: InputFormat
+    format: Preprocessing
     """From pixels to network units."""
     members: NDArray[np.float32]
     """(n, d), network units."""
@@ -163,9 +163,9 @@ def build(drawn: Split, recipe: Recipe, folder: Path, seed: int) -> None:
     folder.mkdir()
     fmt = _format(drawn.members, _flatten(drawn.members).mean(axis=0))
     data = Data(
-        torch.from_numpy(fmt.to_network(_pixels(drawn.members))),
+        torch.from_numpy(fmt.normalise(_pixels(drawn.members))),
         torch.from_numpy(drawn.labels),
-        torch.from_numpy(fmt.to_network(_pixels(drawn.public))),
+        torch.from_numpy(fmt.normalise(_pixels(drawn.public))),
         torch.from_numpy(drawn.public_labels),
     )
     began = time.perf_counter()
@@ -196,16 +196,16 @@ def load(name: str, recipe: Recipe, folder: Path) -> Target:
         recipe=recipe,
         folder=folder,
         format=fmt,
-        members=fmt.to_network(_pixels(images)),
-        controls=fmt.to_network(_pixels(others)),
+        members=fmt.normalise(_pixels(images)),
+        controls=fmt.normalise(_pixels(others)),
         labels=labels,
         training=record,
     )
 
 
-def _format(images: NDArray[np.generic], mean: NDArray[np.floating]) -> InputFormat:
+def _format(images: NDArray[np.generic], mean: NDArray[np.floating]) -> Preprocessing:
     _, height, width, channels = images.shape
-    return InputFormat((channels, height, width), mean.astype(np.float32), np.ones(mean.shape, np.float32))
+    return Preprocessing((channels, height, width), mean.astype(np.float32), np.ones(mean.shape, np.float32))
 
 
 def _pixels(images: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from audit.attacks import BATTERY
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from tests.benchmarks import gradient_targets, gradients
 from tests.benchmarks.gradient_targets import RECIPES, GradientRecipe, make
 from tests.benchmarks.gradients import ARMS, OURS, Found, largest_error, main, measure, ours, published, score
@@ -114,7 +114,7 @@ def test_nothing_scores_nothing(tiny):
 
 
 def test_errors_are_those_of_candidates_of_their_own():
-    plain = InputFormat((1, 1, 2), np.zeros(2, np.float32), np.full(2, 0.5, np.float32))
+    plain = Preprocessing((1, 1, 2), np.zeros(2, np.float32), np.full(2, 0.5, np.float32))
     members = np.array([[0, 0], [1, 1]], np.float32)
     target = SimpleNamespace(members=members, format=plain)
     near = np.array([[0.1, 0], [1, 0.2], [0, 0.02]], np.float32)

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import ttest_rel
 
 from audit.attacks import BATTERY
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.solve.splitting import ways_down
 from tests.benchmarks import splitting
 from tests.benchmarks.splitting import (
@@ -37,7 +37,7 @@ def case():
     """A planted problem whose samples are images of 4 by 5 pixels in [-1.5, 1.5]."""
     planted = planted_problem()
     others = torch.randn(30, 20, generator=generator(9)).clamp(-1.5, 1.5).numpy()
-    pixels = InputFormat((1, 4, 5), np.full(20, 0.5, np.float32), np.full(20, 1 / 3, np.float32))
+    pixels = Preprocessing((1, 4, 5), np.full(20, 0.5, np.float32), np.full(20, 1 / 3, np.float32))
     target = SimpleNamespace(members=planted.samples.numpy(), controls=others, format=pixels)
     return Case(planted.problem, planted.space, 1.0, 2, False, target)
 

@@ -14,16 +14,16 @@ import pytest
 from PIL import Image
 
 from audit.dataset import (
-    ImageSet,
+    Samples,
     check_disjoint,
     check_fits,
     check_labels,
     count_duplicates,
     default_controls,
-    load_images,
+    load_samples,
 )
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 
 
 def pixels(count=6, shape=(5, 4), seed=0):
@@ -42,7 +42,7 @@ def picture(path, array, **options):
 
 def complaint(spec, **options):
     with pytest.raises(DataError) as caught:
-        load_images(str(spec), **options)
+        load_samples(str(spec), **options)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -50,7 +50,7 @@ def complaint(spec, **options):
 
 def image_set(images, labels=None, source="set.npz"):
     array = np.asarray(images, dtype=np.float32)
-    return ImageSet(array, labels, tuple(map(str, range(len(array)))), source, "0" * 64)
+    return Samples(array, labels, tuple(map(str, range(len(array)))), source, "0" * 64)
 
 
 # --- archives ---------------------------------------------------------------------------------------------
@@ -59,10 +59,10 @@ def image_set(images, labels=None, source="set.npz"):
 def test_uint8_archive(tmp_path):
     raw = pixels()
     spec = archive(tmp_path, images=raw, labels=np.array([0, 1, 0, 1, 2, 2], dtype=np.uint8))
-    found = load_images(spec)
-    assert found.images.shape == (6, 5, 4, 1)
-    assert found.images.dtype == np.float32
-    assert found.images[..., 0] == pytest.approx(raw / 255.0)
+    found = load_samples(spec)
+    assert found.values.shape == (6, 5, 4, 1)
+    assert found.values.dtype == np.float32
+    assert found.values[..., 0] == pytest.approx(raw / 255.0)
     assert found.labels.tolist() == [0, 1, 0, 1, 2, 2]
     assert found.labels.dtype == np.int64
     assert found.ids == ("0", "1", "2", "3", "4", "5")
@@ -73,24 +73,24 @@ def test_uint8_archive(tmp_path):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_float_archive_with_channels_and_without_labels(tmp_path, dtype):
     values = np.random.default_rng(1).uniform(size=(3, 4, 4, 3)).astype(dtype)
-    found = load_images(archive(tmp_path, images=values))
-    assert found.images == pytest.approx(values.astype(np.float32))
+    found = load_samples(archive(tmp_path, images=values))
+    assert found.values == pytest.approx(values.astype(np.float32))
     assert found.labels is None
 
 
 def test_rounding_just_outside_the_unit_interval_is_clipped(tmp_path):
-    found = load_images(archive(tmp_path, images=np.array([[[-1e-8, 1.0 + 1e-7]]])))
-    assert found.images.ravel().tolist() == [0.0, 1.0]
+    found = load_samples(archive(tmp_path, images=np.array([[[-1e-8, 1.0 + 1e-7]]])))
+    assert found.values.ravel().tolist() == [0.0, 1.0]
 
 
 def test_hash_depends_on_pixels_shape_and_labels_but_not_on_the_name(tmp_path):
     raw, labels = pixels(), np.arange(6)
-    first = load_images(archive(tmp_path, images=raw, labels=labels)).sha256
-    assert load_images(archive(tmp_path, "b.npz", images=raw / 255.0, labels=labels)).sha256 == first
+    first = load_samples(archive(tmp_path, images=raw, labels=labels)).sha256
+    assert load_samples(archive(tmp_path, "b.npz", images=raw / 255.0, labels=labels)).sha256 == first
     changed = raw.copy()
     changed[0, 0, 0] ^= 1
     others = [
-        load_images(archive(tmp_path, "c.npz", images=array, **more)).sha256
+        load_samples(archive(tmp_path, "c.npz", images=array, **more)).sha256
         for array, more in (
             (raw, {}),
             (raw, {"labels": labels[::-1]}),
@@ -156,8 +156,8 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 def test_a_single_array(tmp_path):
     raw = pixels()
     np.save(tmp_path / "set.npy", raw)
-    found = load_images(str(tmp_path / "set.npy"))
-    assert found.images[..., 0] == pytest.approx(raw / 255.0)
+    found = load_samples(str(tmp_path / "set.npy"))
+    assert found.values[..., 0] == pytest.approx(raw / 255.0)
     assert found.labels is None
 
 
@@ -195,7 +195,7 @@ def test_flipped_bytes_never_give_anything_but_images_or_a_complaint(tmp_path):
         content[draw.randrange(len(content))] ^= draw.randrange(1, 256)
         broken.write_bytes(content)
         try:
-            assert len(load_images(str(broken))) == 4
+            assert len(load_samples(str(broken))) == 4
         except DataError:
             refused += 1
     assert refused > 100
@@ -215,10 +215,10 @@ def test_an_over_long_name_is_a_complaint():
 def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     picture(tmp_path / "mnist:train" / "a.png", pixels(1)[0])
-    assert load_images("mnist:train").ids == ("a.png",)
+    assert load_samples("mnist:train").ids == ("a.png",)
     with open("cifar10:test", "wb") as file:
         np.savez(file, images=pixels())
-    assert len(load_images("cifar10:test")) == 6
+    assert len(load_samples("cifar10:test")) == 6
 
 
 # --- folders ----------------------------------------------------------------------------------------------
@@ -230,17 +230,17 @@ def test_flat_folder(tmp_path):
         picture(tmp_path / name, array)
     (tmp_path / ".hidden.png").write_text("not an image")
     (tmp_path / "notes.txt").write_text("not an image")
-    found = load_images(str(tmp_path))
+    found = load_samples(str(tmp_path))
     assert found.ids == ("a.PNG", "b.png", "c.bmp")
     assert found.labels is None
-    assert found.images[..., 0] == pytest.approx(raw[[1, 0, 2]] / 255.0)
+    assert found.values[..., 0] == pytest.approx(raw[[1, 0, 2]] / 255.0)
 
 
 def test_sub_folders_are_labels_in_sorted_order(tmp_path):
     for number, name in enumerate(("dog/2.png", "cat/1.png", "dog/1.png")):
         picture(tmp_path / name, pixels(3)[number])
     (tmp_path / ".git").mkdir()
-    found = load_images(str(tmp_path))
+    found = load_samples(str(tmp_path))
     assert found.ids == ("cat/1.png", "dog/1.png", "dog/2.png")
     assert found.labels.tolist() == [0, 1, 1]
 
@@ -262,14 +262,14 @@ def test_sub_folders_are_labels_in_sorted_order(tmp_path):
 )
 def test_kinds_of_images(tmp_path, mode, suffix, channels):
     Image.new(mode, (5, 4)).save(tmp_path / f"a.{suffix}")
-    assert load_images(str(tmp_path)).images.shape == (1, 4, 5, channels)
+    assert load_samples(str(tmp_path)).values.shape == (1, 4, 5, channels)
 
 
 def test_white_is_one_at_every_depth(tmp_path):
     picture(tmp_path / "a.png", np.full((3, 3), 255, np.uint8))
     picture(tmp_path / "b.png", np.full((3, 3), 65535, np.uint16))
     Image.new("1", (3, 3), 1).save(tmp_path / "c.png")
-    assert (load_images(str(tmp_path)).images == 1.0).all()
+    assert (load_samples(str(tmp_path)).values == 1.0).all()
 
 
 def test_images_of_several_sizes_name_the_first_odd_one(tmp_path):
@@ -407,16 +407,16 @@ def mnist(tmp_path):
 )
 def test_named_sets(mnist, spec, rows):
     root, raw = mnist
-    found = load_images(spec, data_root=root)
-    assert found.images.shape == (len(rows), 28, 28, 1)
-    assert found.images[..., 0] == pytest.approx(raw[list(rows)] / 255.0)
+    found = load_samples(spec, data_root=root)
+    assert found.values.shape == (len(rows), 28, 28, 1)
+    assert found.values[..., 0] == pytest.approx(raw[list(rows)] / 255.0)
     assert found.labels.tolist() == list(rows)
     assert found.ids == tuple(f"train/{row}" for row in rows)
     assert found.source == spec
 
 
 def test_the_test_split_is_another_set(mnist):
-    assert load_images("mnist:test", data_root=mnist[0]).ids == ("test/0", "test/1", "test/2", "test/3")
+    assert load_samples("mnist:test", data_root=mnist[0]).ids == ("test/0", "test/1", "test/2", "test/3")
 
 
 @pytest.mark.parametrize(
@@ -511,21 +511,21 @@ def test_labels_out_of_range(labels, outputs, part):
     assert f"set.npz: {part}" in str(caught.value)
 
 
-def input_format(*shape):
+def parse_preprocessing(*shape):
     size = int(np.prod(shape))
-    return InputFormat(shape, np.zeros(size, np.float32), np.ones(size, np.float32))
+    return Preprocessing(shape, np.zeros(size, np.float32), np.ones(size, np.float32))
 
 
 def test_images_must_fit_the_network():
     images = image_set(np.zeros((2, 5, 4, 3)))
-    check_fits(images, input_format(3, 5, 4))
+    check_fits(images, parse_preprocessing(3, 5, 4))
     with pytest.raises(DataError, match=r"set.npz: images are 3 x 5 x 4 .*takes 1 x 28 x 28.*--input-shape"):
-        check_fits(images, input_format(1, 28, 28))
+        check_fits(images, parse_preprocessing(1, 28, 28))
 
 
 def test_channels_first_is_recognised():
     with pytest.raises(DataError, match="move the channels last"):
-        check_fits(image_set(np.zeros((2, 3, 32, 32))), input_format(3, 32, 32))
+        check_fits(image_set(np.zeros((2, 3, 32, 32))), parse_preprocessing(3, 32, 32))
 
 
 def test_shared_images_are_counted_and_the_first_named():
@@ -543,11 +543,11 @@ def test_shared_images_are_counted_and_the_first_named():
 def test_the_same_image_in_another_format_is_the_same_image(tmp_path):
     raw = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     picture(tmp_path / "set" / "a.png", raw[0])
-    folder = load_images(str(tmp_path / "set"))
+    folder = load_samples(str(tmp_path / "set"))
     formats = {"8.npz": raw, "64.npz": raw / 255.0, "32.npz": raw * np.float32(1 / 255)}
     for name, array in formats.items():
         with pytest.raises(DataError, match=r"1 of the 1 controls"):
-            check_disjoint(load_images(archive(tmp_path, name, images=array)), folder)
+            check_disjoint(load_samples(archive(tmp_path, name, images=array)), folder)
 
 
 def test_sets_of_other_sizes_share_nothing():

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torchvision.datasets
 
-from audit.dataset import check_disjoint, check_fits, load_images
+from audit.dataset import check_disjoint, check_fits, load_samples
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat, input_format
+from audit.model.preprocessing import Preprocessing, parse_preprocessing
 
 
 def pixels(*shape):
@@ -29,7 +29,7 @@ def text(folder, *lines, name="set.csv"):
 
 def complaint(spec, **options):
     with pytest.raises(DataError) as caught:
-        load_images(str(spec), **options)
+        load_samples(str(spec), **options)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -41,25 +41,25 @@ def complaint(spec, **options):
 @pytest.mark.parametrize("lengths", [(6, 5, 7), (6, 1, 5, 7), (6, 5, 7, 1)])
 def test_grey_tensors_in_every_layout(tmp_path, lengths):
     raw = pixels(6, 5, 7)
-    found = load_images(saved(tmp_path, torch.from_numpy(raw.reshape(lengths))))
-    assert found.images[..., 0] == pytest.approx(raw / 255.0)
+    found = load_samples(saved(tmp_path, torch.from_numpy(raw.reshape(lengths))))
+    assert found.values[..., 0] == pytest.approx(raw / 255.0)
     assert found.ids == ("0", "1", "2", "3", "4", "5")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_colour_as_pytorch_keeps_it(tmp_path, dtype):
     images = torch.rand(3, 3, 6, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
-    found = load_images(saved(tmp_path, images.requires_grad_()))
-    assert found.images.shape == (3, 6, 5, 3)
-    assert found.images == pytest.approx(images.detach().float().permute(0, 2, 3, 1).numpy())
+    found = load_samples(saved(tmp_path, images.requires_grad_()))
+    assert found.values.shape == (3, 6, 5, 3)
+    assert found.values == pytest.approx(images.detach().float().permute(0, 2, 3, 1).numpy())
 
 
 def test_labels_beside_tensors(tmp_path):
     images, labels = torch.rand(3, 5, 5), torch.tensor([2, 0, 1])
     contents = [(images, labels), [images, labels], {"images": images, "labels": labels}]
     for content in contents:
-        assert load_images(saved(tmp_path, content)).labels.tolist() == [2, 0, 1]
-    assert load_images(saved(tmp_path, {"images": images}, "set.pth")).labels is None
+        assert load_samples(saved(tmp_path, content)).labels.tolist() == [2, 0, 1]
+    assert load_samples(saved(tmp_path, {"images": images}, "set.pth")).labels is None
 
 
 def test_an_ambiguous_layout_is_decided_by_the_input_shape(tmp_path):
@@ -68,12 +68,12 @@ def test_an_ambiguous_layout_is_decided_by_the_input_shape(tmp_path):
     message = complaint(spec)
     assert "(2, 3, 5, 4), which can be read with the channels first or last" in message
     assert "--input-shape C,H,W" in message
-    assert load_images(spec, shape=(3, 5, 4)).images.shape == (2, 5, 4, 3)
-    assert load_images(spec, shape=(4, 3, 5)).images.shape == (2, 3, 5, 4)
+    assert load_samples(spec, shape=(3, 5, 4)).values.shape == (2, 5, 4, 3)
+    assert load_samples(spec, shape=(4, 3, 5)).values.shape == (2, 3, 5, 4)
     assert "another --input-shape" in complaint(spec, shape=(1, 28, 28))
     odd = saved(tmp_path, torch.rand(2, 5, 6, 7), "odd.pt")
     assert "none of them 1, 3 or 4 channels" in complaint(odd)
-    assert load_images(odd, shape=(5, 6, 7)).images.shape == (2, 6, 7, 5)
+    assert load_samples(odd, shape=(5, 6, 7)).values.shape == (2, 6, 7, 5)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_a_pickle_is_never_run(tmp_path):
 
 
 def test_a_table_as_text(tmp_path):
-    found = load_images(text(tmp_path, "\ufeffage, income,label,height", "34,1e3,1,1.5", '"51",-2,0,1', ""))
+    found = load_samples(text(tmp_path, "\ufeffage, income,label,height", "34,1e3,1,1.5", '"51",-2,0,1', ""))
     assert found.columns == ("age", "income", "height")
-    assert found.images.tolist() == [[34.0, 1000.0, 1.5], [51.0, -2.0, 1.0]]
-    assert found.images.dtype == np.float32
+    assert found.values.tolist() == [[34.0, 1000.0, 1.5], [51.0, -2.0, 1.0]]
+    assert found.values.dtype == np.float32
     assert found.labels.tolist() == [1, 0]
     assert found.shape == (3,)
     assert found.ids == ("0", "1")
@@ -137,8 +137,8 @@ def test_tables_as_arrays(tmp_path, kind):
     else:
         both = (torch.from_numpy(rows), torch.arange(4))
         torch.save(both if kind == "pair" else {"features": both[0]}, path)
-    found = load_images(str(path))
-    assert (found.images == rows).all()
+    found = load_samples(str(path))
+    assert (found.values == rows).all()
     assert found.columns[:2] == ("column 0", "column 1")
     assert (found.labels is None) == (kind in ("npy", "pt"))
 
@@ -190,46 +190,48 @@ def test_rows_are_images_where_the_input_shape_says_so(tmp_path):
     header = ",".join(f"p{place}" for place in range(24))
     lines = [",".join(map(str, row)) for row in raw.reshape(5, -1)]
     for spec in (str(tmp_path / "set.npz"), text(tmp_path, header, *lines)):
-        found = load_images(spec, shape=(3, 4, 2))
-        assert found.images == pytest.approx(raw.transpose(0, 2, 3, 1) / 255.0)
+        found = load_samples(spec, shape=(3, 4, 2))
+        assert found.values == pytest.approx(raw.transpose(0, 2, 3, 1) / 255.0)
         assert found.columns is None
         assert "24 values, --input-shape 1,28,28 takes 784" in complaint(spec, shape=(1, 28, 28))
     black = text(tmp_path, "a,b,c,d", "0,1,1,0")
-    assert load_images(black, shape=(1, 2, 2)).images.ravel().tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert load_samples(black, shape=(1, 2, 2)).values.ravel().tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_rows_must_fit_the_network(tmp_path):
-    rows = load_images(text(tmp_path, "a,b,c", "1,2,3"))
-    check_fits(rows, input_format((3,), None, None))
+    rows = load_samples(text(tmp_path, "a,b,c", "1,2,3"))
+    check_fits(rows, parse_preprocessing((3,), None, None))
     with pytest.raises(DataError, match="rows have 3 columns, but the network takes rows of 4 columns"):
-        check_fits(rows, input_format((4,), None, None))
+        check_fits(rows, parse_preprocessing((4,), None, None))
     with pytest.raises(DataError, match=r"takes 1 x 1 x 3; pass --input-shape"):
-        check_fits(rows, input_format((1, 1, 3), None, None))
+        check_fits(rows, parse_preprocessing((1, 1, 3), None, None))
     np.savez(tmp_path / "set.npz", images=pixels(2, 3, 3))
     with pytest.raises(DataError, match=r"images are 1 x 3 x 3.*takes rows of 9 columns"):
-        check_fits(load_images(str(tmp_path / "set.npz")), input_format((9,), None, None))
+        check_fits(load_samples(str(tmp_path / "set.npz")), parse_preprocessing((9,), None, None))
 
 
 def test_shared_rows_are_named(tmp_path):
-    members = load_images(text(tmp_path, "a,b,c", "1,2,3", "-0.0,5,6"))
-    check_disjoint(members, load_images(text(tmp_path, "a,b,c", "1,2,4")))
+    members = load_samples(text(tmp_path, "a,b,c", "1,2,3", "-0.0,5,6"))
+    check_disjoint(members, load_samples(text(tmp_path, "a,b,c", "1,2,4")))
     with pytest.raises(DataError, match=r"1 of the 2 controls.*row 1 of .* is row 1 of"):
-        check_disjoint(members, load_images(text(tmp_path, "a,b,c", "9,9,9", "0,5,6", name="b.csv")))
+        check_disjoint(members, load_samples(text(tmp_path, "a,b,c", "9,9,9", "0,5,6", name="b.csv")))
 
 
 def test_columns_have_their_own_mean_and_std(tmp_path):
     std = np.array([1.0, 10.0, 0.5])
     np.save(tmp_path / "std.npy", std)
-    fmt = input_format((3,), "1,2,3", str(tmp_path / "std.npy"))
-    assert isinstance(fmt, InputFormat)
+    fmt = parse_preprocessing((3,), "1,2,3", str(tmp_path / "std.npy"))
+    assert isinstance(fmt, Preprocessing)
     rows = np.array([[2.0, 12.0, 3.5]], dtype=np.float32)
-    assert fmt.to_network(rows).tolist() == [[1.0, 1.0, 1.0]]
-    assert fmt.to_pixels(fmt.to_network(rows)) == pytest.approx(rows)
-    assert input_format((3,), "40", None).mean.tolist() == [40.0] * 3  # no pixels: larger than 2 is usual
+    assert fmt.normalise(rows).tolist() == [[1.0, 1.0, 1.0]]
+    assert fmt.denormalise(fmt.normalise(rows)) == pytest.approx(rows)
+    assert (
+        parse_preprocessing((3,), "40", None).mean.tolist() == [40.0] * 3
+    )  # no pixels: larger than 2 is usual
     with pytest.raises(Exception, match="2 values, the data has 3 columns"):
-        input_format((3,), "1,2", None)
+        parse_preprocessing((3,), "1,2", None)
     with pytest.raises(Exception, match=r"shape \(3,\), the data has 4 columns"):
-        input_format((4,), None, str(tmp_path / "std.npy"))
+        parse_preprocessing((4,), None, str(tmp_path / "std.npy"))
 
 
 # --- downloads --------------------------------------------------------------------------------------------
@@ -257,9 +259,9 @@ def stub(monkeypatch):
 
 
 def test_a_named_set_is_downloaded_only_when_asked(tmp_path, stub, capsys):
-    load_images("mnist:train[:2]", data_root=tmp_path)
+    load_samples("mnist:train[:2]", data_root=tmp_path)
     assert stub.asked == [False]
-    assert len(load_images("mnist:train[:2]", data_root=tmp_path, download=True)) == 2
+    assert len(load_samples("mnist:train[:2]", data_root=tmp_path, download=True)) == 2
     assert stub.asked == [False, True]
     out, err = capsys.readouterr()
     assert out == ""  # which is for the verdict

@@ -8,7 +8,7 @@ from audit.budget import Budget
 from audit.diagnostics.attainable import TOLERANCE, Ceiling, ceiling, local_ssim
 from audit.equation.row_space import RowSpace
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.similarity import ssim_pairs
 from tests.planted import Clock, generator
 from tests.tiny import SIDE, blobs
@@ -22,7 +22,7 @@ def plenty():
 
 def form(channels=1, mean=0.4, std=0.5):
     size = channels * SIZE
-    return InputFormat(
+    return Preprocessing(
         (channels, SIDE, SIDE), np.full(size, mean, np.float32), np.full(size, std, np.float32)
     )
 
@@ -39,11 +39,11 @@ def random_space(rank, size=SIZE, seed=0):
 
 def members(count=6, channels=1, seed=0):
     pixels = blobs(channels * count, seed).reshape(count, channels, SIDE, SIDE).transpose(0, 2, 3, 1) / 255
-    return form(channels).to_network(pixels.astype(np.float32))
+    return form(channels).normalise(pixels.astype(np.float32))
 
 
 def pixels_of(inputs, fmt):
-    return torch.from_numpy(fmt.to_pixels(inputs)).permute(0, 3, 1, 2)
+    return torch.from_numpy(fmt.denormalise(inputs)).permute(0, 3, 1, 2)
 
 
 # SSIM
@@ -160,6 +160,6 @@ def test_no_members():
 
 
 def test_images_too_small_for_ssim():
-    fmt = InputFormat((1, 2, 2), np.zeros(4, np.float32), np.ones(4, np.float32))
+    fmt = Preprocessing((1, 2, 2), np.zeros(4, np.float32), np.ones(4, np.float32))
     with pytest.raises(DataError):
         ceiling(random_space(2, 4), np.ones((1, 4), np.float32), fmt, plenty())

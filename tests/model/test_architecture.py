@@ -12,7 +12,7 @@ from audit.errors import ArchitectureError
 from audit.model.activations import KNOWN
 from audit.model.architecture import Architecture, Layer, check_input, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
-from audit.model.preprocessing import input_format
+from audit.model.preprocessing import parse_preprocessing
 
 
 def checkpoint(shapes: Mapping[str, tuple[int, ...]], metadata: dict[str, str] | None = None) -> Checkpoint:
@@ -399,8 +399,8 @@ def test_types_that_are_not_floating_are_named(kind: torch.dtype) -> None:
 
 def test_image_size_fits_the_first_layer() -> None:
     architecture = infer({"fc1.weight": (5, 784), "fc2.weight": (3, 5)})
-    check_input(architecture, input_format((1, 28, 28), None, None))
-    check_input(architecture, input_format((16, 7, 7), None, None))
+    check_input(architecture, parse_preprocessing((1, 28, 28), None, None))
+    check_input(architecture, parse_preprocessing((16, 7, 7), None, None))
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_image_size_fits_the_first_layer() -> None:
 def test_image_size_that_does_not_fit_shows_both(inputs: int, example: str) -> None:
     architecture = infer({"fc1.weight": (5, inputs), "fc2.weight": (3, 5)})
     with pytest.raises(ArchitectureError) as raised:
-        check_input(architecture, input_format((1, 28, 28), None, None))
+        check_input(architecture, parse_preprocessing((1, 28, 28), None, None))
     message = str(raised.value)
     assert f"--input-shape 1,28,28 has 784 values, fc1.weight takes {inputs}" in message
     assert example in message

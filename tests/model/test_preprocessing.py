@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audit.errors import UsageError
-from audit.model.preprocessing import input_format, parse_shape
+from audit.model.preprocessing import parse_preprocessing, parse_shape
 
 COLOUR = (3, 2, 4)
 
@@ -48,14 +48,14 @@ def test_network_inputs_are_flattened_as_torch_does() -> None:
 
     images = random_images(COLOUR)
     expected = torch.nn.Flatten()(torch.from_numpy(images).permute(0, 3, 1, 2))
-    found = input_format(COLOUR, None, None).to_network(images)
+    found = parse_preprocessing(COLOUR, None, None).normalise(images)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected.numpy())
 
 
 def test_normalisation_per_channel() -> None:
     images = random_images(COLOUR)
-    found = input_format(COLOUR, "0.1,0.2,0.3", "0.5,1,2").to_network(images)
+    found = parse_preprocessing(COLOUR, "0.1,0.2,0.3", "0.5,1,2").normalise(images)
     by_hand = ((images - [0.1, 0.2, 0.3]) / [0.5, 1.0, 2.0]).transpose(0, 3, 1, 2).reshape(5, -1)
     np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-6)
 
@@ -63,34 +63,36 @@ def test_normalisation_per_channel() -> None:
 @pytest.mark.parametrize(("mean", "std"), [(None, None), ("0.5", "0.25"), ("0.49,0.48,0.45", "0.2,0.3,0.4")])
 def test_pixels_come_back(mean: str | None, std: str | None) -> None:
     images = random_images(COLOUR)
-    image_format = input_format(COLOUR, mean, std)
-    back = image_format.to_pixels(image_format.to_network(images))
+    image_format = parse_preprocessing(COLOUR, mean, std)
+    back = image_format.denormalise(image_format.normalise(images))
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, images, atol=1e-6)
 
 
 def test_pixels_are_not_clipped() -> None:
-    pixels = input_format((1, 1, 2), "0.5", "0.5").to_pixels(np.array([[3.0, -3.0]], dtype=np.float32))
+    pixels = parse_preprocessing((1, 1, 2), "0.5", "0.5").denormalise(
+        np.array([[3.0, -3.0]], dtype=np.float32)
+    )
     np.testing.assert_allclose(pixels.reshape(-1), [2.0, -1.0])
 
 
 def test_box_is_the_image_of_the_pixels() -> None:
-    image_format = input_format((1, 2, 2), "0.5", "0.25")
+    image_format = parse_preprocessing((1, 2, 2), "0.5", "0.25")
     low, high = image_format.box()
     np.testing.assert_allclose(low, [-2.0] * 4)
     np.testing.assert_allclose(high, [2.0] * 4)
     assert low.dtype == high.dtype == np.float32
-    corners = image_format.to_network(np.stack([np.zeros((2, 2, 1)), np.ones((2, 2, 1))]).astype(np.float32))
+    corners = image_format.normalise(np.stack([np.zeros((2, 2, 1)), np.ones((2, 2, 1))]).astype(np.float32))
     np.testing.assert_allclose(corners, np.stack([low, high]))
 
 
 def test_images_of_another_layout_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(3, 2, 4\), expected \(2, 4, 3\)"):
-        input_format(COLOUR, None, None).to_network(np.zeros((5, *COLOUR), dtype=np.float32))
+        parse_preprocessing(COLOUR, None, None).normalise(np.zeros((5, *COLOUR), dtype=np.float32))
 
 
 def test_defaults_leave_pixels_as_they_are() -> None:
-    image_format = input_format((1, 2, 2), None, None)
+    image_format = parse_preprocessing((1, 2, 2), None, None)
     assert image_format.size == 4
     np.testing.assert_array_equal(image_format.mean, np.zeros(4))
     np.testing.assert_array_equal(image_format.std, np.ones(4))
@@ -98,26 +100,28 @@ def test_defaults_leave_pixels_as_they_are() -> None:
 
 def test_mean_from_an_image_file(tmp_path: Path) -> None:
     image = random_images(COLOUR, 1)[0]
-    found = input_format(COLOUR, saved(tmp_path, image), None).mean
+    found = parse_preprocessing(COLOUR, saved(tmp_path, image), None).mean
     np.testing.assert_array_equal(found, image.transpose(2, 0, 1).reshape(-1))
 
 
 def test_mean_from_a_grey_image_file(tmp_path: Path) -> None:
     image = random_images((1, 3, 2), 1)[0]
     for array in (image, image[..., 0], image.astype(np.float64)):
-        found = input_format((1, 3, 2), saved(tmp_path, array), None).mean
+        found = parse_preprocessing((1, 3, 2), saved(tmp_path, array), None).mean
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, image.reshape(-1))
 
 
 def test_std_from_a_vector_in_network_order(tmp_path: Path) -> None:
     vector = np.linspace(0.5, 1.5, 24)
-    np.testing.assert_allclose(input_format(COLOUR, None, saved(tmp_path, vector)).std, vector, rtol=1e-6)
+    np.testing.assert_allclose(
+        parse_preprocessing(COLOUR, None, saved(tmp_path, vector)).std, vector, rtol=1e-6
+    )
 
 
 def refusal(shape: tuple[int, int, int], mean: str | None, std: str | None) -> str:
     with pytest.raises(UsageError) as raised:
-        input_format(shape, mean, std)
+        parse_preprocessing(shape, mean, std)
     message = str(raised.value)
     assert "\n" not in message
     return message

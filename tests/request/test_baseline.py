@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import ImageSet
+from audit.dataset import Samples
 from audit.errors import UsageError
 from audit.render.json import render
 from audit.report.schema import Report
@@ -18,9 +18,9 @@ from audit.verdict.policy import MatchRule, load_policy
 from tests.report.factory import BATTERY, make_report
 
 
-def images(sha256: str = "cd" * 32, count: int = 6) -> ImageSet:
+def images(sha256: str = "cd" * 32, count: int = 6) -> Samples:
     ids = tuple(f"other/{i}" for i in range(count))
-    return ImageSet(np.zeros((count, 2, 2, 1), np.float32), None, ids, "members.npz", sha256)
+    return Samples(np.zeros((count, 2, 2, 1), np.float32), None, ids, "members.npz", sha256)
 
 
 def write(folder: Path, report: Report) -> Path:
@@ -53,7 +53,7 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("members", [images("00" * 32), images(count=5)])
-def test_other_members_are_refused(tmp_path: Path, members: ImageSet) -> None:
+def test_other_members_are_refused(tmp_path: Path, members: Samples) -> None:
     with pytest.raises(UsageError, match=r"is of 6 members from members.npz \(sha256 cdcdcdcdcdcd\), this"):
         load_baseline(write(tmp_path, make_report()), members)
 

@@ -43,11 +43,11 @@ def test_its_files_are_an_audit(untrained: None, tmp_path: Path) -> None:
     assert inputs.data.members.labels.sum() == 20
     assert inputs.weights.architecture.activation == "relu"
     assert inputs.notes == ()
-    both = np.concatenate([inputs.data.members.images, inputs.data.controls.images])[..., 0]
+    both = np.concatenate([inputs.data.members.values, inputs.data.controls.values])[..., 0]
     faces = lfw_subset()[:100]
     np.testing.assert_allclose(np.sort(both.sum((1, 2))), np.sort(faces.sum((1, 2))), atol=1.0)
     mean = np.load(files.mean)
-    np.testing.assert_allclose(mean, inputs.data.members.images[..., 0].mean(0), atol=0.5 / 255)
+    np.testing.assert_allclose(mean, inputs.data.members.values[..., 0].mean(0), atol=0.5 / 255)
 
 
 def test_the_seed_decides_who_is_a_member(untrained: None, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackResult
 from audit.equation.candidates import Candidates
 from audit.equation.row_space import RowSpace
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.run.trajectory import trajectory
 from audit.scoring.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
@@ -22,11 +22,11 @@ from tests.tiny import blobs
 SIDE, HALF, RESTARTS = 8, 3, 2
 SIZE = SIDE * SIDE
 MEAN, STD = 0.4, 0.5
-FORMAT = InputFormat(
+FORMAT = Preprocessing(
     (1, SIDE, SIDE), np.full(SIZE, MEAN, dtype=np.float32), np.full(SIZE, STD, dtype=np.float32)
 )
 IMAGES = blobs(20, side=SIDE)[..., None].astype(np.float32) / 255
-ROWS = FORMAT.to_network(IMAGES)
+ROWS = FORMAT.normalise(IMAGES)
 MEMBER, TWIN, PARENT, OTHER = range(4)
 RESTART, PLACE = 1, 2
 """Where the candidate like the member is to be found."""

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.calibration import (
     TIE,
     benjamini_hochberg,
@@ -19,7 +19,7 @@ from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 
 SHAPE = (1, 10, 10)
 SIZE = 100
-FORMAT = InputFormat(SHAPE, np.full(SIZE, 0.5, np.float32), np.full(SIZE, 0.25, np.float32))
+FORMAT = Preprocessing(SHAPE, np.full(SIZE, 0.5, np.float32), np.full(SIZE, 0.25, np.float32))
 NONE = np.zeros((0, SIZE), dtype=np.float32)
 
 
@@ -287,7 +287,7 @@ def test_p_values_of_rows_are_uniform_when_nothing_leaks_whatever_the_units_of_c
     """Columns are brought to one unit by members and controls together, so no row is treated unlike another."""
     rng = np.random.default_rng(0)
     units = np.array([1.0, 1e4, 1e-3, 5.0, 20.0, 1.0], dtype=np.float32)
-    table = InputFormat((6,), np.zeros(6, np.float32), np.ones(6, np.float32))
+    table = Preprocessing((6,), np.zeros(6, np.float32), np.ones(6, np.float32))
     p_values = []
     for _ in range(1000):
         rows = np.exp(rng.normal(size=(10, 6))).astype(np.float32) * units  # skewed, so that units vary much

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from audit.errors import DataError
-from audit.model.preprocessing import InputFormat
+from audit.model.preprocessing import Preprocessing
 from audit.scoring.matching import match
 from audit.scoring.similarity import ncc, ssim
 
 SHAPE = (1, 8, 8)
 SIZE = 64
-FORMAT = InputFormat(SHAPE, np.full(SIZE, 0.4, np.float32), np.linspace(0.2, 0.3, SIZE, dtype=np.float32))
+FORMAT = Preprocessing(SHAPE, np.full(SIZE, 0.4, np.float32), np.linspace(0.2, 0.3, SIZE, dtype=np.float32))
 NONE = np.zeros((0, SIZE), dtype=np.float32)
 
 
@@ -25,7 +25,7 @@ def images(seed, count, shape=SHAPE):
 
 
 def pixel_ssim(a, b):
-    return ssim(FORMAT.to_pixels(a[None])[0], FORMAT.to_pixels(b[None])[0])
+    return ssim(FORMAT.denormalise(a[None])[0], FORMAT.denormalise(b[None])[0])
 
 
 def test_planted_candidates_are_found_with_their_scores():
@@ -97,7 +97,7 @@ def test_candidates_that_are_not_finite_match_nothing_and_harm_nothing(bad):
     members, controls, candidates = images(9, 6), images(10, 6), images(11, 8)
     poison = candidates[:2].copy()
     poison[:, 3] = bad
-    large = InputFormat(SHAPE, FORMAT.mean, np.full(SIZE, 2.0, np.float32))
+    large = Preprocessing(SHAPE, FORMAT.mean, np.full(SIZE, 2.0, np.float32))
     clean = match(candidates, members, controls, large)
     mixed = match(np.vstack([poison, candidates]), members, controls, large)
     for before, after in ((clean.members, mixed.members), (clean.controls, mixed.controls)):
@@ -127,7 +127,7 @@ def test_more_images_than_one_chunk():
 
 
 def test_images_too_small_for_ssim_are_refused():
-    tiny = InputFormat((1, 1, 6), np.zeros(6, np.float32), np.ones(6, np.float32))
+    tiny = Preprocessing((1, 1, 6), np.zeros(6, np.float32), np.ones(6, np.float32))
     rows = np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
     with pytest.raises(DataError, match="1 x 6 pixels"):
         match(rows, rows, rows, tiny)

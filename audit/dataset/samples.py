@@ -18,10 +18,10 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
+class Samples:
     """Images, or rows of a table, that an audit compares reconstructions with."""
 
-    images: NDArray[np.float32]
+    values: NDArray[np.float32]
     """(n, h, w, c) within [0, 1]; or (n, d), rows of a table in its own units."""
     labels: NDArray[np.int64] | None
     """(n,), not negative; None when the source has none."""
@@ -35,7 +35,7 @@ class ImageSet:
     """d names of the columns of a table; None for images."""
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.values)
 
     @property
     def modality(self) -> Modality:
@@ -50,7 +50,7 @@ class ImageSet:
     @property
     def shape(self) -> tuple[int, ...]:
         """(c, h, w) of images, (d,) of rows."""
-        _, *size = self.images.shape
+        _, *size = self.values.shape
         return (size[2], size[0], size[1]) if len(size) == 3 else tuple(size)
 
 
@@ -70,7 +70,7 @@ class Found:
     """What the source calls them; None where it has no names."""
 
 
-def checked(source: str, found: Found, shape: tuple[int, int, int] | None) -> ImageSet:
+def checked(source: str, found: Found, shape: tuple[int, int, int] | None) -> Samples:
     """Check what was found.
 
     Parameters
@@ -105,7 +105,7 @@ def checked(source: str, found: Found, shape: tuple[int, int, int] | None) -> Im
     digest.update(data.tobytes())
     digest.update(b"" if labels is None else labels.tobytes())
     ids = found.ids or tuple(str(row) for row in range(len(data)))
-    return ImageSet(data, labels, ids, source, digest.hexdigest(), columns)
+    return Samples(data, labels, ids, source, digest.hexdigest(), columns)
 
 
 def unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
