@@ -10,8 +10,14 @@ from safetensors.torch import save_file
 
 from audit.errors import ArchitectureError
 from audit.model.activations import KNOWN
-from audit.model.architecture import Architecture, Layer, check_input, check_same_layers, infer_architecture
+from audit.model.architecture import (
+    Architecture,
+    check_input,
+    check_same_layers,
+    infer_architecture,
+)
 from audit.model.checkpoint import Checkpoint, load_checkpoint
+from audit.model.layers import Layer
 from audit.model.preprocessing import parse_preprocessing
 
 
