@@ -1,3 +1,39 @@
-"""model-audit: how many training samples can be reconstructed from a trained network's weights."""
+"""model-audit: how many training samples can be reconstructed from a trained network's weights.
+
+`audit.audit(model, members, controls)` audits what is in memory or on disk; `Request` and `run` are what the
+command line uses. All are imported when they are first asked for, so that `import audit` takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audit.errors import AuditError
+    from audit.report.schema import Report
+    from audit.request.request import Request
+    from audit.run.notebook import Result, audit
+    from audit.run.pipeline import run
 
 __version__ = "0.2.0"
+__all__ = ["AuditError", "Report", "Request", "Result", "__version__", "audit", "run"]
+
+_PLACES = {
+    "AuditError": "audit.errors",
+    "Report": "audit.report.schema",
+    "Request": "audit.request.request",
+    "Result": "audit.run.notebook",
+    "audit": "audit.run.notebook",
+    "run": "audit.run.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

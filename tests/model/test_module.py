@@ -1,0 +1,53 @@
+"""The activation that a module's parts show."""
+
+import pytest
+from torch import nn
+
+from audit.errors import ArchitectureError
+from audit.model.module import module_activation
+
+
+def mlp(*between: nn.Module, last: nn.Module | None = None) -> nn.Module:
+    parts: list[nn.Module] = [nn.Flatten(), nn.Linear(4, 5)]
+    for part in between:
+        parts += [part, nn.Linear(5, 5)]
+    return nn.Sequential(*parts, *([last] if last else []))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (nn.ReLU(), "relu"),
+        (nn.LeakyReLU(0.2), "leaky_relu:0.2"),
+        (nn.ELU(1.5), "elu:1.5"),
+        (nn.SELU(), "selu"),
+        (nn.GELU(), "gelu"),
+        (nn.GELU(approximate="tanh"), "gelu_tanh"),
+        (nn.SiLU(), "silu"),
+        (nn.Softplus(beta=3), "softplus:3.0"),
+        (nn.Tanh(), "tanh"),
+        (nn.Sigmoid(), "sigmoid"),
+    ],
+)
+def test_every_activation_of_torch_that_can_be_audited_is_named(part: nn.Module, name: str) -> None:
+    assert module_activation(mlp(part, part)) == name
+
+
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(dim=1), nn.LogSoftmax(dim=1)])
+def test_what_follows_the_last_layer_is_no_hidden_activation(last: nn.Module) -> None:
+    assert module_activation(mlp(nn.ReLU(), last=last)) == "relu"
+
+
+def test_a_module_that_calls_functions_shows_none() -> None:
+    assert module_activation(nn.ModuleList([nn.Linear(4, 5), nn.Linear(5, 1)])) is None
+    assert module_activation(nn.ReLU()) is None
+
+
+def test_several_activations_are_refused() -> None:
+    with pytest.raises(ArchitectureError, match="relu, tanh"):
+        module_activation(mlp(nn.ReLU(), nn.Tanh()))
+
+
+def test_an_unknown_activation_is_refused_by_name() -> None:
+    with pytest.raises(ArchitectureError, match="PReLU"):
+        module_activation(mlp(nn.PReLU()))
