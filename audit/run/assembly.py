@@ -79,7 +79,7 @@ def assemble(
     values = {result.attack.id: truth.preprocessing.denormalise(result.reconstructions) for result in ran}
     followed = [follow(result, scores, truth) for result in ran]
     trajectories = [trajectory for trajectory in followed if trajectory is not None]
-    return Audit(report, exhibits(report, inputs, values, truth.controls), trajectories, values)
+    return Audit(report, exhibits(report, inputs, values), trajectories, values)
 
 
 def _unused(inputs: Inputs, found: Sequence[Finding]) -> list[str]:

@@ -12,7 +12,7 @@ from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Equation, Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
-from audit.model.modality import Measure
+from audit.model.modality import IMAGES, ROWS, Measure
 from audit.report.schema import (
     Control,
     Data,
@@ -164,7 +164,7 @@ def with_diagnostics(samples: list[Sample], measured: Measurements) -> list[Samp
 
 def sample_entries(members: Samples, scores: Scores, truth: Truth) -> list[Sample]:
     """Describe every member: its best match, its p-value and where the match came from."""
-    belief, table = scores.pooled, truth.preprocessing.is_table
+    belief, table = scores.pooled, truth.preprocessing.modality is ROWS
     matches, margins = belief.matching.members, belief.margins
     errors = _relative_errors(scores, truth) if table else [None] * len(members)
     samples = []
@@ -206,7 +206,7 @@ def control_entries(controls: Samples | None, belief: Calibration) -> list[Contr
     return [
         Control(
             id=printable(name),
-            ssim=float(matches.similarity[i]) if controls.columns is None else None,
+            ssim=float(matches.similarity[i]) if controls.modality is IMAGES else None,
             ncc=float(matches.ncc[i]),
             margin=float(margins[i]),
         )
