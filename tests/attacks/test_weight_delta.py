@@ -36,7 +36,11 @@ def cross_entropy(outputs):
     return functional.cross_entropy(outputs, torch.arange(len(outputs)) % 3, reduction="sum")
 
 
-LOSSES = [(squared, 1), (squared, 3), (cross_entropy, 3)]
+LOSSES = {
+    "squared, 1 output": (squared, 1),
+    "squared, 3 outputs": (squared, 3),
+    "cross-entropy, 3 outputs": (cross_entropy, 3),
+}
 
 
 def observed(final, initial):
@@ -56,10 +60,10 @@ def moved(network, change, sign=1.0):
     return network.with_tensors([tensor + sign * part for tensor, part in pairs])
 
 
-@pairwise(anchor=["initial", "final"], case=LOSSES, activation=ACTIVATIONS)
+@pairwise(anchor=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
 def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation):
     """The gradient is taken where the step begins; in an implicit step, where it ends."""
-    loss, outputs = case
+    loss, outputs = LOSSES[case]
     net = small_network(outputs, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     change, weights = update(net, rows, loss)

@@ -280,7 +280,7 @@ def test_rank_of_a_noised_gradient():
     assert space.noise == pytest.approx(1e-2, rel=0.2)
 
 
-def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_normal():
+def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
     """With them, the median would be zero, and noise count as samples."""
     block = few_samples(300, 784, [1.0] * 4, dead=200)
     touched = (block != 0).double()
