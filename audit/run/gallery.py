@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from audit.model.modality import IMAGES, ROWS
 from audit.report.evidence import Evidence, gallery, room
-from audit.report.schema import Report, Sample
+from audit.report.outcomes import Sample
+from audit.report.schema import Report
 from audit.request.check import Inputs
 from audit.scoring.similarity import column_units, nearest, rescale
 from audit.words import printable
