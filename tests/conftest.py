@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from audit import cli
+from audit.attacks import Observation
+from audit.model.network import Network
 from tests.command import Ended, Run
+from tests.planted import observation, small_network
 from tests.tiny import Tiny, attack_once, draw_once, fix_steps, make
 
 
@@ -43,3 +46,15 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> None:
     fix_steps(monkeypatch)
     attack_once(monkeypatch)
     draw_once(monkeypatch)
+
+
+@pytest.fixture
+def net(outputs: int, layers: int, biases: str, activation: str) -> Network:
+    """The network of a case, for tests that are parametrised with `LAYOUTS` and activations."""
+    return small_network(outputs, layers, biases, activation=activation)
+
+
+@pytest.fixture
+def seen(net: Network) -> Observation:
+    """Everything that an attacker of this network can see."""
+    return observation(net)

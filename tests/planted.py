@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,6 +19,8 @@ from audit.solve.base import Problem
 from audit.solve.constraints import Box
 
 BIASES = ("none", "first", "all")
+LAYOUTS = {"outputs": [1, 3], "layers": [2, 3], "biases": BIASES}
+"""Of `small_network`."""
 EQUATIONS = list({type(attack).objective: attack for attack in reversed(BATTERY)}.values())
 """One attack for each equation of the battery."""
 UNITS = (0.7, 1.6, 0.9)
@@ -44,14 +45,6 @@ def small_network(
         bias = 0.3 * torch.randn(shape[0], generator=rng, dtype=torch.float64).to(dtype)
         vectors.append(bias if index < last_biased else None)
     return Network(tuple(weights), tuple(vectors), activation, UNITS[: layers - 1])
-
-
-NETWORKS = {
-    f"{outputs} outputs, {layers} layers, biases on {biases}": small_network(outputs, layers, biases)
-    for outputs in (1, 3)
-    for layers in (2, 3)
-    for biases in BIASES
-}
 
 
 def another(network: Network, seed=11) -> Network:
@@ -125,34 +118,6 @@ PLAIN_ACTIVATIONS = {
 
 KINKED = ("relu", "leaky_relu:0.2", "elu:0.7", "selu")
 """The activations whose stand-in is another function."""
-
-_SHAPES = [*((1, 2, biases) for biases in BIASES), (3, 2, "first"), (3, 3, "all")]
-
-ACTIVATED = {
-    f"{name}, {outputs} outputs, {layers} layers, biases on {biases}": small_network(
-        outputs, layers, biases, activation=name
-    )
-    for name in PLAIN_ACTIVATIONS
-    if name != "relu"
-    for outputs, layers, biases in _SHAPES
-}
-
-_OFTEN = {
-    key for place, key in enumerate(ACTIVATED) if place % len(_SHAPES) in (place // len(_SHAPES) % 4, 4)
-}
-"""The deepest network of every activation and one of the others: the remaining ones are left to slow runs."""
-
-
-def table(networks):
-    """Tests with every one of `networks`, a dictionary by name, as `net`."""
-    rare = ACTIVATED.keys() - _OFTEN
-    return pytest.mark.parametrize(
-        "net",
-        [
-            pytest.param(net, id=name, marks=pytest.mark.slow if name in rare else ())
-            for name, net in networks.items()
-        ],
-    )
 
 
 def plain_outputs(network: Network, tensors, row: Tensor, smoothing=None) -> Tensor:

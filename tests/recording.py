@@ -20,8 +20,13 @@ from typing import Any
 SECONDS_PER_GRADIENT = 0.05
 SECONDS_PER_LOOK = 1e-7
 """So that whatever waits for the clock without computing gradients comes to an end."""
-RENAMED = {"exposure": "contribution", "exposure_rank": "contribution_rank", "ssim": "similarity"}
-"""Fields of version 1 of the report, and what they are called since."""
+RENAMED = {
+    "exposure": "contribution",
+    "exposure_rank": "contribution_rank",
+    "ceiling": "attainable",
+    "of": "members",
+}
+"""Fields of an inspection of version 0.1, and what they are called since; those of reports are upgraded."""
 INCIDENTAL = {"command", "seconds", "started", "checkpoint", "source", "version", "schema_version"}
 
 
@@ -93,10 +98,12 @@ def _command(*arguments: object, output: Path | None = None) -> None:
 
 def compare(old: Path, new: Path) -> int:
     """Print what differs in numbers, verdicts and counts; sentences are not compared."""
+    from audit.report.upgrade import upgrade
+
     differences = 0
     for name in ("demo", "gradient", "table", "inspect"):
         before, after = (
-            dict(_leaves(json.loads((root / f"{name}.json").read_text()))) for root in (old, new)
+            dict(leaves(upgrade(json.loads((root / f"{name}.json").read_text())))) for root in (old, new)
         )
         print(f"{name}: {len(before)} values before, {len(after)} after")
         for place in sorted(before.keys() | after.keys()):
@@ -106,14 +113,14 @@ def compare(old: Path, new: Path) -> int:
     return min(differences, 1)
 
 
-def _leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, dict):
         for key, part in value.items():
             if key not in INCIDENTAL:
-                yield from _leaves(part, (*place, RENAMED.get(key, key)))
+                yield from leaves(part, (*place, RENAMED.get(key, key)))
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            yield from _leaves(part, (*place, str(index)))
+            yield from leaves(part, (*place, str(index)))
     elif isinstance(value, bool | int | float) or (
         place and place[-1] in {"verdict", "status", "id", "attack"}
     ):

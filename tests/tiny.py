@@ -136,7 +136,7 @@ def draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         "similarity_histogram",
-        "exposure_histogram",
+        "contribution_histogram",
         "loss_curves",
         "spectrum",
         "splitting_scatter",

@@ -18,14 +18,14 @@ from audit.words import (
 
 _SHOWN = 10
 """Members in the table; all are in the JSON."""
-_EXPOSURES = (
+_CONTRIBUTIONS = (
     "unexplained: what the members leave of the equation; lambdas: numbers that were fitted to it; AUC: how often "
-    "a member's exposure is above a control's (.5 is chance), with its 95 % interval; found: members above all but "
-    "1 % of the controls, where there are 100 or more."
+    "a member's contribution is above a control's (.5 is chance), with its 95 % interval; found: members above all "
+    "but 1 % of the controls, where there are 100 or more."
 )
 _MEMBERS = (
-    "exposure: the length of a member's part of the sum, over that of the whole; ceiling: the best SSIM that was "
-    "found for it in the row space, where attacks work."
+    "contribution: the length of a member's part of the sum, over that of the whole; attainable: the best SSIM "
+    "that was found for it in the row space, where attacks work."
 )
 
 
@@ -36,15 +36,19 @@ def lines(found: Inspection) -> Iterator[str]:
     yield ""
     yield from grid([(item.id, item.sentence) for item in found.attacks])
     yield from _section("What the weights hold", _sentences(found))
-    if found.exposure:
-        yield from _section("Exposure", _remarks(found))
+    if found.contribution:
+        yield from _section("Contribution", _remarks(found))
         if _remarks(found):
             yield ""
-        yield from printed(_exposures(found))
-        yield from _words(_EXPOSURES)
-    if found.samples and found.exposure:
+        yield from printed(_contributions(found))
+        yield from _words(_CONTRIBUTIONS)
+    if found.samples and found.contribution:
         more = len(found.samples) > _SHOWN
-        most = f"the {_SHOWN} most exposed of {len(found.samples)}" if more else "the most exposed first"
+        most = (
+            f"the {_SHOWN} of largest contribution of {len(found.samples)}"
+            if more
+            else "largest contribution first"
+        )
         yield from _section("The member" if len(found.samples) == 1 else f"Members, {most}", [])
         yield from printed(_members(found))
         yield from _words(_MEMBERS)
@@ -53,16 +57,16 @@ def lines(found: Inspection) -> Iterator[str]:
 def _sentences(found: Inspection) -> list[str]:
     said = [held.spectrum(rank) for rank in found.spectra]
     said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
-    said += held.exposures(
-        found.exposure, len(found.samples), "row" if len(found.model.input_shape) == 1 else "image"
+    said += held.contributions(
+        found.contribution, len(found.samples), "row" if len(found.model.input_shape) == 1 else "image"
     )
-    if found.ceiling is not None:
-        said.append(held.ceiling(found.ceiling))
+    if found.attainable is not None:
+        said.append(held.attainable(found.attainable))
     return said
 
 
 def _remarks(found: Inspection) -> list[str]:
-    return [sentence(note) for note in found.exposure[0].notes]
+    return [sentence(note) for note in found.contribution[0].notes]
 
 
 def _words(meanings: str) -> list[str]:
@@ -81,9 +85,9 @@ def _section(title: str, said: Sequence[str]) -> Iterator[str]:
         yield from printed(bullets)
 
 
-def _exposures(found: Inspection) -> Table:
+def _contributions(found: Inspection) -> Table:
     table = columns("equation", "unexplained", "lambdas", "AUC", "interval", "found")
-    for item in found.exposure:
+    for item in found.contribution:
         bounds = item.auc_interval
         table.add_row(
             item.attack,
@@ -97,14 +101,14 @@ def _exposures(found: Inspection) -> Table:
 
 
 def _members(found: Inspection) -> Table:
-    table = columns("member", "label", "exposure", "rank", "ceiling")
-    ranked = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
+    table = columns("member", "label", "contribution", "rank", "attainable")
+    ranked = sorted(found.samples, key=lambda sample: sample.contribution_rank or 0)
     for sample in ranked[:_SHOWN]:
         table.add_row(
             sample.id,
             "—" if sample.label is None else str(sample.label),
-            significant(sample.exposure),
-            str(sample.exposure_rank),
-            number(sample.ceiling),
+            significant(sample.contribution),
+            str(sample.contribution_rank),
+            number(sample.attainable),
         )
     return table

@@ -8,6 +8,7 @@ import numpy as np
 
 from audit.dataset.samples import Samples, times
 from audit.errors import DataError
+from audit.model.modality import IMAGES
 from audit.model.preprocessing import Preprocessing
 
 
@@ -24,10 +25,11 @@ def check_labels(samples: Samples, outputs: int) -> None:
     last = max(outputs, 2) - 1
     wrong = np.flatnonzero(samples.labels > last)
     if len(wrong):
+        noun = samples.modality.name
         raise DataError(
-            f"{samples.source}: {samples.noun} {samples.ids[wrong[0]]} has label {samples.labels[wrong[0]]}, "
+            f"{samples.source}: {noun} {samples.ids[wrong[0]]} has label {samples.labels[wrong[0]]}, "
             f"but a network with {outputs} output{'s' if outputs > 1 else ''} takes labels 0 to {last}",
-            f"relabel the {samples.noun}s as the model was trained, or audit the model they belong to",
+            f"relabel the {noun}s as the model was trained, or audit the model they belong to",
         )
 
 
@@ -86,7 +88,7 @@ def check_disjoint(members: Samples, controls: Samples) -> None:
         if digest in known
     ]
     if shared:
-        noun = members.noun
+        noun = members.modality.name
         raise DataError(
             f"{len(shared)} of the {len(controls)} controls are also members: {noun} {shared[0][1]} of "
             f"{controls.source} is {noun} {shared[0][0]} of {members.source}",
@@ -112,7 +114,7 @@ def _wanted(shape: tuple[int, ...]) -> str:
 def _digests(samples: Samples) -> list[bytes]:
     """One hash per image, blind to the rounding between uint8 and the float formats; or per row of a table."""
     values = samples.values + np.float32(0.0)  # of the two zeros, one
-    if samples.columns is None:
+    if samples.modality is IMAGES:
         values = np.round(values * np.float32(65535)).astype(np.uint16)
     shape = repr(values.shape[1:]).encode()
     return [hashlib.blake2b(row.tobytes(), digest_size=16, key=shape).digest() for row in values]

@@ -43,11 +43,6 @@ class Samples:
         return IMAGES if self.columns is None else ROWS
 
     @property
-    def noun(self) -> str:
-        """What one of them is."""
-        return self.modality.name
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """(c, h, w) of images, (d,) of rows."""
         _, *size = self.values.shape

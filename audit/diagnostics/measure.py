@@ -23,6 +23,7 @@ from audit.diagnostics.contribution import Exposure, exposure, predicted
 from audit.equation.identifiability import Identifiability
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, row_space
+from audit.model.modality import IMAGES
 from audit.words import listed
 
 _EXPOSURE = 2 / 3
@@ -235,7 +236,7 @@ def _attainable(
     different = distinct_spaces(equations)
     if not different:
         return None
-    if truth.preprocessing.is_table:
+    if truth.preprocessing.modality is not IMAGES:
         notes.append("the rank ceiling is one of SSIM, which is not applicable to rows of a table")
         return None
     try:

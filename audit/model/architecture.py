@@ -17,6 +17,7 @@ from audit.model.activations import activation
 from audit.model.checkpoint import Checkpoint
 from audit.model.layer_order import order_layers, refuse_copies
 from audit.model.layers import Layer, find_layers
+from audit.model.modality import ROWS
 from audit.model.preprocessing import Preprocessing
 
 
@@ -93,7 +94,7 @@ def infer_architecture(checkpoint: Checkpoint, activation: str | None) -> Archit
     return Architecture(ordered, name, order_notes + activation_notes)
 
 
-def check_input(architecture: Architecture, image: Preprocessing) -> None:
+def check_input(architecture: Architecture, preprocessing: Preprocessing) -> None:
     """Check that images have as many values as the first layer takes.
 
     Raises
@@ -102,16 +103,15 @@ def check_input(architecture: Architecture, image: Preprocessing) -> None:
         When they do not; it shows both numbers.
     """
     first = architecture.layers[0]
-    if image.size == first.inputs:
+    if preprocessing.size == first.inputs:
         return
-    if image.is_table:
+    if preprocessing.modality is ROWS:
         raise ArchitectureError(
-            f"the rows have {image.size} columns, {first.weight} takes {first.inputs}",
-            "give the columns that the model was trained on, in that order; class numbers belong into a column "
-            "'label'",
+            f"the rows have {preprocessing.size} columns, {first.weight} takes {first.inputs}",
+            "give the columns that the model was trained on, in that order; labels belong into a column 'label'",
         )
-    shape = ",".join(str(length) for length in image.shape)
-    problem = f"--input-shape {shape} has {image.size} values, {first.weight} takes {first.inputs}"
+    shape = ",".join(str(length) for length in preprocessing.shape)
+    problem = f"--input-shape {shape} has {preprocessing.size} values, {first.weight} takes {first.inputs}"
     sides = [(c, math.isqrt(first.inputs // c)) for c in (1, 3)]
     fitting = [f"{c},{side},{side}" for c, side in sides if c * side * side == first.inputs]
     example = f" (for example {fitting[0]})" if fitting else ""

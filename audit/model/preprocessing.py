@@ -1,4 +1,4 @@
-"""Data and network inputs: x = (value - mean) / std; images flattened channel-first as PyTorch's Flatten does."""
+"""Preprocessing: x = (value - mean) / std, with images flattened channel-first as PyTorch's Flatten does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import UsageError
+from audit.model.modality import IMAGES, ROWS, Modality
 
 # Means of pixels in [0, 1] stay below it; the usual mistake, means of pixels in [0, 255], does not.
 _LARGEST_MEAN = 2.0
@@ -20,7 +21,7 @@ _LARGEST_SIZE = 10**8
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """How pixels in [0, 1], or rows of a table, become network inputs."""
+    """How samples become inputs of the network: pixels in [0, 1], or rows of a table."""
 
     shape: tuple[int, ...]
     """Channels, height and width (c, h, w) of an image; (d,) for rows of a table."""
@@ -39,14 +40,9 @@ class Preprocessing:
         return prod(self.shape)
 
     @property
-    def image(self) -> tuple[int, int, int] | None:
-        """(c, h, w); None for rows of a table."""
-        return (self.shape[0], self.shape[1], self.shape[2]) if len(self.shape) == 3 else None
-
-    @property
-    def is_table(self) -> bool:
-        """Whether inputs are rows of a table, not images."""
-        return self.image is None
+    def modality(self) -> Modality:
+        """Pictures, or rows of a table."""
+        return IMAGES if len(self.shape) == 3 else ROWS
 
     def box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Lowest and highest network inputs, (d,) each: of pixels in [0, 1], or of usual values of a table."""
@@ -55,32 +51,32 @@ class Preprocessing:
         one = np.float32(1.0)
         return -self.mean / self.std, (one - self.mean) / self.std
 
-    def normalise(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Normalise and flatten images.
+    def normalise(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring samples to the inputs of the network.
 
         Parameters
         ----------
-        pixels:
-            (n, h, w, c) in [0, 1]; or rows (n, d) of a table, in its units.
+        values:
+            Images (n, h, w, c) in [0, 1], or rows (n, d) of a table in its own units.
 
         Returns
         -------
-        (n, d) float32, in network units.
+        (n, d) float32, normalised inputs; images are flattened channel-first.
         """
-        if self.image is None:
-            return np.asarray((pixels - self.mean) / self.std, dtype=np.float32)
-        channels, height, width = self.image
-        if pixels.shape[1:] != (height, width, channels):
-            raise ValueError(f"images of shape {pixels.shape[1:]}, expected {(height, width, channels)}")
-        flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), self.size)
+        if self.modality is ROWS:
+            return np.asarray((values - self.mean) / self.std, dtype=np.float32)
+        channels, height, width = self.shape
+        if values.shape[1:] != (height, width, channels):
+            raise ValueError(f"images of shape {values.shape[1:]}, expected {(height, width, channels)}")
+        flat = values.transpose(0, 3, 1, 2).reshape(len(values), self.size)
         return np.asarray((flat - self.mean) / self.std, dtype=np.float32)
 
-    def denormalise(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Undo `normalise` without clipping: (n, d) in network units to (n, h, w, c), or (n, d), float32."""
-        pixels = np.asarray(inputs * self.std + self.mean, dtype=np.float32)
-        if self.is_table:
-            return pixels
-        return pixels.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
+    def denormalise(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Undo `normalise` without clipping: normalised inputs (n, d) to (n, h, w, c) or (n, d), float32."""
+        values = np.asarray(inputs * self.std + self.mean, dtype=np.float32)
+        if self.modality is ROWS:
+            return values
+        return values.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
 
 
 def with_usual_range(stated: Preprocessing, rows: NDArray[np.float32] | None) -> Preprocessing:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audit.render.text import stopped_short, truth
-from audit.report.schema import AttackReport, Report
+from audit.report.outcomes import AttackReport
+from audit.report.schema import Report
 from audit.verdict.findings import Kind
 from audit.words import listed, percent, plural, probability
 
@@ -65,7 +66,7 @@ def _found(report: Report, attacks: list[AttackReport]) -> str:
 
 
 def _about_the_start(report: Report, successful: list[AttackReport]) -> Iterator[Advice]:
-    attacks = [attack for attack in successful if "the initial weights" in attack.used]
+    attacks = [attack for attack in successful if attack.source == "change"]
     if attacks:
         yield Advice(
             "Keep the initial weights to yourself",
@@ -79,7 +80,7 @@ def _about_the_start(report: Report, successful: list[AttackReport]) -> Iterator
 
 
 def _about_gradients(report: Report, successful: list[AttackReport]) -> Iterator[Advice]:
-    attacks = [attack for attack in successful if "the weights" not in attack.used]
+    attacks = [attack for attack in successful if attack.source == "gradient"]
     if not attacks:
         return
     seen = report.data.gradient
@@ -126,7 +127,7 @@ def _about_training(report: Report, successful: list[AttackReport]) -> Iterator[
             "weights alone.",
             _BUZAGLO,
         )
-    yield from _about_size(report, [a for a in successful if "the weights" in a.used])
+    yield from _about_size(report, [a for a in successful if a.source != "gradient"])
 
 
 def _about_size(report: Report, attacks: list[AttackReport]) -> Iterator[Advice]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from audit.report.schema import AttackReport, Rank
+from audit.report.measured import Rank
+from audit.report.outcomes import AttackReport
 from audit.words import plural
 
 

@@ -59,7 +59,11 @@ def sheets(found: Comparison) -> list[Sheet]:
     made = [
         Sheet("Figures", ("figure", "before", "after", "change"), figures),
         Sheet("Attacks", ("attack", "status", "relative loss", "recovered", "confirmed"), attacks),
-        Sheet("Members", ("member", "counted as", found.before.similarity, "exposure", "ceiling"), members),
+        Sheet(
+            "Members",
+            ("member", "counted as", found.before.similarity, "contribution", "attainable"),
+            members,
+        ),
     ]
     return [sheet for sheet in made if sheet.rows]
 
@@ -91,8 +95,8 @@ def _member(member: MemberChange) -> list[str]:
         member.id,
         _shift(_counted(before), _counted(after)),
         f"{number(before.similarity)} → {number(after.similarity)}",
-        f"{significant(before.exposure)} → {significant(after.exposure)}",
-        f"{number(before.ceiling)} → {number(after.ceiling)}",
+        f"{significant(before.contribution)} → {significant(after.contribution)}",
+        f"{number(before.attainable)} → {number(after.attainable)}",
     ]
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.report.schema import Ceiling, Exposure, Identifiability, Rank, Report
+from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
+from audit.report.schema import Report
 from audit.words import bound, listed, number, plural, share, significant
 
 _UNEXPLAINED = 0.5
 """Residual of an equation, in norms, from which a tensor that fits says nothing of data."""
+_SUBJECTS = {
+    "weights": ("The weights", "lean", "the weights"),
+    "change": ("The change of the weights", "leans", "the change of the weights"),
+    "gradient": ("The observed gradient", "leans", "the observed gradient"),
+}
+LAYERS = {
+    "weights": "the first layer",
+    "change": "the change of the first layer",
+    "gradient": "the observed gradient of the first layer",
+}
+"""Whose singular values they are."""
 
 
 def sentences(report: Report) -> list[str]:
     """All that a report can say of what the weights hold, without the spectrum."""
     found = report.diagnostics
     said: list[str] = []
-    said += exposures(found.exposure, report.summary.members, report.noun)
-    if found.ceiling is not None:
-        said.append(ceiling(found.ceiling))
+    said += contributions(found.contribution, report.summary.members, report.noun)
+    if found.attainable is not None:
+        said.append(attainable(found.attainable))
     said += [identifiability(item) for item in (found.identifiability or {}).values()]
     return said
 
@@ -25,40 +37,39 @@ def sentences(report: Report) -> list[str]:
 def remarks(report: Report) -> list[str]:
     """What to keep in mind with these sentences."""
     found = report.diagnostics
-    notes = found.exposure[0].notes if found.exposure else []
+    notes = found.contribution[0].notes if found.contribution else []
     return [*notes, *found.notes]
 
 
-def exposures(found: Sequence[Exposure], members: int, noun: str = "image") -> Iterator[str]:
+def contributions(found: Sequence[ContributionReport], members: int, noun: str = "image") -> Iterator[str]:
     """Say it of the equation that members explain best; where it does not tell them apart, also which others do."""
     if not found:
         return
-    yield exposure(found[0], members, noun)
+    yield contribution(found[0], members, noun)
     if not _tells(found[0]):
         tested = sum(item.auc is not None for item in found)
         for item in filter(_tells, found):
             yield f"Of {tested} equations tested, that of {item.attack} tells them apart: {_measured(item)}."
 
 
-def exposure(found: Exposure, members: int, noun: str = "image") -> str:
+def contribution(found: ContributionReport, members: int, noun: str = "image") -> str:
     """Say whether the equation tells members from controls, and how much of it they leave open."""
     who = f"training {noun} leaves" if members == 1 else f"training {noun}s leave"
     left = f"The {who} {unexplained(found)} of the equation of {found.attack} unexplained."
     return f"{_membership(found)} {left}".strip()
 
 
-def unexplained(found: Exposure) -> str:
+def unexplained(found: ContributionReport) -> str:
     """Write what members leave of an equation, at most where time ended the fit."""
     return share(found.residual) if found.converged else f"at most {bound(found.residual, up=True)}"
 
 
-def _membership(found: Exposure) -> str:
+def _membership(found: ContributionReport) -> str:
     if found.auc is None or found.auc_interval is None:
         return ""
     _, high = found.auc_interval
     measured = _measured(found)
-    lean = "lean" if found.of == "the weights" else "leans"
-    subject = f"{found.of[:1].upper()}{found.of[1:]}"
+    subject, lean, of = _SUBJECTS[found.source]
     if _tells(found):
         tail = ""
         if found.true_positives is not None:
@@ -71,32 +82,32 @@ def _membership(found: Exposure) -> str:
             f"of different kinds, or it is chance, which does this once in forty times."
         )
     if not found.common_converged:
-        return f"The fit was ended before what {found.of} {lean} on told members from controls: {measured}."
-    return f"What {found.of} {lean} on does not tell members from controls: {measured}."
+        return f"The fit was ended before what {of} {lean} on told members from controls: {measured}."
+    return f"What {of} {lean} on does not tell members from controls: {measured}."
 
 
-def _tells(found: Exposure) -> bool:
+def _tells(found: ContributionReport) -> bool:
     return found.auc_interval is not None and found.auc_interval[0] > 0.5
 
 
-def _measured(found: Exposure) -> str:
+def _measured(found: ContributionReport) -> str:
     low, high = found.auc_interval or (None, None)
     return f"AUC {number(found.auc)} (95 % interval {number(low)} to {number(high)})"
 
 
-def ceiling(found: Ceiling) -> str:
+def attainable(found: AttainableReport) -> str:
     """Say how many members any reconstruction could recover."""
     said = (
-        f"Members above the threshold even in principle: {found.reachable} of {found.of} (SSIM >= "
+        f"Members above the threshold even in principle: {found.reachable} of {found.members} (SSIM >= "
         f"{found.threshold:g}, in the row space of {listed(found.attacks)})."
     )
-    missing = found.of - found.reachable
+    missing = found.members - found.reachable
     if not missing:
         return said
     if not found.complete:
         return f"{said} Time ended the search: there may be more."
     others = "the other" if missing == 1 else f"the other {missing}"
-    if missing == found.of:
+    if missing == found.members:
         others = "it" if missing == 1 else f"all {missing}"
     return (
         f"{said} For {others}, no image as similar as {found.threshold - found.tolerance:g} was found "
@@ -104,24 +115,24 @@ def ceiling(found: Ceiling) -> str:
     )
 
 
-def identifiability(found: Identifiability) -> str:
+def identifiability(found: IdentifiabilityReport) -> str:
     """Say how much of the data's tensor the equations determine."""
-    verb = "leave" if found.of == "the weights" else "leaves"
+    verb = "leave" if found.source == "weights" else "leaves"
     figures = (
         f"rank {found.rank} of {found.rank_needed} needed, condition {significant(found.condition)}, "
         f"residual {significant(found.residual)}"
     )
-    subject = f"{found.of[:1].upper()}{found.of[1:]}"
+    subject = _SUBJECTS[found.source][0]
     if found.undetermined:
         directions = plural(found.undetermined, "direction")
         return f"{subject} {verb} {directions} of the data's tensor undetermined ({figures})."
     if found.residual is None or found.residual > _UNEXPLAINED:
-        them = "them" if found.of == "the weights" else "it"
+        them = "them" if found.source == "weights" else "it"
         return (
             f"{subject} would determine the data's tensor ({figures}), but no tensor explains {them}: "
             f"the equations do not hold here."
         )
-    verb = "determine" if found.of == "the weights" else "determines"
+    verb = "determine" if found.source == "weights" else "determines"
     return f"{subject} {verb} the data's tensor ({figures}, expected error {significant(found.error)})."
 
 
@@ -134,7 +145,7 @@ def spectrum(found: Rank) -> str:
     parts += list(_bulk(found))
     if found.effective_rank is not None:
         parts.append(f"effective rank {found.effective_rank:.1f} of {len(found.singular_values)}")
-    return f"Singular values of {found.of}: {'; '.join(parts)}."
+    return f"Singular values of {LAYERS[found.source]}: {'; '.join(parts)}."
 
 
 def spectrum_caption(found: Rank, drawn: int) -> str:

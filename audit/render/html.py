@@ -22,7 +22,8 @@ from audit.render.advice import advice
 from audit.render.jinja import LOADER, environment
 from audit.render.pictures import cards, png
 from audit.report.evidence import Evidence, Trajectory, rank, shown
-from audit.report.schema import AttackReport, Report, Sample
+from audit.report.outcomes import AttackReport, Sample
+from audit.report.schema import Report
 from audit.verdict.findings import Finding, Kind
 
 _TABLE = 24
@@ -135,19 +136,19 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
 
 
 def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
-    """Spectrum and exposure, with captions."""
+    """Spectrum and contribution, with captions."""
     from audit.render import plots
 
-    rank, exposures = report.diagnostics.rank, report.diagnostics.exposure
+    rank, fits = report.diagnostics.rank, report.diagnostics.contribution
     if rank is not None and rank.singular_values:
         yield Markup(plots.spectrum(rank)), held.spectrum_caption(rank, len(plots.drawn(rank)))
-    if exposures and exposures[0].common_controls:
-        first = exposures[0]
+    if fits and fits[0].common_controls:
+        first = fits[0]
         caption = (
-            f"Exposure of members and controls, fitted together to the equation of {first.attack}: how much of "
+            f"Contribution of members and controls, fitted together to the equation of {first.attack}: how much of "
             f"what it explains each accounts for. Values below the left edge are counted there."
         )
-        yield Markup(plots.exposure_histogram(first.common_members, first.common_controls)), caption
+        yield Markup(plots.contribution_histogram(first.common_members, first.common_controls)), caption
 
 
 def _courses(
@@ -160,8 +161,8 @@ def _courses(
         part = attack.splitting
         if part is not None and part.rounds:
             scatter = plots.splitting_scatter(
-                part.ssim_before,
-                part.ssim_after,
+                part.similarity_before,
+                part.similarity_after,
                 report.summary.threshold,
                 f"{report.similarity} of every member before and after splitting, {attack.id}",
                 report.similarity,

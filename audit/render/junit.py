@@ -15,7 +15,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.schema import AttackReport, Report
+from audit.report.outcomes import AttackReport
+from audit.report.schema import Report
 from audit.verdict.policy import LimitResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

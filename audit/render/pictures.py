@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audit.report.evidence import Evidence, gallery, shown
-from audit.report.schema import Report, Sample
+from audit.report.outcomes import Sample
+from audit.report.schema import Report
 
 BUDGET = 4_000_000
 """Characters that the pictures of a gallery may take, so that a page of 500 members stays below 5 MB."""
@@ -63,7 +64,7 @@ def cards(report: Report, evidence: Sequence[Evidence]) -> Gallery:
 
     A redacted report shows silhouettes instead, and of a table, which has no pictures, nothing.
     """
-    if report.provenance.redacted and report.summary.metric == "ssim":
+    if report.provenance.redacted and report.modality == "image":
         return Gallery([_withheld(report, index) for index in gallery(report.samples)], [])
     items = shown(report, evidence)
     if not items or items[0].columns:

@@ -20,7 +20,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from audit.render import alt_text as described
-from audit.report.schema import AttackReport, Rank
+from audit.render.diagnostics import LAYERS
+from audit.report.measured import Rank
+from audit.report.outcomes import AttackReport
 
 _INK, _MEMBER, _CONTROL, _FAINT = "#010203", "#010204", "#010205", "#010206"
 _COLOURS = {
@@ -45,7 +47,7 @@ _STYLE: Any = {
 _SIZE = (5.2, 2.7)
 _DASHES = ("-", "--", ":", "-.")
 _DECADES = 4
-"""Of exposure that are shown."""
+"""Of contributions that are shown."""
 
 
 def similarity_histogram(
@@ -81,8 +83,8 @@ def similarity_histogram(
         return _svg(figure, f"Histogram of {label}, members against controls", said)
 
 
-def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> str:
-    """Shares of members (up) and of controls (down) over exposure, on a logarithmic scale; neither may be empty."""
+def contribution_histogram(members: Sequence[float], controls: Sequence[float]) -> str:
+    """Shares of members (up) and controls (down) over contribution, on a logarithmic scale; neither is empty."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
@@ -92,9 +94,9 @@ def exposure_histogram(members: Sequence[float], controls: Sequence[float]) -> s
         axes.set_xscale("log")
         _opposed(axes, shown[0], shown[1], edges)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-        axes.set_xlabel("exposure")
+        axes.set_xlabel("contribution")
         said = described.groups(members, controls)
-        return _svg(figure, "Histogram of exposure, members against controls", said)
+        return _svg(figure, "Histogram of contribution, members against controls", said)
 
 
 def _opposed(
@@ -178,7 +180,7 @@ def spectrum(rank: Rank) -> str:
         low, high = axes.get_ylim()
         axes.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
         axes.set_xlabel("singular value, largest first")
-        title = f"Singular values of {rank.of}, {rank.kept} above the edge"
+        title = f"Singular values of {LAYERS[rank.source]}, {rank.kept} above the edge"
         return _svg(figure, title, described.spectrum(rank))
 
 

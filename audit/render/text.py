@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.report.schema import AttackReport, Report, Sample
+from audit.report.outcomes import AttackReport, Sample
+from audit.report.schema import Report
 from audit.scoring.intervals import resolution
 from audit.verdict.findings import NO_LIMIT_AT_POWER
-from audit.words import bound, duration, listed, percent, plural, probability, sentence, share, significant
+from audit.words import bound, duration, origins, percent, plural, probability, sentence, share, significant
 
 _NO_GRADIENT = (
     "A gradient of these samples at this checkpoint would be described whole: other samples, several steps, "
@@ -82,7 +83,7 @@ _OF_ROWS = {
 
 def vocabulary(report: Report) -> dict[str, str]:
     """Words that a report uses, explained."""
-    if report.summary.metric == "ssim":
+    if report.modality == "image":
         return VOCABULARY
     kept = {word: meaning for word, meaning in VOCABULARY.items() if word not in _OF_IMAGES}
     return _OF_ROWS | {word: meaning for word, meaning in kept.items() if word not in _OF_ROWS}
@@ -153,10 +154,10 @@ def positive_control(report: Report) -> str:
     blind = f", with which fewer than {least} cannot be confirmed" if least > 1 else ""
     note = f" {sentence(control.note)}" if control.note else ""
     if control.confirmed == 0:
-        note += f" {_SILENCE[control.kind]}"
+        note += f" {_SILENCE[control.source]}"
     return (
         f"{control.confirmed} of {plural(control.images, report.noun)} confirmed: a power of "
-        f"{percent(control.power)} (95 % interval {low} to {high}). The twin: {_TWINS[control.kind]}, "
+        f"{percent(control.power)} (95 % interval {low} to {high}). The twin: {_TWINS[control.source]}, "
         f"with {labels}. They are controls of this audit; the other {control.controls} were the twin's "
         f"controls{blind}.{fewer} It took {duration(control.seconds)}, "
         f"{duration(control.training_seconds)} of it for training.{note}"
@@ -215,7 +216,9 @@ def truth(report: Report, attack: AttackReport) -> float | None:
 def used(report: Report, samples: Sequence[Sample]) -> str:
     """Say what the matches of some samples were reconstructed from."""
     owners = {sample.attack for sample in samples}
-    return listed(word for attack in report.attacks if attack.id in owners for word in attack.used)
+    seen = report.data.gradient
+    sources = [attack.source for attack in report.attacks if attack.id in owners]
+    return origins(sources, "gradient" if seen is None else seen.kind)
 
 
 def batch(report: Report) -> str:
@@ -252,7 +255,7 @@ def standing(report: Report, attack: AttackReport) -> str:
     if reached is None:
         return ""
     members, verb = training_samples(report)
-    observed = "the weights" not in attack.used
+    observed = attack.source == "gradient"
     what = "what was observed" if observed else "these weights"
     if left is None:
         return f"What the {members} would leave open was not measured."
@@ -291,9 +294,9 @@ def splitting(report: Report, attack: AttackReport) -> str:
             "No round of splitting was kept, as none lowered what the attack minimises, or none was begun: "
             "nothing here comes from a split."
         )
-    if not part.ssim_before:
+    if not part.similarity_before:
         return ""
-    pairs = list(zip(part.ssim_before, part.ssim_after, strict=True))
+    pairs = list(zip(part.similarity_before, part.similarity_after, strict=True))
     rose, fell = (
         sum(after > before for before, after in pairs),
         sum(after < before for before, after in pairs),
@@ -334,7 +337,7 @@ def unsaid(report: Report) -> list[str]:
 
 
 def _found_alike(report: Report) -> str:
-    if report.summary.metric == "correlation":
+    if report.modality == "row":
         return (
             "a row that correlation finds alike; SSIM is not applicable to rows of a table. A network can give "
             "away less than a row, such as one of its columns"
@@ -348,16 +351,16 @@ def _for_the_control(report: Report) -> str:
 
 
 def _less(report: Report) -> str:
-    if any(exposure.auc is not None for exposure in report.diagnostics.exposure):
+    if any(fit.auc is not None for fit in report.diagnostics.contribution):
         return (
-            "of the latter, the AUC of exposure shows a part; no limit counts it, and the former was not "
+            "of the latter, the AUC of contributions shows a part; no limit counts it, and the former was not "
             "measured."
         )
     return "that was not measured."
 
 
 def _unknown(report: Report) -> str:
-    known = any("the initial weights" in attack.used and attack.status == "ran" for attack in report.attacks)
+    known = any(attack.source == "change" and attack.status == "ran" for attack in report.attacks)
     return "" if known else "the initial weights, "
 
 

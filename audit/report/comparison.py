@@ -5,112 +5,130 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from audit.report.schema import AttackReport, Report, Sample
+from audit.report.base import Part
+from audit.report.outcomes import AttackReport, Sample
+from audit.report.schema import Report
 from audit.verdict.findings import AttackStatus
 from audit.verdict.policy import Verdict
 
 Unit = Literal["count", "share", "number"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Side(_Part):
+class Side(Part):
     """One of the two runs."""
 
     checkpoint: str
+    """Path of the checkpoint, as it was given."""
     sha256: str
+    """Digest of the checkpoint file."""
     started: str
-    """ISO 8601, UTC."""
+    """Start of the run, ISO 8601, UTC."""
     verdict: Verdict
+    """Verdict under the policy of the run."""
     members: int
+    """Number of training samples that were compared."""
     similarity: str
-    """What members are compared by: SSIM, or correlation for rows of a table."""
+    """Measure by which members are compared: SSIM, or correlation for rows of a table."""
     confirmed_interval: tuple[float, float] | None
-    """95 % interval of the confirmed fraction; None without controls."""
+    """Clopper-Pearson 95 % interval of the confirmed fraction; None without controls."""
 
 
-class Figure(_Part):
+class Figure(Part):
     """A figure in both runs."""
 
     name: str
+    """Name of the figure, in words."""
     unit: Unit
+    """Whether it is a count, a share of one, or another number."""
     before: float | None
-    """None where it was not measured."""
+    """Value in the first run; None where it was not measured."""
     after: float | None
+    """Value in the second run; None where it was not measured."""
 
 
-class Change(_Part):
+class Change(Part):
     """Members that fulfil something in one run only, by id."""
 
     gained: list[str]
-    """After, but not before."""
+    """Members of which it holds after, but not before."""
     lost: list[str]
-    """Before, but not after."""
+    """Members of which it holds before, but not after."""
     kept: int
-    """In both."""
+    """Number of members of which it holds in both runs."""
 
 
-class AttackSide(_Part):
+class AttackSide(Part):
     """What became of an attack in one run."""
 
     status: AttackStatus
+    """Whether it ran, was skipped, or failed."""
     relative_loss: float | None
+    """Squared residual over squared norm of the target, of the best restart; None where it diverged or did not
+    run."""
     recovered: int
+    """Members recovered by this attack's candidates alone."""
     confirmed: int
+    """Members confirmed from this attack's candidates alone."""
 
 
-class AttackChange(_Part):
-    """One attack in both runs; None where its battery did not have it."""
+class AttackChange(Part):
+    """One attack in both runs."""
 
     id: str
+    """Name of the attack, as in `--attacks`."""
     before: AttackSide | None
+    """Outcome in the first run; None where its battery did not have the attack."""
     after: AttackSide | None
+    """Outcome in the second run; None where its battery did not have the attack."""
 
 
-class MemberSide(_Part):
+class MemberSide(Part):
     """What became of a member in one run."""
 
-    ssim: float | None
-    """None for rows of a table."""
+    similarity: float
+    """Similarity to its best candidate: SSIM of images, correlation of rows of a table."""
     ncc: float
+    """Centred correlation with that candidate."""
     recovered: bool
+    """Whether its similarity reached the threshold."""
     confirmed: bool
-    exposure: float | None
-    """None also where it is of different equations in the two runs."""
-    ceiling: float | None
-
-    @property
-    def similarity(self) -> float:
-        """SSIM, or correlation of rows of a table."""
-        return self.ncc if self.ssim is None else self.ssim
+    """Whether it was recovered beyond chance."""
+    contribution: float | None
+    """Contribution of the member; None also where it is of different equations in the two runs."""
+    attainable: float | None
+    """Attainable SSIM of the member."""
 
 
-class MemberChange(_Part):
+class MemberChange(Part):
     """One member in both runs."""
 
     id: str
+    """Name of the member in the first run."""
     before: MemberSide
+    """Outcome in the first run."""
     after: MemberSide
+    """Outcome in the second run."""
 
 
-class Comparison(_Part):
-    """What changed between two runs (version 1)."""
+class Comparison(Part):
+    """What changed between two runs."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    """Version of this schema."""
     before: Side
+    """The first of the two runs."""
     after: Side
+    """The second of the two runs."""
     confirmed: Change | None
-    """None where members could not be paired, or a run had no controls."""
+    """Members confirmed in one run only; None where members could not be paired, or a run had no controls."""
     recovered: Change | None
-    """None where members could not be paired."""
+    """Members recovered in one run only; None where members could not be paired."""
     figures: list[Figure]
+    """Figures that both reports have."""
     attacks: list[AttackChange]
+    """Every attack of either battery."""
     members: list[MemberChange]
-    """In the order of the reports; empty where they could not be paired."""
+    """Every member, in the order of the reports; empty where they could not be paired."""
     notes: list[str]
     """What else differs, and so may be the reason for a change."""
 
@@ -164,7 +182,7 @@ def _change(members: list[tuple[Sample, Sample]], fulfils: Callable[[Sample], bo
 
 def _member(sample: Sample, same_equation: bool) -> MemberSide:
     part = MemberSide(**sample.model_dump(include=set(MemberSide.model_fields)))
-    return part if same_equation else part.model_copy(update={"exposure": None})
+    return part if same_equation else part.model_copy(update={"contribution": None})
 
 
 def _figures(before: Report, after: Report) -> Iterator[Figure]:
@@ -182,11 +200,12 @@ def _figures(before: Report, after: Report) -> Iterator[Figure]:
         yield figure(name, "number", lambda r: _mean([s.similarity for s in r.samples]))
     yield figure("power of the positive control", "share", _power)
     yield figure("members that could be recovered", "count", _reachable)
-    yield figure("mean ceiling", "number", lambda r: _mean([s.ceiling for s in r.samples]))
+    if "row" not in (before.modality, after.modality):
+        yield figure("mean attainable SSIM", "number", lambda r: _mean([s.attainable for s in r.samples]))
     if (attack := _equation(before)) is not None and attack == _equation(after):
-        yield figure("mean exposure", "number", lambda r: _mean([s.exposure for s in r.samples]))
-    later = {exposure.attack: exposure for exposure in after.diagnostics.exposure}
-    for first in before.diagnostics.exposure:
+        yield figure("mean contribution", "number", lambda r: _mean([s.contribution for s in r.samples]))
+    later = {fit.attack: fit for fit in after.diagnostics.contribution}
+    for first in before.diagnostics.contribution:
         if (second := later.get(first.attack)) is not None:
             yield Figure(name=f"AUC, {first.attack}", unit="number", before=first.auc, after=second.auc)
             yield Figure(
@@ -212,13 +231,13 @@ def _power(report: Report) -> float | None:
 
 
 def _reachable(report: Report) -> float | None:
-    ceiling = report.diagnostics.ceiling
-    return None if ceiling is None else ceiling.reachable
+    attainable = report.diagnostics.attainable
+    return None if attainable is None else attainable.reachable
 
 
 def _equation(report: Report) -> str | None:
-    """Attack whose equation members' exposures are of."""
-    return report.diagnostics.exposure[0].attack if report.diagnostics.exposure else None
+    """Attack whose equation members' contributions are of."""
+    return report.diagnostics.contribution[0].attack if report.diagnostics.contribution else None
 
 
 def _attacks(before: Report, after: Report) -> list[AttackChange]:
@@ -256,7 +275,7 @@ def _notes(before: Report, after: Report) -> Iterator[str]:
             yield f"The run {name} had no controls: nothing could be confirmed in it."
     if None not in (_equation(before), _equation(after)) and _equation(before) != _equation(after):
         yield (
-            f"Members' exposures are of different equations ({_equation(before)} before, {_equation(after)} "
+            f"Members' contributions are of different equations ({_equation(before)} before, {_equation(after)} "
             f"after), and are not to be compared."
         )
 

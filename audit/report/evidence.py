@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.report.schema import (
-    Report,
-    Sample,
-)
+from audit.report.outcomes import Sample
+from audit.report.schema import Report
 
 GALLERY = 500
 """Matches shown in a report, at most."""

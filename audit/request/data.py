@@ -15,12 +15,13 @@ from audit.dataset import (
     load_samples,
 )
 from audit.dataset.truth import Truth
-from audit.errors import DataError, UsageError
+from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input
-from audit.model.modality import IMAGES, ROWS
+from audit.model.modality import ROWS
 from audit.model.preprocessing import parse_preprocessing, parse_shape, with_usual_range
 from audit.request.request import Request
-from audit.scoring.similarity import check_columns, constant_columns, window
+from audit.scoring.comparison import comparison
+from audit.scoring.similarity import constant_columns
 
 _NAMED = 5
 """Columns that a note names."""
@@ -39,11 +40,6 @@ class Data:
     def all(self) -> list[Samples]:
         """Both."""
         return [self.members] if self.controls is None else [self.members, self.controls]
-
-    @property
-    def sources(self) -> str:
-        """Where they came from, in words."""
-        return " and ".join(samples.source for samples in self.all)
 
 
 def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth, list[str]]:
@@ -86,16 +82,8 @@ def check_comparable(data: Data) -> None:
     DataError
         When they cannot.
     """
-    members = data.members.values
-    if data.members.modality is IMAGES:
-        window(*members.shape[1:3])
-        return
-    check_columns(members.shape[1])
-    if constant_columns([samples.values for samples in data.all]).all():
-        raise DataError(
-            f"every column of {data.sources} is the same in all rows: nothing can be compared",
-            "give rows that differ, and controls",
-        )
+    check = comparison(data.members.modality).check
+    check([samples.values for samples in data.all], " and ".join(samples.source for samples in data.all))
 
 
 def _read(request: Request) -> Data:

@@ -13,6 +13,7 @@ from audit.errors import RunError
 from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import SCHEMA_VERSION, Report
+from audit.report.upgrade import upgrade
 
 _REPORT, _EVIDENCE = "report.json", "evidence.safetensors"
 
@@ -43,7 +44,7 @@ def read_report(path: Path) -> Report:
         raise RunError(f"{file} cannot be read: {error.strerror or error}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: not JSON ({error})", "repeat the scan") from error
-    return _validated(file, content)
+    return _validated(file, upgrade(content))
 
 
 def _validated(file: Path, content: Any) -> Report:
@@ -51,7 +52,7 @@ def _validated(file: Path, content: Any) -> Report:
     if version != SCHEMA_VERSION:
         found = "no report of model-audit" if version is None else f"a report of schema version {version}"
         raise RunError(
-            f"{file} is {found}, expected version {SCHEMA_VERSION}", "give a report.json of this tool"
+            f"{file} is {found}, expected version 1 or {SCHEMA_VERSION}", "give a report.json of this tool"
         )
     try:
         report = Report.model_validate(content)

@@ -9,7 +9,8 @@ import audit
 from audit.battery import AttackResult, Outcome
 from audit.diagnostics.measure import Measurements
 from audit.report.evidence import Audit
-from audit.report.schema import PositiveControl, Provenance, Report, Tool
+from audit.report.measured import PositiveControl
+from audit.report.schema import Provenance, Report, Tool
 from audit.request.check import Inputs
 from audit.run.attack_entries import attack_entry
 from audit.run.entries import (
@@ -64,11 +65,12 @@ def assemble(
         tool=Tool(name="model-audit", version=audit.__version__),
         verdict=judgement.verdict,
         reasons=list(judgement.reasons),
-        summary=summary_entry(facts, scores, rule.metric),
+        modality=data.members.modality.name,
+        summary=summary_entry(facts, scores),
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(outcomes, inputs, measured, control),
-        attacks=[attack_entry(outcome, inputs, scores) for outcome in outcomes],
+        attacks=[attack_entry(outcome, scores) for outcome in outcomes],
         samples=samples,
         controls=control_entries(data.controls, scores.pooled),
         policy=policy_entry(policy, judgement),
@@ -79,7 +81,7 @@ def assemble(
     values = {result.attack.id: truth.preprocessing.denormalise(result.reconstructions) for result in ran}
     followed = [follow(result, scores, truth) for result in ran]
     trajectories = [trajectory for trajectory in followed if trajectory is not None]
-    return Audit(report, exhibits(report, inputs, values, truth.controls), trajectories, values)
+    return Audit(report, exhibits(report, inputs, values), trajectories, values)
 
 
 def _unused(inputs: Inputs, found: Sequence[Finding]) -> list[str]:

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from audit.battery import AttackResult, Outcome
-from audit.report.schema import AttackReport, Splitting
-from audit.request.check import Inputs
-from audit.run.entries import observed_parts
+from audit.report.outcomes import AttackReport, Splitting
 from audit.run.facts import attack_fact
+from audit.run.measured import source_of
 from audit.run.scores import Scores
 from audit.scoring.calibration import Calibration
 
 
-def attack_entry(outcome: Outcome, inputs: Inputs, scores: Scores) -> AttackReport:
+def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     """Describe how an attack ran and what it found."""
     attack, fact = outcome.attack, attack_fact(outcome)
     told = AttackReport(
         id=attack.id,
         title=attack.title,
-        source=attack.source,
+        reference=attack.source,
         status=fact.status,
         reason=fact.reason,
-        used=observed_parts(attack, inputs),
+        source=source_of(attack),
     )
     if not isinstance(outcome, AttackResult):
         return told
     solution, belief = outcome.solution, scores.by_attack[attack.id]
     return AttackReport(
-        **told.model_dump(include={"id", "title", "source", "status", "reason", "used"}),
+        **told.model_dump(include={"id", "title", "reference", "status", "reason", "source"}),
         seconds=round(outcome.seconds, 2),
         restarts=solution.restarts,
         steps=solution.steps,
@@ -55,6 +54,6 @@ def _splitting(result: AttackResult, after: Calibration, before: Calibration | N
         confirmed_after=after.confirmed_count,
         gradient=None if reached is None else reached.gradient,
         eigenvalue=None if reached is None else reached.eigenvalue,
-        ssim_before=before.matching.members.similarity.tolist(),
-        ssim_after=after.matching.members.similarity.tolist(),
+        similarity_before=before.matching.members.similarity.tolist(),
+        similarity_after=after.matching.members.similarity.tolist(),
     )

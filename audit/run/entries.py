@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.attacks import Attack
 from audit.battery import AttackResult, Outcome
 from audit.dataset import Samples
 from audit.dataset.truth import Truth
@@ -12,20 +11,10 @@ from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Equation, Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
-from audit.model.modality import Measure
-from audit.report.schema import (
-    Control,
-    Data,
-    Diagnostics,
-    DpBound,
-    Model,
-    PolicyReport,
-    PositiveControl,
-    Sample,
-    Seen,
-    Source,
-    Summary,
-)
+from audit.model.modality import ROWS
+from audit.report.measured import Diagnostics, DpBound, PositiveControl
+from audit.report.outcomes import Control, Sample
+from audit.report.schema import Data, Model, PolicyReport, SampleSet, Seen, Summary
 from audit.request.check import Inputs
 from audit.run.measured import (
     attainable_entry,
@@ -56,9 +45,9 @@ def model_entry(checkpoint: Checkpoint, architecture: Architecture, shape: Seque
     )
 
 
-def source_entry(images: Samples) -> Source:
+def source_entry(images: Samples) -> SampleSet:
     """Name a set of samples."""
-    return Source(source=printable(images.source), sha256=images.sha256, count=len(images))
+    return SampleSet(source=printable(images.source), sha256=images.sha256, count=len(images))
 
 
 def data_entry(inputs: Inputs) -> Data:
@@ -80,7 +69,7 @@ def policy_entry(policy: Policy, judgement: Judgement) -> PolicyReport:
     )
 
 
-def summary_entry(facts: Facts, scores: Scores, metric: Measure) -> Summary:
+def summary_entry(facts: Facts, scores: Scores) -> Summary:
     """Count what came back, with intervals and limits."""
     power, calibrated = facts.positive_control, facts.controls > 0
     return Summary(
@@ -95,7 +84,6 @@ def summary_entry(facts: Facts, scores: Scores, metric: Measure) -> Summary:
         control_matches=scores.pooled.control_matches,
         null_confirmed=facts.null_confirmed,
         fdr=facts.fdr,
-        metric=metric,
         upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
         upper_limit_at_power=None
         if power is None
@@ -117,13 +105,6 @@ def gradient_entry(inputs: Inputs) -> Seen | None:
     )
 
 
-def observed_parts(attack: Attack, inputs: Inputs) -> list[str]:
-    """Name what an attack was given."""
-    if attack.needs_gradient:
-        return [f"an observed {inputs.weights.gradient.kind if inputs.weights.gradient else 'gradient'}"]
-    return ["the weights", "the initial weights"] if attack.needs_initial else ["the weights"]
-
-
 def diagnostics_entry(
     outcomes: Sequence[Outcome],
     inputs: Inputs,
@@ -131,15 +112,14 @@ def diagnostics_entry(
     control: PositiveControl | None,
 ) -> Diagnostics:
     """Describe what was measured without attacking."""
-    kind = None if inputs.weights.gradient is None else inputs.weights.gradient.kind
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
     return Diagnostics(
         stationarity=measured.stationarity or None,
-        rank=None if least is None else spectrum(Equation(least.attack, least.objective, least.space), kind),
-        identifiability=identifiability_entries(measured.identifiability, kind),
-        exposure=contribution_entries(measured, kind, len(inputs.truth.controls)),
-        ceiling=attainable_entry(measured, inputs.rule.threshold),
+        rank=None if least is None else spectrum(Equation(least.attack, least.objective, least.space)),
+        identifiability=identifiability_entries(measured.identifiability),
+        contribution=contribution_entries(measured, len(inputs.truth.controls)),
+        attainable=attainable_entry(measured, inputs.rule.threshold),
         positive_control=control,
         dp=dp_entry(inputs),
         notes=measured.notes,
@@ -164,7 +144,7 @@ def with_diagnostics(samples: list[Sample], measured: Measurements) -> list[Samp
 
 def sample_entries(members: Samples, scores: Scores, truth: Truth) -> list[Sample]:
     """Describe every member: its best match, its p-value and where the match came from."""
-    belief, table = scores.pooled, truth.preprocessing.is_table
+    belief, table = scores.pooled, truth.preprocessing.modality is ROWS
     matches, margins = belief.matching.members, belief.margins
     errors = _relative_errors(scores, truth) if table else [None] * len(members)
     samples = []
@@ -175,7 +155,7 @@ def sample_entries(members: Samples, scores: Scores, truth: Truth) -> list[Sampl
             Sample(
                 id=printable(members.ids[i]),
                 label=None if members.labels is None else int(members.labels[i]),
-                ssim=None if table else float(matches.similarity[i]),
+                similarity=float(matches.similarity[i]),
                 ncc=float(matches.ncc[i]),
                 relative_error=errors[i],
                 margin=float(margins.members[i]),
@@ -206,7 +186,7 @@ def control_entries(controls: Samples | None, belief: Calibration) -> list[Contr
     return [
         Control(
             id=printable(name),
-            ssim=float(matches.similarity[i]) if controls.columns is None else None,
+            similarity=float(matches.similarity[i]),
             ncc=float(matches.ncc[i]),
             margin=float(margins[i]),
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
-from audit.report.schema import PositiveControl, Sample
+from audit.report.measured import PositiveControl
+from audit.report.outcomes import Sample
 from audit.request.check import Inputs
-from audit.run.entries import observed_parts
+from audit.run.measured import source_of
 from audit.run.scores import Scores
 from audit.verdict.findings import AttackFact, Facts, PowerFact, ahead_of_controls
-from audit.words import listed
 
 
 def facts_of(
@@ -37,10 +37,9 @@ def facts_of(
     """
     controls, pooled = len(inputs.truth.controls), scores.pooled
     confirming = {sample.attack for sample in samples if sample.confirmed}
-    used = [observed_parts(o.attack, inputs) for o in outcomes if o.attack.id in confirming]
-    observed = [
-        o.attack.id for o in outcomes if o.attack.needs_gradient and inputs.weights.gradient is not None
-    ]
+    sources = [source_of(o.attack) for o in outcomes if o.attack.id in confirming]
+    gradient = inputs.weights.gradient
+    observed = [o.attack.id for o in outcomes if o.attack.needs_gradient and gradient is not None]
     return Facts(
         members=len(inputs.truth.members),
         controls=controls,
@@ -52,7 +51,8 @@ def facts_of(
         unresolved=len(ahead_of_controls(samples, controls)),
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,
         attacks={outcome.attack.id: attack_fact(outcome) for outcome in outcomes},
-        used=listed(word for words in used for word in words),
+        sources=tuple(dict.fromkeys(sources)),
+        gradient_kind="gradient" if gradient is None else gradient.kind,
         observed=tuple(observed),
         positive_control=None
         if control is None

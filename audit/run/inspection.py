@@ -16,7 +16,8 @@ from audit.diagnostics.measure import (
 )
 from audit.model.architecture import Architecture
 from audit.model.network import network
-from audit.report.schema import Ceiling, Exposure, Identifiability, Model, Rank
+from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
+from audit.report.schema import Model
 from audit.request.check import (
     Inputs,
     check,
@@ -63,12 +64,12 @@ class Known(_Part):
 
     id: str
     label: int | None
-    exposure: float | None
-    """In the first equation of `Inspection.exposure`."""
-    exposure_rank: int | None
-    """1 for the most exposed."""
-    ceiling: float | None
-    """SSIM of the best image that was found in the row spaces."""
+    contribution: float | None
+    """Norm of its part in the first equation of `Inspection.contribution`."""
+    contribution_rank: int | None
+    """Rank by contribution: 1 for the member that contributes most."""
+    attainable: float | None
+    """Attainable SSIM: that of the best image that was found in the row spaces."""
 
 
 class Inspection(_Part):
@@ -83,13 +84,13 @@ class Inspection(_Part):
     """One per attack of the battery."""
     spectra: list[Rank]
     """One per row space that attacks work in."""
-    identifiability: dict[str, Identifiability] | None
+    identifiability: dict[str, IdentifiabilityReport] | None
     """By attack that reads a tensor; None where none could solve its equations: `attacks` say why."""
     stationarity: dict[str, float] | None
     """By attack that applies, the relative loss that members leave; None without members."""
-    exposure: list[Exposure]
+    contribution: list[ContributionReport]
     """One per equation, the one that members explain best first; empty without members."""
-    ceiling: Ceiling | None
+    attainable: AttainableReport | None
     """None without members."""
     samples: list[Known]
     """One per member."""
@@ -126,7 +127,6 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)
         known = measure(found, observation, inputs.truth, generator, budget)
         samples = _samples(inputs, known)
-    kind = None if weights.gradient is None else weights.gradient.kind
     spaces = distinct_spaces(found)
     return Inspection(
         network=_words(weights.architecture),
@@ -136,11 +136,11 @@ def inspect(request: Request, budget: Budget) -> Inspection:
             Applicability(id=attack.id, reason=reason, caveat=attack.caveat(observation))
             for attack, reason in reasons.items()
         ],
-        spectra=[spectrum(item, kind) for item in spaces],
-        identifiability=identifiability_entries(known.identifiability, kind),
+        spectra=[spectrum(item) for item in spaces],
+        identifiability=identifiability_entries(known.identifiability),
         stationarity=known.stationarity or None,
-        exposure=contribution_entries(known, kind, controls),
-        ceiling=attainable_entry(known, threshold),
+        contribution=contribution_entries(known, controls),
+        attainable=attainable_entry(known, threshold),
         samples=samples,
     )
 
@@ -160,7 +160,7 @@ def _missing(inputs: Inputs) -> list[str]:
     if inputs.data.controls is not None or len(inputs.data.members) < 2:
         return []
     return [
-        "no controls: pass --controls to learn whether exposure tells members from images the model never saw"
+        "no controls: pass --controls to learn whether contributions distinguish members from non-members"
     ]
 
 

@@ -8,28 +8,23 @@ from audit.diagnostics.contribution import Exposure as Measured
 from audit.diagnostics.measure import Equation, Measurements
 from audit.equation.identifiability import Identifiability as Analysis
 from audit.equation.row_space import bulk_edge
-from audit.report.schema import Ceiling, Exposure, Identifiability, Rank
-from audit.request.observed import Kind
+from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
+from audit.verdict.findings import Source
 
 
-def subject(attack: Attack, kind: Kind | None) -> str:
-    """Name what an attack explains, as the subject of a sentence."""
+def source_of(attack: Attack) -> Source:
+    """Name what an attack reconstructs from."""
     if attack.needs_gradient:
-        return f"the observed {kind or 'gradient'}"
-    return "the change of the weights" if attack.needs_initial else "the weights"
+        return "gradient"
+    return "change" if attack.needs_initial else "weights"
 
 
-def spectrum(equation: Equation, kind: Kind | None) -> Rank:
+def spectrum(equation: Equation) -> Rank:
     """Describe the singular values of the first layer of a target."""
     attack, space, (first, *_) = equation.attack, equation.space, equation.objective.target
-    of, edge = "the first layer", None
-    if attack.needs_gradient:
-        of = f"the observed {kind or 'gradient'} of the first layer"
-    else:
-        edge = bulk_edge(space.singular_values, *first.shape)
-        of = "the change of the first layer" if attack.needs_initial else of
+    edge = None if attack.needs_gradient else bulk_edge(space.singular_values, *first.shape)
     return Rank(
-        of=of,
+        source=source_of(attack),
         singular_values=[float(value) for value in space.singular_values],
         edge=space.edge,
         kept=space.signals,
@@ -38,16 +33,16 @@ def spectrum(equation: Equation, kind: Kind | None) -> Rank:
     )
 
 
-def contribution_entries(measured: Measurements, kind: Kind | None, controls: int) -> list[Exposure]:
+def contribution_entries(measured: Measurements, controls: int) -> list[ContributionReport]:
     """Describe the fit of every equation."""
-    return [_contribution(equation, found, kind, controls) for equation, found in measured.fits]
+    return [_contribution(equation, found, controls) for equation, found in measured.fits]
 
 
-def _contribution(equation: Equation, found: Measured, kind: Kind | None, controls: int) -> Exposure:
+def _contribution(equation: Equation, found: Measured, controls: int) -> ContributionReport:
     test = found.membership
-    told = Exposure(
+    told = ContributionReport(
         attack=equation.attack.id,
-        of=subject(equation.attack, kind),
+        source=source_of(equation.attack),
         residual=found.fit.residual,
         converged=found.fit.converged,
         rank=found.fit.rank,
@@ -69,15 +64,15 @@ def _contribution(equation: Equation, found: Measured, kind: Kind | None, contro
     )
 
 
-def attainable_entry(measured: Measurements, threshold: float) -> Ceiling | None:
+def attainable_entry(measured: Measurements, threshold: float) -> AttainableReport | None:
     """Count the members that could be recovered at an SSIM threshold."""
     found = measured.attainable
     if found is None:
         return None
-    return Ceiling(
+    return AttainableReport(
         attacks=[equation.attack.id for equation in found.equations],
         reachable=int((found.similarity + TOLERANCE >= threshold).sum()),
-        of=len(found.similarity),
+        members=len(found.similarity),
         threshold=threshold,
         tolerance=TOLERANCE,
         complete=found.complete,
@@ -85,15 +80,15 @@ def attainable_entry(measured: Measurements, threshold: float) -> Ceiling | None
 
 
 def identifiability_entries(
-    found: dict[Attack, Analysis], kind: Kind | None
-) -> dict[str, Identifiability] | None:
+    found: dict[Attack, Analysis],
+) -> dict[str, IdentifiabilityReport] | None:
     """Describe what the equations of a polynomial network determine; None where there is nothing to say."""
-    return {attack.id: _identifiability(attack, said, kind) for attack, said in found.items()} or None
+    return {attack.id: _identifiability(attack, said) for attack, said in found.items()} or None
 
 
-def _identifiability(attack: Attack, said: Analysis, kind: Kind | None) -> Identifiability:
-    return Identifiability(
-        of=subject(attack, kind),
+def _identifiability(attack: Attack, said: Analysis) -> IdentifiabilityReport:
+    return IdentifiabilityReport(
+        source=source_of(attack),
         rank_needed=said.unknowns,
         rank=said.rank,
         undetermined=said.undetermined,
@@ -107,7 +102,7 @@ def member_fields(measured: Measurements, member: int) -> dict[str, float | int 
     """Say what is known of one member, by its index: fields of `Sample`."""
     best, highest = measured.best, measured.attainable
     return {
-        "exposure": None if best is None else float(best.fit.lengths[member]),
-        "exposure_rank": None if best is None else int(best.ranks[member]),
-        "ceiling": None if highest is None else float(highest.similarity[member]),
+        "contribution": None if best is None else float(best.fit.lengths[member]),
+        "contribution_rank": None if best is None else int(best.ranks[member]),
+        "attainable": None if highest is None else float(highest.similarity[member]),
     }

@@ -10,7 +10,7 @@ from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.diagnostics.control_model import Draw, Kind, draw, kind_of, make_twin, share
 from audit.model.preprocessing import Preprocessing
-from audit.report.schema import PositiveControl
+from audit.report.measured import PositiveControl
 from audit.run.session import Session
 from audit.scoring.calibration import calibrate
 from audit.words import plural
@@ -45,7 +45,7 @@ def measure(
     candidates = np.concatenate([drawn.images[:0], *found])
     belief = calibrate(candidates, drawn.images, drawn.controls, preprocessing, threshold, fdr)
     return PositiveControl(
-        kind=kind,
+        source=kind,
         images=len(drawn.images),
         controls=len(drawn.controls),
         labels="given" if drawn.labels_given else "random",

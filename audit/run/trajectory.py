@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audit.battery import AttackResult, to_array
 from audit.dataset.truth import Truth
+from audit.model.modality import IMAGES
 from audit.model.preprocessing import Preprocessing
 from audit.report.evidence import Trajectory
 from audit.run.scores import Scores
@@ -19,7 +20,7 @@ from audit.scoring.similarity import ncc, rescale, ssim
 def follow(result: AttackResult, scores: Scores, truth: Truth) -> Trajectory | None:
     """Follow the member whose similarity rose most from before splitting to its end; None if none did."""
     before = scores.before_splitting.get(result.attack.id)
-    if before is None or truth.preprocessing.is_table:  # a course is shown in pictures
+    if before is None or truth.preprocessing.modality is not IMAGES:  # a course is shown in pictures
         return None
     after = scores.by_attack[result.attack.id]
     gain = after.matching.members.similarity - before.matching.members.similarity

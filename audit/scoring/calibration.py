@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from audit.model.preprocessing import Preprocessing
+from audit.scoring.comparison import comparison
 from audit.scoring.intervals import clopper_pearson
 from audit.scoring.matching import Matching, match
-from audit.scoring.similarity import column_units, correlate, standardise
+from audit.scoring.similarity import correlate, standardise
 
 TIE = 1e-6
 """Scores closer than this are ties, which count against the finding: the rounding of float32."""
@@ -139,8 +140,8 @@ def calibrate(
     DataError
         When images are under 3 pixels high or wide.
     """
-    if preprocessing.is_table:
-        candidates, members, controls = column_units(candidates, members, controls)
+    scale = comparison(preprocessing.modality).scale
+    candidates, members, controls = scale(candidates, members, controls)
     matching = match(candidates, members, controls, preprocessing)
     margins = identification_margins(candidates, members, controls)
     recovered = _reach(matching.members.candidate, matching.members.similarity, threshold)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from audit.model.preprocessing import Preprocessing
-from audit.scoring.similarity import correlate, ssim_pairs, standardise
+from audit.scoring.comparison import comparison
+from audit.scoring.similarity import correlate, standardise
 
 _SHORTLIST = 5
 _CHUNK = 256
@@ -101,12 +102,10 @@ def match(
 def _shortlist(
     candidates: NDArray[np.floating], images: NDArray[np.floating], preprocessing: Preprocessing
 ) -> _Shortlist:
-    pixels, finite = None, np.isfinite(candidates).all(axis=1)
-    if not preprocessing.is_table:
-        with np.errstate(over="ignore", invalid="ignore"):
-            pixels = preprocessing.denormalise(candidates)
-        finite &= np.isfinite(pixels).all(axis=(1, 2, 3))
-    usable = np.flatnonzero(finite)
+    compare = comparison(preprocessing.modality)
+    viewed = compare.view(preprocessing, candidates)
+    within = tuple(range(1, viewed.ndim))
+    usable = np.flatnonzero(np.isfinite(candidates).all(axis=1) & np.isfinite(viewed).all(axis=within))
     size = min(_SHORTLIST, len(usable))
     found = _Shortlist(
         candidate=np.zeros((len(images), size), dtype=np.int64),
@@ -122,11 +121,9 @@ def _shortlist(
         best = np.argpartition(-correlation, size - 1, axis=1)[:, :size]
         found.candidate[rows] = usable[best]
         found.ncc[rows] = np.take_along_axis(correlation, best, axis=1)
-        if pixels is None:
-            found.similarity[rows] = found.ncc[rows]
-        else:
-            truth = np.repeat(preprocessing.denormalise(images[rows]), size, axis=0)
-            found.similarity[rows] = ssim_pairs(pixels[usable[best.ravel()]], truth).reshape(best.shape)
+        truth = np.repeat(compare.view(preprocessing, images[rows]), size, axis=0)
+        similarity = compare.similarity(viewed[usable[best.ravel()]], truth, found.ncc[rows].ravel())
+        found.similarity[rows] = similarity.reshape(best.shape)
     return found
 
 

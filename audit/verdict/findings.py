@@ -27,6 +27,8 @@ NO_LIMIT_AT_POWER = (
 """Said where twin and count together bound nothing."""
 
 AttackStatus = Literal["ran", "skipped", "failed"]
+Source = Literal["weights", "change", "gradient"]
+"""What an attack reconstructs from: the weights, their change in training, or an observed gradient."""
 Severity = Literal["high", "medium", "low", "info"]
 Confidence = Literal["high", "medium", "low"]
 Kind = Literal[
@@ -74,13 +76,13 @@ class Suppression(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: Literal["waiver", "baseline"]
-    """Somebody took responsibility for it, or an earlier run that was accepted has it too."""
+    """Whether somebody took responsibility for the finding, or an earlier run that was accepted has it too."""
     reason: str
-    """In a sentence: the waiver's, or which run."""
+    """Reason that the waiver gives, or which earlier run has the finding."""
     owner: str = ""
-    """Who took responsibility."""
+    """Who took responsibility; empty for a baseline."""
     expires: str | None = None
-    """Last day on which a waiver holds, ISO 8601."""
+    """Last day on which a waiver holds, ISO 8601; None for a baseline."""
 
     @property
     def words(self) -> str:
@@ -98,14 +100,15 @@ class Finding(BaseModel):
     id: str
     """Stable between runs: the kind, then what it is about, e.g. `confirmed-reconstruction/face-07`."""
     kind: Kind
+    """What sort of finding it is; `model-audit docs findings` has a section on each."""
     severity: Severity
     """How bad it is if it is true."""
     confidence: Confidence
     """How sure the audit is that it is true."""
     title: str
-    """A few words."""
+    """Title of the kind of finding, in a few words."""
     detail: str
-    """One or two plain sentences."""
+    """What was found, in one or two sentences."""
     samples: list[str] = []
     """Ids of the members concerned."""
     suppression: Suppression | None = None
@@ -182,8 +185,10 @@ class Facts:
     """Members confirmed by the null attack; None when it did not run or there are no controls."""
     attacks: Mapping[str, AttackFact]
     """By attack id, every attack of the battery."""
-    used: str = "the weights"
-    """What confirmed members were reconstructed from, in words."""
+    sources: tuple[Source, ...] = ()
+    """What confirmed members were reconstructed from."""
+    gradient_kind: Literal["gradient", "update"] = "gradient"
+    """What was observed, if anything."""
     observed: tuple[str, ...] = ()
     """Ids of the attacks on an observed gradient or update; empty when none was given."""
     positive_control: PowerFact | None = None

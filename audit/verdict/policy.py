@@ -27,7 +27,7 @@ from audit.verdict.findings import (
     confirmed_id,
     doubts,
 )
-from audit.words import bound, plural
+from audit.words import bound, origins, plural
 from audit.yaml_file import read_mapping, validate
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -85,10 +85,13 @@ class LimitResult(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: Metric
+    """What is limited: a count of members, or a fraction of all of them."""
     maximum: float
+    """Largest value that the policy allows."""
     value: float | None
-    """None when it could not be measured."""
+    """Value that was measured; None when it could not be."""
     verdict: Verdict
+    """Verdict on this limit alone."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _violation(limit: LimitResult, facts: Facts) -> str:
     word = f"recovered ({facts.similarity} >= {facts.threshold:g}, chance included)"
     if limit.metric in CALIBRATED:
         count, counted = facts.confirmed, facts.confirmed_counted
-        word = f"confirmed: reconstructed from {facts.used}, beyond chance"
+        word = f"confirmed: reconstructed from {origins(facts.sources, facts.gradient_kind)}, beyond chance"
     verb = "was" if count == 1 else "were"
     fewer = "" if counted == count else f" Of these, {_count(counted)}."
     allowed = f"{limit.maximum:.3g}"

@@ -11,7 +11,8 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
-from tests.planted import NETWORKS, generator, kkt_point, observation, small_network, split
+from tests.pairwise import pairwise
+from tests.planted import LAYOUTS, generator, kkt_point, observation, small_network, split
 
 ATTACK = KktLoss()
 DECAY, SAMPLES = 0.1, 5
@@ -103,9 +104,8 @@ def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outp
         assert objective.residual(signed).norm() < 1e-12 * objective.target_norm
 
 
-@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
-def test_target_and_anchor_are_the_weights(net):
-    seen = observation(net)
+@pairwise(**LAYOUTS, activation=["relu"])
+def test_target_and_anchor_are_the_weights(net, seen):
     objective = ATTACK.objective(seen)
     assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
     assert objective.anchors == (net,)

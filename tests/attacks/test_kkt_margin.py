@@ -8,7 +8,8 @@ import torch
 
 from audit.attacks.kkt_margin import KktMargin, margin
 from audit.equation.candidates import Candidates
-from tests.planted import NETWORKS, PLAIN_ACTIVATIONS, generator, kkt_point, observation, small_network
+from tests.pairwise import pairwise
+from tests.planted import LAYOUTS, PLAIN_ACTIVATIONS, generator, kkt_point, observation, small_network
 
 ATTACK = KktMargin()
 HOMOGENEOUS = ("relu", "leaky_relu:0.2", "polynomial:2", "polynomial:3")
@@ -58,7 +59,7 @@ def test_labels_are_balanced(outputs, classes):
         assert max(shares.values()) - min(shares.values()) == count % classes
 
 
-@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
+@pairwise(**LAYOUTS, activation=["relu"])
 def test_target_and_anchor_are_the_weights(net):
     objective = ATTACK.objective(observation(net))
     assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from audit.attacks.weight_delta import WeightDelta
 from audit.equation.candidates import Candidates
+from tests.helpers import flat
+from tests.pairwise import pairwise
 from tests.planted import (
-    ACTIVATED,
-    NETWORKS,
+    LAYOUTS,
     PLAIN_ACTIVATIONS,
     another,
     generator,
@@ -18,13 +19,12 @@ from tests.planted import (
     plain_sum,
     random_candidates,
     small_network,
-    table,
     without_initial,
 )
 
 ATTACK = WeightDelta()
 RATE, SAMPLES = 0.1, 5
-every_activation = pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
+ACTIVATIONS = list(PLAIN_ACTIVATIONS)
 
 
 def squared(outputs):
@@ -36,7 +36,11 @@ def cross_entropy(outputs):
     return functional.cross_entropy(outputs, torch.arange(len(outputs)) % 3, reduction="sum")
 
 
-LOSSES = [(squared, 1), (squared, 3), (cross_entropy, 3)]
+LOSSES = {
+    "squared, 1 output": (squared, 1),
+    "squared, 3 outputs": (squared, 3),
+    "cross-entropy, 3 outputs": (cross_entropy, 3),
+}
 
 
 def observed(final, initial):
@@ -56,11 +60,10 @@ def moved(network, change, sign=1.0):
     return network.with_tensors([tensor + sign * part for tensor, part in pairs])
 
 
-@every_activation
-@pytest.mark.parametrize(("loss", "outputs"), LOSSES)
-@pytest.mark.parametrize("anchor", ["initial", "final"])
-def test_one_step_of_gradient_descent_is_solved_exactly(anchor, loss, outputs, activation):
+@pairwise(anchor=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
+def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation):
     """The gradient is taken where the step begins; in an implicit step, where it ends."""
+    loss, outputs = LOSSES[case]
     net = small_network(outputs, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     change, weights = update(net, rows, loss)
@@ -78,22 +81,20 @@ def test_one_step_of_gradient_descent_is_solved_exactly(anchor, loss, outputs, a
     assert swapped > 1e-6
 
 
-@table(NETWORKS | ACTIVATED)
-def test_every_anchor_has_lambdas_of_its_own(net):
-    seen = observation(net)
+@pairwise(**LAYOUTS, activation=ACTIVATIONS)
+def test_every_anchor_has_lambdas_of_its_own(net, seen):
     objective, candidates = ATTACK.objective(seen), random_candidates(ATTACK, seen)
     shares = candidates.weights.split(net.outputs, dim=-1)
     assert len(shares) == 2
-    expected = torch.cat([tensor.flatten() for tensor in objective.target])
+    expected = flat(objective.target)
     for anchor, weights in zip((seen.network, seen.initial), shares, strict=True):
         alone = replace(objective, anchors=(anchor,))
         expected = expected - plain_sum(alone, replace(candidates, weights=weights))
     torch.testing.assert_close(objective.residual(candidates), expected)
 
 
-@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS.keys())
-def test_the_target_is_the_change_and_the_final_weights_are_the_first_anchor(net):
-    seen = observation(net)
+@pairwise(**LAYOUTS, activation=["relu"])
+def test_the_target_is_the_change_and_the_final_weights_are_the_first_anchor(net, seen):
     objective = ATTACK.objective(seen)
     for change, after, before in zip(objective.target, net.tensors, seen.initial.tensors, strict=True):
         torch.testing.assert_close(before + change, after)

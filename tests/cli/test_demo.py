@@ -51,7 +51,7 @@ def test_the_command_says_how_to_repeat_it(
     for one, other in zip(again["samples"], content["samples"], strict=True):
         assert one == {
             **other,
-            "ssim": pytest.approx(other["ssim"], abs=1e-5),
+            "similarity": pytest.approx(other["similarity"], abs=1e-5),
             "ncc": pytest.approx(other["ncc"], abs=1e-5),
             "margin": pytest.approx(other["margin"], abs=1e-5),
         }

@@ -66,7 +66,7 @@ def test_inspect_writes_json_and_nothing_else(model_audit: Run, tiny: Tiny, unhu
     assert (ended.code, ended.err) == (0, "")
     assert [attack["id"] for attack in content["attacks"]] == IDS
     assert content["model"]["input_shape"] == [1, SIDE, SIDE]
-    assert {sample["exposure_rank"] for sample in content["samples"]} == {1, 2, 3, 4}
+    assert {sample["contribution_rank"] for sample in content["samples"]} == {1, 2, 3, 4}
     assert content["stationarity"].keys() == {"kkt-margin", "kkt-loss"}
     assert content["identifiability"] is None
     assert tree(Path()) == {}

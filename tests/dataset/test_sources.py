@@ -10,6 +10,7 @@ import torchvision.datasets
 
 from audit.dataset import check_disjoint, check_fits, load_samples
 from audit.errors import DataError
+from audit.model.modality import ROWS
 from audit.model.preprocessing import Preprocessing, parse_preprocessing
 
 
@@ -123,7 +124,7 @@ def test_a_table_as_text(tmp_path):
     assert found.labels.tolist() == [1, 0]
     assert found.shape == (3,)
     assert found.ids == ("0", "1")
-    assert found.noun == "row"
+    assert found.modality is ROWS
 
 
 @pytest.mark.parametrize("kind", ["npz", "npy", "pt", "pair"])

@@ -19,7 +19,8 @@ from audit.diagnostics.control_model import Draw, Twin, draw, kind_of, make_twin
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.render.json import render
-from audit.report.schema import PositiveControl, Report
+from audit.report.measured import PositiveControl
+from audit.report.schema import Report
 from audit.request.check import check
 from audit.request.request import Request
 from audit.run.pipeline import run
@@ -214,7 +215,7 @@ def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> 
     save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
     report = run(request(tiny, policy=policy(tiny, 0.5))).report
     control = control_of(report)
-    assert (control.kind, control.labels) == ("weights", "random")
+    assert (control.source, control.labels) == ("weights", "random")
     assert (control.images, control.controls) == (MEMBERS, CONTROLS - MEMBERS)
     assert control.power == control.confirmed / MEMBERS >= 0.5
     assert control.seconds >= control.training_seconds > 0
@@ -279,7 +280,7 @@ def test_the_twin_of_an_observed_gradient(tiny: Tiny, steps: None) -> None:
     np.savez(tiny.members, images=np.load(tiny.members)["images"])
     report = run(request(tiny, gradient=write_gradient(tiny), attacks=("gradient",))).report
     control = control_of(report)
-    assert control.kind == "gradient"
+    assert control.source == "gradient"
     assert control.confirmed > 0
     assert report.verdict == "FAIL"
 
@@ -291,7 +292,7 @@ def test_the_twin_of_a_known_start(tiny: Tiny, steps: None) -> None:
     save_file(before | {"fc1.weight": before["fc1.weight"] + 1e-3}, tiny.checkpoint)
     report = run(request(tiny, initial=start, attacks=("weight-delta",))).report
     control = control_of(report)
-    assert control.kind == "change"
+    assert control.source == "change"
     assert control.confirmed > 0
     assert report.summary.confirmed == 0
 

@@ -13,7 +13,9 @@ from audit.diagnostics import stationarity as exposure
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
-from tests.planted import NETWORKS, Clock, columns, generator, kkt_point, plain_sum, small_network
+from tests.helpers import flat
+from tests.pairwise import pairwise
+from tests.planted import LAYOUTS, Clock, columns, generator, kkt_point, plain_sum, small_network
 
 MEMBERS = 4
 
@@ -36,10 +38,6 @@ def members(network, count=MEMBERS, seed=0):
     return rows, torch.arange(count) % max(network.outputs, 2)
 
 
-def flat(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors]).numpy()
-
-
 def dense(equation, rows, labels):
     """Gradients of all scalars as a matrix (p, n a k), and the target (p,)."""
     count = columns(equation, labels)
@@ -48,7 +46,7 @@ def dense(equation, rows, labels):
         weights = torch.zeros(len(rows), count, dtype=torch.float64)
         weights.view(-1)[index] = 1.0
         found.append(plain_sum(equation, Candidates(rows, weights, labels)).numpy())
-    return np.stack(found, axis=1), flat(equation.target)
+    return np.stack(found, axis=1), flat(equation.target).numpy()
 
 
 def solved(matrix, target, non_negative):
@@ -58,13 +56,12 @@ def solved(matrix, target, non_negative):
     return weights, left @ left / (target @ target)
 
 
-@pytest.mark.parametrize("non_negative", [False, True], ids=["signed", "non-negative"])
-@pytest.mark.parametrize("head", [margin, every_output])
-@pytest.mark.parametrize("anchors", [1, 2])
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_fit_is_that_of_the_matrix_of_all_gradients(network, anchors, head, non_negative):
-    equation = objective(network, anchors, head, non_negative)
-    rows, labels = members(network)
+@pairwise(
+    **LAYOUTS, activation=["relu"], anchors=[1, 2], head=[margin, every_output], non_negative=[False, True]
+)
+def test_fit_is_that_of_the_matrix_of_all_gradients(net, anchors, head, non_negative):
+    equation = objective(net, anchors, head, non_negative)
+    rows, labels = members(net)
     matrix, target = dense(equation, rows, labels)
     expected, residual = solved(matrix, target, non_negative)
     found = stationarity(equation, rows, labels)
@@ -203,12 +200,10 @@ def step_by_step(equation, rows, labels, budget, monkeypatch):
     return stationarity(equation, rows, labels, budget)
 
 
-@pytest.mark.parametrize("non_negative", [False, True], ids=["signed", "non-negative"])
-@pytest.mark.parametrize(("anchors", "head"), [(1, margin), (2, every_output)])
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_step_by_step_reaches_the_exact_fit(network, anchors, head, non_negative, monkeypatch):
-    equation = objective(network, anchors, head, non_negative)
-    rows, labels = members(network)
+@pairwise(**LAYOUTS, activation=["relu"], head=[margin, every_output], non_negative=[False, True])
+def test_step_by_step_reaches_the_exact_fit(net, head, non_negative, monkeypatch):
+    equation = objective(net, 1 if head is margin else 2, head, non_negative)
+    rows, labels = members(net)
     monkeypatch.setattr(exposure, "PROGRESS", 1e-13)
     exact = stationarity(equation, rows, labels)
     found = step_by_step(equation, rows, labels, plenty(), monkeypatch)

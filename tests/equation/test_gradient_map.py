@@ -8,8 +8,10 @@ from audit.attacks.kkt_margin import margin
 from audit.equation import gradient_map
 from audit.equation.gradient_map import GradientMap
 from audit.equation.objective import every_output
-from tests.diagnostics.test_stationarity import dense, flat, members, objective
-from tests.planted import ACTIVATED, NETWORKS, generator, small_network, split
+from tests.diagnostics.test_stationarity import dense, members, objective
+from tests.helpers import flat
+from tests.pairwise import pairwise
+from tests.planted import LAYOUTS, PLAIN_ACTIVATIONS, generator, small_network, split
 
 COUNT = 5
 
@@ -36,15 +38,14 @@ def check(equation, rows, labels):
 
 
 @pytest.mark.usefixtures("rows_at_once")
-@pytest.mark.parametrize("head", [margin, every_output])
-@pytest.mark.parametrize("anchors", [1, 2])
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_both_ways_are_those_of_the_matrix(network, anchors, head):
-    check(objective(network, anchors, head, False), *members(network, COUNT))
+@pairwise(**LAYOUTS, activation=["relu"], anchors=[1, 2], head=[margin, every_output])
+def test_both_ways_are_those_of_the_matrix(net, anchors, head):
+    check(objective(net, anchors, head, False), *members(net, COUNT))
 
 
-@pytest.mark.parametrize("network", [n for key, n in ACTIVATED.items() if "3 layers" in key])
-def test_with_other_activations(network):
+@pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
+def test_with_other_activations(activation):
+    network = small_network(3, 3, "all", activation=activation)
     check(objective(network, 1, every_output, False), *members(network, COUNT))
 
 

@@ -11,6 +11,7 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.equation.identifiability import MOST_UNKNOWNS, analyse, tensor_system
 from audit.equation.identifiability import undetermined as undetermined_by
 from audit.equation.row_space import reduce
+from tests.helpers import normal
 from tests.planted import generator, observation
 from tests.polynomials import gradient_sum, kkt_network, random_network, samples
 
@@ -20,7 +21,7 @@ def stationary(network):
 
 
 def of_gradient(network, rows, weights=None):
-    weights = random_rows(len(rows), network.outputs, seed=6) if weights is None else weights
+    weights = normal(len(rows), network.outputs, seed=6) if weights is None else weights
     seen = replace(observation(network), gradient=gradient_sum(network, rows, weights))
     return Gradient().objective(seen)
 
@@ -36,10 +37,6 @@ def analysed(objective):
     return tensor_system(reduce(objective)[0]).solve()
 
 
-def random_rows(count, inputs, seed=5):
-    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
-
-
 def undetermined(objective, what, *, telling=False):
     return undetermined_by(analyse(objective, what), what, telling=telling)
 
@@ -52,7 +49,7 @@ def undetermined(objective, what, *, telling=False):
 @pytest.mark.parametrize("biases", [False, True])
 def test_the_tensor_is_that_of_the_data(order, outputs, biases):
     network = random_network(9, 60, outputs, order, biases)
-    rows, weights = random_rows(3, 9), random_rows(3, outputs, seed=6)
+    rows, weights = normal(3, 9), normal(3, outputs, seed=6)
     reduced, space = reduce(of_gradient(network, rows, weights))
     system = tensor_system(reduced)
     tensor, analysis = system.solve()
@@ -70,7 +67,7 @@ def test_the_tensor_is_that_of_the_data(order, outputs, biases):
 
 
 def test_a_residual_is_what_no_tensor_explains_and_the_error_what_it_does_to_the_fit():
-    objective = of_gradient(random_network(9, 100), random_rows(3, 9))
+    objective = of_gradient(random_network(9, 100), normal(3, 9))
     tensor, _ = analysed(objective)
     errors, stated = [], []
     for seed in range(5):
@@ -92,7 +89,7 @@ def test_neurons_in_general_position_are_counted(order):
 
     Nine are an exception for quartics in four directions (Alexander and Hirschowitz 1995).
     """
-    rows = random_rows(4, 9)
+    rows = normal(4, 9)
     unknowns = math.comb(4 + order - 1, order)
     for units in range(2, math.ceil(unknowns / 4) + 2):
         if units < 4:  # fewer directions than samples
@@ -128,13 +125,13 @@ def test_two_distinct_neurons_determine_no_samples(order):
 
 
 def test_what_is_below_the_noise_is_not_determined():
-    objective = of_gradient(random_network(9, 12), random_rows(4, 9))
+    objective = of_gradient(random_network(9, 12), normal(4, 9))
     assert analysed(objective)[1].undetermined == 0
     assert tensor_system(with_noise(objective, 2.0)).solve()[1].undetermined > 0
 
 
 def test_plurals():
-    objective = of_gradient(random_network(9, 4), random_rows(4, 9))
+    objective = of_gradient(random_network(9, 4), normal(4, 9))
     _, analysis = analysed(objective)
     assert analysis.sentence("the gradient").startswith("the gradient leaves 4 directions of ")
     assert undetermined(objective, "the gradient") == analysis.sentence("the gradient")
@@ -173,7 +170,7 @@ def test_a_layer_of_noise_is_called_that():
 def test_a_gradient_is_known_more_exactly_than_a_change():
     """One of three samples is a millionth of the others: below the rounding of many steps, not of one."""
     weights = torch.tensor([[1.0], [1.0], [1e-6]], dtype=torch.float64)
-    objective = of_gradient(random_network(100, 100), random_rows(3, 100), weights)
+    objective = of_gradient(random_network(100, 100), normal(3, 100), weights)
     assert analyse(objective, "the gradient", gradient=True).directions == 3
     assert analyse(objective, "the change").directions == 2
 
@@ -190,7 +187,7 @@ def test_large_tensors_are_refused():
 @pytest.mark.parametrize("order", [3, 4])
 def test_of_large_tensors_it_is_counted_what_stays_open_at_least(order, outputs, monkeypatch):
     """In general position that is all that stays open."""
-    objective = of_gradient(random_network(9, 4, outputs, order), random_rows(4, 9))
+    objective = of_gradient(random_network(9, 4, outputs, order), normal(4, 9))
     exact = analysed(objective)[1]
     monkeypatch.setattr("audit.equation.identifiability.MOST_UNKNOWNS", 0)
     monkeypatch.setattr("audit.equation.identifiability.tensor_system", None)  # nothing is written down

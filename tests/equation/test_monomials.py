@@ -6,16 +6,12 @@ import pytest
 import torch
 
 from audit.equation.monomials import Monomials
-from tests.planted import generator
-
-
-def random_rows(count, inputs, seed=5):
-    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
+from tests.helpers import normal
 
 
 @pytest.mark.parametrize("degree", [3, 4, 5])
 def test_features_multiply_as_powers_of_products(degree):
-    one, other = random_rows(2, 4)
+    one, other = normal(2, 4)
     monomials = Monomials(4, degree)
     features = monomials.features(torch.stack([one, other]))
     assert features.shape == (2, len(monomials)) == (2, math.comb(3 + degree, degree))
@@ -25,7 +21,7 @@ def test_features_multiply_as_powers_of_products(degree):
 @pytest.mark.parametrize("degree", [3, 4])
 def test_slopes_and_curvatures_are_derivatives(degree):
     monomials = Monomials(3, degree)
-    rows, coefficients = random_rows(2, 3), random_rows(1, len(monomials))[0]
+    rows, coefficients = normal(2, 3), normal(1, len(monomials))[0]
 
     def value(row):
         return monomials.features(row[None])[0] @ coefficients

@@ -8,6 +8,7 @@ import torch
 from audit.attacks.kkt_margin import margin
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
+from tests.helpers import flat
 from tests.planted import generator, plain_sum, planted, small_network, split
 
 SIZE = 6
@@ -27,10 +28,6 @@ def candidates(columns, shape=(4,), seed=0):
     rng = generator(seed)
     inputs = torch.randn(*shape, SIZE, generator=rng, dtype=torch.float64)
     return Candidates(inputs, torch.randn(*shape, columns, generator=rng, dtype=torch.float64), None)
-
-
-def flat(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 @pytest.mark.parametrize("smoothing", [None, 5.0])

@@ -12,6 +12,7 @@ from torch.nn import functional
 from audit.attacks.kkt_margin import KktMargin
 from audit.equation.candidates import Candidates
 from audit.equation.row_space import bulk_edge, gradient_edge, noise_edge, reduce, row_space
+from tests.helpers import normal
 from tests.planted import generator, observation, planted, random_candidates, small_network
 
 
@@ -24,10 +25,6 @@ def low_rank(rows, columns, rank, seed=0, size=2.0):
     return size * (rows**0.5 + columns**0.5) * (left * spread) @ right.T
 
 
-def noise(rows, columns, seed=1):
-    return torch.randn(rows, columns, generator=generator(seed), dtype=torch.float64)
-
-
 # The same equation
 
 
@@ -37,7 +34,7 @@ def noisy_problem(outputs, layers, biases):
     exact = planted(KktMargin().objective(seen), random_candidates(KktMargin(), seen, count=5))
     first, *rest = exact.target
     size = float(torch.linalg.matrix_norm(first, 2))
-    return replace(exact, target=(first + 1e-4 * size * noise(*first.shape), *rest)), seen
+    return replace(exact, target=(first + 1e-4 * size * normal(*first.shape), *rest)), seen
 
 
 @pytest.mark.parametrize("smoothing", [None, 6.0])
@@ -53,8 +50,8 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
     labels = KktMargin().labels(seen, 6)
     differences = []
     for seed in range(3):
-        small_inputs = noise(6, space.rank, seed)
-        weights = noise(6, 1, seed + 10).abs()
+        small_inputs = normal(6, space.rank, seed=seed)
+        weights = normal(6, 1, seed=seed + 10).abs()
         small = reduced.residual(Candidates(small_inputs, weights, labels), smoothing)
         large = objective.residual(Candidates(space.lift(small_inputs), weights, labels), smoothing)
         first, rest = large[: height * width].reshape(height, width), large[height * width :]
@@ -85,7 +82,7 @@ def test_every_anchor_is_reduced_and_computes_what_it_did():
     objective, _ = noisy_problem(1, 2, "all")
     two = replace(objective, anchors=(*objective.anchors, small_network(1, 2, "all", 80, 70, seed=5)))
     reduced, space = reduce(two)
-    inputs = noise(4, space.rank)
+    inputs = normal(4, space.rank)
     for small, large in zip(reduced.anchors, two.anchors, strict=True):
         torch.testing.assert_close(small.forward(inputs, 5.0), large.forward(space.lift(inputs), 5.0))
 
@@ -99,7 +96,7 @@ def test_lift_and_projection(shape):
     assert space.basis.shape == (shape[1], space.rank)
     assert len(space.singular_values) == min(shape)
     torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64))
-    coordinates = noise(5, space.rank)
+    coordinates = normal(5, space.rank)
     torch.testing.assert_close(space.lift(coordinates) @ space.basis, coordinates)
     batch = coordinates.expand(3, 5, space.rank)
     torch.testing.assert_close(space.lift(batch)[2], space.lift(coordinates))
@@ -117,8 +114,8 @@ def test_the_samples_that_matter_are_in_the_row_space():
 def test_singular_values_and_directions_are_those_of_the_layer(shape):
     """Down to singular values of a hundred thousandth of the largest, all of them signal."""
     sizes = torch.logspace(0, -5, 8, dtype=torch.float64)
-    left, right = (torch.linalg.qr(noise(size, 8, seed=size)).Q for size in shape)
-    block = (left * sizes) @ right.T + 1e-8 * noise(*shape) / sum(shape)
+    left, right = (torch.linalg.qr(normal(size, 8, seed=size)).Q for size in shape)
+    block = (left * sizes) @ right.T + 1e-8 * normal(*shape) / sum(shape)
     space = row_space(block)
     torch.testing.assert_close(space.singular_values, torch.linalg.svdvals(block), rtol=1e-3, atol=2e-8)
     torch.testing.assert_close(
@@ -143,7 +140,7 @@ SHAPES = [(100, 100), (400, 90), (90, 400), (500, 784), (70, 1000)]
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rank", [2, 7, 25])
 def test_planted_rank_is_found_under_noise(shape, rank):
-    block = low_rank(*shape, rank) + noise(*shape)
+    block = low_rank(*shape, rank) + normal(*shape)
     space = row_space(block)
     assert space.rank == rank
     planted_directions = torch.linalg.svd(low_rank(*shape, rank), full_matrices=False).Vh[:rank]
@@ -153,12 +150,12 @@ def test_planted_rank_is_found_under_noise(shape, rank):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_noise_alone_holds_no_more_than_the_fewest_directions(shape):
-    assert row_space(noise(*shape)).rank == 2
+    assert row_space(normal(*shape)).rank == 2
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e5])
 def test_the_level_of_the_noise_need_not_be_known(scale):
-    block = low_rank(150, 120, 6) + noise(150, 120)
+    block = low_rank(150, 120, 6) + normal(150, 120)
     assert row_space(scale * block).rank == row_space(block).rank == 6
 
 
@@ -187,7 +184,7 @@ def test_the_edge_is_the_optimal_hard_threshold(beta):
 @pytest.mark.parametrize("scale", [1e-3, 1.0])
 @pytest.mark.parametrize("rank", [0, 10])
 def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
-    block = noise(*shape) + (low_rank(*shape, rank) if rank else 0.0)
+    block = normal(*shape) + (low_rank(*shape, rank) if rank else 0.0)
     values = torch.linalg.svdvals(scale * block)
     edge = bulk_edge(values, *shape)
     assert edge == bulk_edge(values, *shape[::-1])
@@ -199,7 +196,7 @@ def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rounding_is_no_noise_of_an_initialisation(shape):
-    values = torch.linalg.svdvals(low_rank(*shape, 3) + 1e-9 * noise(*shape))
+    values = torch.linalg.svdvals(low_rank(*shape, 3) + 1e-9 * normal(*shape))
     assert bulk_edge(values, *shape) is None
     assert int((values > noise_edge(values, *shape)).sum()) == 3
 
@@ -219,7 +216,7 @@ def test_effective_rank():
 @pytest.mark.parametrize("shape", [(100, 100), (300, 70), (70, 300), (10, 40), (40, 10)])
 @pytest.mark.parametrize("rank", [2, 5])
 def test_exactly_low_rank_layers(shape, rank, dtype):
-    left, right = noise(shape[0], rank).to(dtype), noise(rank, shape[1], seed=2).to(dtype)
+    left, right = normal(shape[0], rank).to(dtype), normal(rank, shape[1], seed=2).to(dtype)
     space = row_space(left @ right)
     assert space.rank == rank
     lifted = space.lift(right @ space.basis)
@@ -228,7 +225,7 @@ def test_exactly_low_rank_layers(shape, rank, dtype):
 
 @pytest.mark.parametrize("shape", [(64, 64), (5, 900), (900, 5), (30, 200), (1, 50)])
 def test_narrow_layers_are_kept_whole(shape):
-    assert row_space(noise(*shape)).rank == min(shape)
+    assert row_space(normal(*shape)).rank == min(shape)
 
 
 @pytest.mark.parametrize(("shape", "rank"), [((100, 80), 2), ((10, 30), 2), ((1, 30), 1), ((30, 1), 1)])
@@ -250,7 +247,7 @@ def test_a_layer_that_is_not_finite_is_a_runtime_error():
 def few_samples(rows, columns, weights, dead=0):
     """A sum over samples like that of a batch, in float64; the last `dead` rows and columns are zero."""
     left, right = (
-        noise(rows, len(weights)),
+        normal(rows, len(weights)),
         torch.rand(len(weights), columns, generator=generator(2)).double(),
     )
     block = (left * torch.tensor(weights, dtype=torch.float64)) @ right
@@ -277,7 +274,7 @@ def test_a_sample_of_small_loss_counts():
 
 def test_rank_of_a_noised_gradient():
     block = few_samples(300, 784, [1.0] * 4)
-    noised = block + 1e-2 * block.std() * noise(300, 784, seed=3)
+    noised = block + 1e-2 * block.std() * normal(300, 784, seed=3)
     space = row_space(noised, gradient=True)
     assert space.signals == 4
     assert space.noise == pytest.approx(1e-2, rel=0.2)
@@ -287,7 +284,7 @@ def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
     """With them, the median would be zero, and noise count as samples."""
     block = few_samples(300, 784, [1.0] * 4, dead=200)
     touched = (block != 0).double()
-    noised = block + 1e-2 * block.std() * noise(300, 784, seed=3) * touched
+    noised = block + 1e-2 * block.std() * normal(300, 784, seed=3) * touched
     assert row_space(noised, gradient=True).signals == 4
 
 

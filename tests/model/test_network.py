@@ -12,10 +12,10 @@ from audit.equation.candidates import Candidates
 from audit.model.architecture import infer_architecture
 from audit.model.checkpoint import Checkpoint
 from audit.model.network import network
+from tests.helpers import normal
+from tests.pairwise import pairwise
 from tests.planted import (
-    ACTIVATED,
-    BIASES,
-    NETWORKS,
+    LAYOUTS,
     PLAIN_ACTIVATIONS,
     UNITS,
     generator,
@@ -23,15 +23,15 @@ from tests.planted import (
     plain_outputs,
     plain_sum,
     small_network,
-    table,
 )
 
-every_network = table(NETWORKS)
-every_activation = table({name: small_network(3, 3, "all", activation=name) for name in PLAIN_ACTIVATIONS})
+ACTIVATIONS = list(PLAIN_ACTIVATIONS)
+on_every_layout = pairwise(**LAYOUTS, activation=["relu"])
+of_every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
 def rows(count, inputs=6, seed=3):
-    return torch.randn(count, inputs, generator=generator(seed), dtype=torch.float64)
+    return normal(count, inputs, seed=seed)
 
 
 def stacked(networks):
@@ -40,15 +40,14 @@ def stacked(networks):
     return first.with_tensors(tensors)
 
 
-@table(NETWORKS | ACTIVATED)
-@pytest.mark.parametrize("smoothing", [None, 3.0, 40.0])
+@pairwise(**LAYOUTS, activation=ACTIVATIONS, smoothing=[None, 3.0, 40.0])
 def test_outputs_equal_the_plain_loop(net, smoothing):
     inputs = rows(5)
     expected = torch.stack([plain_outputs(net, net.tensors, row, smoothing) for row in inputs])
     torch.testing.assert_close(net.forward(inputs, smoothing), expected, rtol=1e-9, atol=1e-9)
 
 
-@every_network
+@on_every_layout
 def test_large_smoothing_is_the_activation_itself(net):
     inputs = rows(20)
     exact = net.forward(inputs)
@@ -58,7 +57,7 @@ def test_large_smoothing_is_the_activation_itself(net):
     assert gaps[2] < 1e-5
 
 
-@every_network
+@on_every_layout
 def test_restarts_may_have_parameters_of_their_own(net):
     others = [net.with_tensors([k * tensor for tensor in net.tensors]) for k in (1.0, -0.5, 2.0)]
     inputs = torch.stack([rows(4, seed=seed) for seed in range(3)])
@@ -67,7 +66,7 @@ def test_restarts_may_have_parameters_of_their_own(net):
     torch.testing.assert_close(stacked(others).forward(inputs), expected)
 
 
-@every_network
+@on_every_layout
 def test_tensors_survive_the_way_through_with_tensors(net):
     layers = zip(net.weights, net.biases, strict=True)
     expected = [tensor for layer in layers for tensor in layer if tensor is not None]
@@ -79,7 +78,7 @@ def test_tensors_survive_the_way_through_with_tensors(net):
         torch.testing.assert_close(other, 2 * one, rtol=0.0, atol=0.0)
 
 
-@every_network
+@on_every_layout
 def test_sizes(net):
     assert net.inputs == net.weights[0].shape[1] == 6
     assert net.outputs == net.weights[-1].shape[0]
@@ -111,25 +110,24 @@ def test_smoothing_means_the_same_however_weights_are_scaled(scale):
     torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))
 
 
-@every_activation
-def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differences(net):
+@of_every_activation
+def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differences(activation):
+    net = small_network(3, 3, "all", activation=activation)
     point = rows(2).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: net.forward(x, 6.0), (point,))
     assert torch.autograd.gradgradcheck(lambda x: net.forward(x, 6.0), (point,))
 
 
-@every_activation
-def test_stand_in_of_any_activation_tends_to_it(net):
+@of_every_activation
+def test_stand_in_of_any_activation_tends_to_it(activation):
+    net = small_network(3, 3, "all", activation=activation)
     inputs = rows(20)
     exact = net.forward(inputs)
     torch.testing.assert_close(net.forward(inputs, 1e6), exact, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("layers", [2, 3])
-@pytest.mark.parametrize("biases", BIASES)
-@pytest.mark.parametrize("name", PLAIN_ACTIVATIONS)
-def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(name, biases, layers):
-    net = small_network(3, layers, biases, activation=name)
+@pairwise(**LAYOUTS | {"outputs": [3]}, activation=ACTIVATIONS)
+def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net):
     objective, weights = KktLoss().objective(observation(net)), torch.ones(1, 3, dtype=torch.float64)
     here, there = (plain_sum(objective, Candidates(x, weights, None)) for x in (rows(1), -rows(1)))
     assert net.sign_blind == (torch.allclose(here, there) or torch.allclose(here, -there))

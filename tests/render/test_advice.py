@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from audit.render.advice import Advice, advice
-from audit.report.schema import DpBound, Report
+from audit.report.measured import DpBound
+from audit.report.schema import Report
 from tests.report.factory import make_controlled, make_observed, make_report
 
 START = "Keep the initial weights to yourself"
@@ -20,10 +21,10 @@ NOISE = "Train with differential privacy"
 ONION = "Do not just remove the samples that were confirmed"
 
 
-def by(attack: str, used: list[str], **changes: Any) -> Report:
+def by(attack: str, source: str, **changes: Any) -> Report:
     """The report with all confirmed members from another attack."""
     report = make_report()
-    first = report.attacks[0].model_copy(update={"id": attack, "used": used} | changes)
+    first = report.attacks[0].model_copy(update={"id": attack, "source": source} | changes)
     samples = [sample.model_copy(update={"attack": attack}) for sample in report.samples]
     return report.model_copy(update={"attacks": [first, report.attacks[1]], "samples": samples})
 
@@ -36,11 +37,11 @@ def titles(report: Report) -> list[str]:
     ("report", "expected"),
     [
         (make_report(), [EARLIER, DECAY, SMALLER, NOISE, ONION]),
-        (by("kkt-loss", ["the weights"]), [DECAY, SMALLER, NOISE, ONION]),
-        (by("weight-delta", ["the weights", "the initial weights"]), [START, SMALLER, NOISE, ONION]),
-        (by("gradient", ["an observed gradient"]), [GRADIENT, NOISE, ONION]),
-        (by("polynomial", ["the weights"]), [SMALLER, TENSOR, NOISE, ONION]),
-        (by("polynomial-gradient", ["an observed gradient"]), [GRADIENT, TENSOR, NOISE, ONION]),
+        (by("kkt-loss", "weights"), [DECAY, SMALLER, NOISE, ONION]),
+        (by("weight-delta", "change"), [START, SMALLER, NOISE, ONION]),
+        (by("gradient", "gradient"), [GRADIENT, NOISE, ONION]),
+        (by("polynomial", "weights"), [SMALLER, TENSOR, NOISE, ONION]),
+        (by("polynomial-gradient", "gradient"), [GRADIENT, TENSOR, NOISE, ONION]),
     ],
 )
 def test_measures_fit_the_attacks_that_confirmed_something(report: Report, expected: list[str]) -> None:

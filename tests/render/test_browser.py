@@ -72,7 +72,7 @@ def test_the_gallery_can_be_filtered_and_sorted(show: Any) -> None:
     assert page.get_attribute("text=All 5", "aria-pressed") == "false"
     page.click("text=Recovered 4")
     assert len(names(page)) == 4
-    page.select_option("#gallery-tools select", "exposure")
+    page.select_option("#gallery-tools select", "contribution")
     assert names(page) == [f"face-{i}" for i in range(4)]
     page.select_option("#gallery-tools select", "p")
     assert names(page)[-1] == "face-3"
@@ -86,7 +86,7 @@ def test_keys_move_enlarge_and_come_back(show: Any) -> None:
     page.keyboard.press("Enter")
     assert page.inner_text("#enlarged-name") == "face-1"
     assert page.locator("#enlarged img").count() == 3
-    assert {"SSIM", "p-value", "Exposure (rank)", "confirmed"} <= set(
+    assert {"SSIM", "p-value", "Contribution (rank)", "confirmed"} <= set(
         page.inner_text("#enlarged dl").split("\n")
     )
     page.keyboard.press("ArrowRight")

@@ -74,7 +74,7 @@ def test_html_is_one_file_with_every_member() -> None:
 def test_json_is_read_back() -> None:
     comparison = found()
     assert Comparison.model_validate_json(VIEWS["json"](comparison)) == comparison
-    assert json.loads(VIEWS["json"](comparison))["schema_version"] == 1
+    assert json.loads(VIEWS["json"](comparison))["schema_version"] == 2
 
 
 def test_without_pairs_there_is_no_table_of_members() -> None:

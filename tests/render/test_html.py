@@ -198,7 +198,7 @@ def test_the_gallery_shows_pictures_with_their_numbers() -> None:
     assert re.findall(r'data-show="(\w+)"[^>]*>\w+ (\d)<', gallery) == [
         ("match", "5"), ("recovered", "4"), ("confirmed", "3"),
     ]  # fmt: skip
-    for number in ('data-ssim="0.92"', 'data-p="0.01639"', 'data-exposure="0.5"', 'data-row="m0"'):
+    for number in ('data-similarity="0.92"', 'data-p="0.01639"', 'data-contribution="0.5"', 'data-row="m0"'):
         assert number in gallery
 
 

@@ -28,7 +28,7 @@ def test_what_is_written_fits_the_schema_and_can_be_read_back(controls: int) -> 
 
 def test_the_schema_refuses_what_is_no_report() -> None:
     content = json.loads(render(make_report()))
-    for broken in (content | {"verdict": "MAYBE"}, content | {"surprise": 1}, {"schema_version": 1}):
+    for broken in (content | {"verdict": "MAYBE"}, content | {"surprise": 1}, {"schema_version": 2}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema())
 
@@ -42,7 +42,7 @@ def test_fields_of_the_interface() -> None:
     assert {
         "members", "controls", "threshold", "recovered", "confirmed", "confirmed_fraction",
         "confirmed_interval", "expected_false", "control_matches", "null_confirmed", "fdr",
-            "upper_limit", "upper_limit_at_power", "metric",
+            "upper_limit", "upper_limit_at_power",
     } == content["summary"].keys()  # fmt: skip
     assert {
         "id", "status", "reason", "seconds", "restarts", "steps", "relative_loss", "recovered", "confirmed",
@@ -53,8 +53,8 @@ def test_fields_of_the_interface() -> None:
     } <= content["attacks"][0]["splitting"].keys()  # fmt: skip
     assert content["attacks"][1]["splitting"] is None
     assert {
-        "id", "label", "ssim", "ncc", "p_value", "recovered", "confirmed", "attack", "candidate", "exposure",
-        "ceiling",
+        "id", "label", "similarity", "ncc", "p_value", "recovered", "confirmed", "attack", "candidate",
+        "contribution", "contribution_rank", "attainable",
     } <= content["samples"][0].keys()  # fmt: skip
     assert {"metric", "maximum", "value", "verdict"} == content["policy"]["limits"][0].keys()
     assert {"command", "seed", "device", "torch", "started", "seconds"} <= content["provenance"].keys()

@@ -5,7 +5,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from audit.render.junit import render
-from audit.report.schema import AttackReport, Report
+from audit.report.outcomes import AttackReport
+from audit.report.schema import Report
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden
@@ -88,7 +89,9 @@ def test_without_limits_what_is_inconclusive_is_no_pass_either() -> None:
 
 def test_an_attack_that_failed_is_an_error_with_its_reason() -> None:
     report = make_report()
-    failed = AttackReport(id="x", title="", source="", status="failed", reason="out of memory", seconds=2.0)
+    failed = AttackReport(
+        id="x", title="", reference="", source="weights", status="failed", reason="out of memory", seconds=2.0
+    )
     case = cases(report.model_copy(update={"attacks": [failed]}))["attack: x"]
     assert (case.findtext("error"), case.attrib["time"]) == ("Broke off: out of memory", "2.00")
 

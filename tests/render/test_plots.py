@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from audit.render import plots
-from audit.report.schema import AttackReport, Rank
+from audit.report.measured import Rank
+from audit.report.outcomes import AttackReport
 from tests.report.factory import make_report
 
 
@@ -48,20 +49,28 @@ def test_loss_curves_name_the_attacks_that_have_one() -> None:
 
 def test_an_attack_name_is_not_read_as_mathematics() -> None:
     attack = AttackReport(
-        id="$x^2$ <b>", title="", source="", status="ran", reason="", history=[(0, 1.0), (9, 0.0), (10, 0.1)]
+        id="$x^2$ <b>",
+        title="",
+        reference="",
+        source="weights",
+        status="ran",
+        reason="",
+        history=[(0, 1.0), (9, 0.0), (10, 0.1)],
     )
     assert "$x^2$ <b>" in texts(plots.loss_curves([attack]))
 
 
 def test_spectrum_shows_the_edge_and_leaves_out_the_far_tail() -> None:
-    svg = plots.spectrum(Rank(singular_values=[9.0, 8.0, *[0.5] * 600], edge=1.5, kept=2))
+    svg = plots.spectrum(Rank(source="weights", singular_values=[9.0, 8.0, *[0.5] * 600], edge=1.5, kept=2))
     assert "edge 1.5" in texts(svg)
     assert svg.count("<use") < 100
     assert "2 above the edge" in svg
 
 
 def test_labels_of_the_spectrum_are_above_every_point() -> None:
-    rank = Rank(singular_values=[4.0, *[3.0] * 20, 2.9, 2.0], edge=4.1, kept=0, bulk_edge=4.05)
+    rank = Rank(
+        source="weights", singular_values=[4.0, *[3.0] * 20, 2.9, 2.0], edge=4.1, kept=0, bulk_edge=4.05
+    )
     svg = plots.spectrum(rank)
     highest = min(float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"[^>]*fill: var\(--faint\)', svg))
     baselines = [float(y) for y in re.findall(r'<text [^>]* y="([\d.]+)"[^>]*>(?:edge|noise)', svg)]
@@ -100,7 +109,7 @@ def test_no_scatter_without_members() -> None:
     [
         histogram(),
         plots.loss_curves(make_report().attacks),
-        plots.spectrum(Rank(singular_values=[1.0], edge=2.0, kept=0)),
+        plots.spectrum(Rank(source="weights", singular_values=[1.0], edge=2.0, kept=0)),
         plots.splitting_scatter([0.1, 0.2], [0.3, 0.1], 0.4, "<a> & b"),
     ],
 )
@@ -129,15 +138,15 @@ def test_plots_do_not_vary_between_runs() -> None:
     assert histogram() == histogram()
 
 
-def test_exposures_of_both_groups_on_one_scale() -> None:
-    svg = plots.exposure_histogram([0.5, 0.1, 0.0], [0.001, 0.0])
-    assert {"members (3)", "controls (2)", "exposure", "0.1"} <= set(texts(svg))
-    assert "<title>Histogram of exposure, members against controls</title>" in svg
-    assert "members (1)" in texts(plots.exposure_histogram([0.0], [0.0]))
+def test_contributions_of_both_groups_on_one_scale() -> None:
+    svg = plots.contribution_histogram([0.5, 0.1, 0.0], [0.001, 0.0])
+    assert {"members (3)", "controls (2)", "contribution", "0.1"} <= set(texts(svg))
+    assert "<title>Histogram of contribution, members against controls</title>" in svg
+    assert "members (1)" in texts(plots.contribution_histogram([0.0], [0.0]))
 
 
 def test_a_spectrum_shows_what_noise_leaves_by_itself() -> None:
-    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5)
+    rank = Rank(source="weights", singular_values=[4.0, 2.0, 1.0], edge=3.0, kept=1, bulk_edge=1.5)
     assert {"edge 3", "noise by itself 1.5"} <= set(texts(plots.spectrum(rank)))
     assert "noise" not in " ".join(texts(plots.spectrum(rank.model_copy(update={"bulk_edge": None}))))
 
@@ -151,13 +160,13 @@ def test_what_is_drawn_is_told_in_numbers() -> None:
         "3 members: lowest 0.5, median 0.6, highest 0.9; 3 at or above 0.4. "
         "2 controls: lowest 0.2, median 0.25, highest 0.3; 0 at or above 0.4."
     )
-    assert told(plots.exposure_histogram([0.5, 0.1], [0.0])) == (
+    assert told(plots.contribution_histogram([0.5, 0.1], [0.0])) == (
         "2 members: lowest 0.1, median 0.3, highest 0.5. 1 control: lowest 0, median 0, highest 0."
     )
     assert told(plots.loss_curves(make_report().attacks)) == (
         "kkt-margin: from 0.98 at step 0 to 0.0031 at step 2000."
     )
-    rank = Rank(singular_values=[4.0, 2.0, 1.0], edge=1.8, kept=2, bulk_edge=1.5)
+    rank = Rank(source="weights", singular_values=[4.0, 2.0, 1.0], edge=1.8, kept=2, bulk_edge=1.5)
     assert told(plots.spectrum(rank)) == (
         "3 singular values, the largest 4; number 2 is 2; the next 1; the edge lies at 1.8; "
         "noise by itself reaches 1.5."

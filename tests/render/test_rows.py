@@ -5,7 +5,8 @@ import re
 import pytest
 
 from audit.render import html, markdown, plots
-from audit.report.schema import DpBound, Report
+from audit.report.measured import DpBound
+from audit.report.schema import Report
 from audit.words import plain
 from tests.report.factory import as_table, make_controlled, make_observed, make_report, make_rows
 from tests.tiny import draw_once
@@ -37,7 +38,7 @@ def visible(page: str) -> str:
         make_controlled(confirmed=0),
         make_report(redacted=True),
         make_report(confirmed=0, controls=0),
-        make_controlled(kind="gradient"),
+        make_controlled(source="gradient"),
     ],
     ids=["leaking", "dp", "observed", "blind", "redacted", "uncalibrated", "gradient"],
 )

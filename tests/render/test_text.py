@@ -2,7 +2,7 @@ import pytest
 
 from audit import words
 from audit.render import text
-from audit.report.schema import Diagnostics, DpBound
+from audit.report.measured import Diagnostics, DpBound
 from audit.verdict.findings import Suppression
 from tests.report.factory import make_controlled, make_observed, make_report, without_rounds
 
@@ -123,8 +123,7 @@ def test_what_cannot_be_said_names_what_was_not_tried() -> None:
 
 def test_initial_weights_that_were_used_are_not_called_unknown() -> None:
     report = make_report()
-    used = ["the weights", "the initial weights"]
-    attacks = [attack.model_copy(update={"status": "ran", "used": used}) for attack in report.attacks]
+    attacks = [attack.model_copy(update={"status": "ran", "source": "change"}) for attack in report.attacks]
     said = text.unsaid(report.model_copy(update={"attacks": attacks}))
     assert "(gradients seen" in said[1]
 
@@ -195,7 +194,7 @@ def test_the_positive_control_in_words() -> None:
         "them than members, which makes a twin easier to read. It took 59 s, 4.2 s of it for training."
     )
     other = text.positive_control(
-        make_controlled(kind="gradient", images=6, labels="random", note="broken off")
+        make_controlled(source="gradient", images=6, labels="random", note="broken off")
     )
     assert "with the gradient of a batch of them, with random labels." in other
     assert "fewer" not in other
@@ -204,7 +203,7 @@ def test_the_positive_control_in_words() -> None:
         ("weights", "learnt its samples by heart"),
         ("gradient", "in the gradient of samples that"),
     ]:
-        blind = text.positive_control(make_controlled(kind=kind, confirmed=0))
+        blind = text.positive_control(make_controlled(source=kind, confirmed=0))
         assert "The attacks could find nothing even in " in blind
         assert phrase in blind
     few = text.positive_control(make_controlled(images=6, controls=60))

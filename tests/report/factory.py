@@ -7,26 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from audit.report.evidence import Evidence, Trajectory, gallery
-from audit.report.schema import (
-    AttackReport,
-    Ceiling,
-    Control,
-    Data,
-    Diagnostics,
-    Exposure,
-    Model,
-    PolicyReport,
-    PositiveControl,
-    Provenance,
-    Rank,
-    Report,
-    Sample,
-    Seen,
-    Source,
-    Splitting,
-    Summary,
-    Tool,
-)
+from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
+from audit.report.outcomes import AttackReport, Control, Sample, Splitting
+from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.verdict.findings import AttackFact, Facts, ahead_of_controls, findings
 from audit.verdict.policy import judge, load_policy
@@ -53,9 +36,10 @@ def make_report(
         AttackReport(
             id="kkt-margin",
             title="Stationarity of the margin",
-            source="Haim et al. 2022, arXiv 2206.07758",
+            reference="Haim et al. 2022, arXiv 2206.07758",
             status="ran",
             reason="",
+            source="weights",
             seconds=57.4,
             restarts=8,
             steps=2000,
@@ -75,16 +59,17 @@ def make_report(
                 confirmed_after=confirmed,
                 gradient=2.14e-05,
                 eigenvalue=-0.0031,
-                ssim_before=[0.25, 0.66, 0.31, 0.38, 0.19, 0.0],
-                ssim_after=[sample.ssim for sample in samples],
+                similarity_before=[0.25, 0.66, 0.31, 0.38, 0.19, 0.0],
+                similarity_after=[sample.similarity for sample in samples],
             ),
         ),
         AttackReport(
             id="weight-delta",
             title="Change of the weights",
-            source="Loo et al. 2024, arXiv 2302.01428",
+            reference="Loo et al. 2024, arXiv 2302.01428",
             status="skipped",
             reason="needs the initial weights: give --initial",
+            source="change",
         ),
     ]
     rules = load_policy(policy, BATTERY)
@@ -102,13 +87,14 @@ def make_report(
     )
     judgement = judge(rules, facts)
     matches = [
-        Control(id=f"control-{i}", ssim=0.1 + 0.006 * i, ncc=0.2, margin=-0.3) for i in range(controls)
+        Control(id=f"control-{i}", similarity=0.1 + 0.006 * i, ncc=0.2, margin=-0.3) for i in range(controls)
     ]
-    reached = sum(control.ssim >= 0.4 for control in matches)
+    reached = sum(control.similarity >= 0.4 for control in matches)
     return Report(
         tool=Tool(name="model-audit", version="0.1.0"),
         verdict=judgement.verdict,
         reasons=list(judgement.reasons),
+        modality="image",
         summary=Summary(
             members=MEMBERS,
             controls=controls,
@@ -133,21 +119,29 @@ def make_report(
             input_shape=[1, 25, 25],
         ),
         data=Data(
-            members=Source(source="members.npz", sha256="cd" * 32, count=MEMBERS),
-            controls=Source(source="controls.npz", sha256="ef" * 32, count=controls) if calibrated else None,
+            members=SampleSet(source="members.npz", sha256="cd" * 32, count=MEMBERS),
+            controls=SampleSet(source="controls.npz", sha256="ef" * 32, count=controls)
+            if calibrated
+            else None,
         ),
         diagnostics=Diagnostics(
             stationarity={"kkt-margin": 0.00284},
             rank=Rank(
+                source="weights",
                 singular_values=[9.0, 7.5, 6.0, 5.5, 1.0, 0.9, 0.8],
                 edge=1.8,
                 kept=4,
                 bulk_edge=1.55,
                 effective_rank=4.93,
             ),
-            exposure=[_exposure(controls)],
-            ceiling=Ceiling(
-                attacks=["kkt-margin"], reachable=4, of=MEMBERS, threshold=0.4, tolerance=0.05, complete=True
+            contribution=[_contribution(controls)],
+            attainable=AttainableReport(
+                attacks=["kkt-margin"],
+                reachable=4,
+                members=MEMBERS,
+                threshold=0.4,
+                tolerance=0.05,
+                complete=True,
             ),
         ),
         attacks=attacks,
@@ -183,11 +177,13 @@ def make_large(members: int) -> Report:
     report = make_report()
     sample, control, finding = report.samples[0], report.controls[0], report.findings[0]
     samples = [
-        sample.model_copy(update={"id": f"face-{i}", "ssim": 0.4 + 0.6 * i / members, "exposure_rank": 1 + i})
+        sample.model_copy(
+            update={"id": f"face-{i}", "similarity": 0.4 + 0.6 * i / members, "contribution_rank": 1 + i}
+        )
         for i in range(members)
     ]
     controls = [
-        control.model_copy(update={"id": f"control-{i}", "ssim": 0.05 * i / members})
+        control.model_copy(update={"id": f"control-{i}", "similarity": 0.05 * i / members})
         for i in range(10 * members)
     ]
     told = [
@@ -196,8 +192,10 @@ def make_large(members: int) -> Report:
     ]
     attack = report.attacks[0]
     assert attack.splitting is not None
-    similarities = [one.ssim for one in samples]
-    split = attack.splitting.model_copy(update={"ssim_before": similarities, "ssim_after": similarities})
+    similarities = [one.similarity for one in samples]
+    split = attack.splitting.model_copy(
+        update={"similarity_before": similarities, "similarity_after": similarities}
+    )
     counts = {"members": members, "confirmed": members, "recovered": members, "controls": 10 * members}
     return report.model_copy(
         update={
@@ -213,9 +211,7 @@ def make_large(members: int) -> Report:
 def make_observed(kind: Literal["gradient", "update"]) -> Report:
     """The same report with an observed gradient, from which all members but the first were matched."""
     report = make_report()
-    attack = report.attacks[0].model_copy(
-        update={"id": "gradient", "used": [f"an observed {kind}"], "splitting": None}
-    )
+    attack = report.attacks[0].model_copy(update={"id": "gradient", "source": "gradient", "splitting": None})
     first, *others = report.samples
     matched = [sample.model_copy(update={"attack": attack.id}) for sample in others]
     seen = Seen(kind=kind, source="seen.safetensors", sha256="12" * 32, learning_rate=0.1, rank=7)
@@ -232,7 +228,7 @@ def make_controlled(**changes: Any) -> Report:
     """The report without a confirmed member, and with a positive control that confirmed two images of three."""
     report = make_report(confirmed=0, policy="strict", controls=200)
     told = PositiveControl(
-        kind="weights",
+        source="weights",
         images=3,
         controls=197,
         labels="given",
@@ -269,14 +265,18 @@ def make_evidence(report: Report) -> list[Evidence]:
 
 def as_table(report: Report) -> Report:
     """The same report, as if of rows of a table."""
-    samples = [one.model_copy(update={"ssim": None, "relative_error": 0.3}) for one in report.samples]
-    controls = [one.model_copy(update={"ssim": None}) for one in report.controls]
-    summary = report.summary.model_copy(update={"metric": "correlation", "threshold": 0.8})
+    samples = [
+        one.model_copy(update={"similarity": one.ncc, "relative_error": 0.3, "attainable": None})
+        for one in report.samples
+    ]
+    controls = [one.model_copy(update={"similarity": one.ncc}) for one in report.controls]
+    summary = report.summary.model_copy(update={"threshold": 0.8})
     model = report.model.model_copy(update={"input_shape": [3]})
-    diagnostics = report.diagnostics.model_copy(update={"ceiling": None})
+    diagnostics = report.diagnostics.model_copy(update={"attainable": None})
     provenance = report.provenance.model_copy(update={"similarity": "correlation of two rows"})
     return report.model_copy(
         update={
+            "modality": "row",
             "samples": samples,
             "controls": controls,
             "summary": summary,
@@ -333,7 +333,7 @@ def _sample(index: int, confirmed: int, controls: int, prefix: str) -> Sample:
     return Sample(
         id=f"{prefix}{index}",
         label=index % 2,
-        ssim=(0.92 if is_confirmed else 0.45 if recovered else 0.2) - 0.01 * index if matched else 0.0,
+        similarity=(0.92 if is_confirmed else 0.45 if recovered else 0.2) - 0.01 * index if matched else 0.0,
         ncc=0.95 - 0.1 * index if matched else 0.0,
         margin=0.4 - 0.1 * index,
         p_value=p_value,
@@ -341,20 +341,20 @@ def _sample(index: int, confirmed: int, controls: int, prefix: str) -> Sample:
         confirmed=is_confirmed,
         attack="kkt-margin" if matched else None,
         candidate=10 + index if matched else None,
-        exposure=0.5 - 0.07 * index,
-        exposure_rank=1 + index,
-        ceiling=0.95 - 0.15 * index,
+        contribution=0.5 - 0.07 * index,
+        contribution_rank=1 + index,
+        attainable=0.95 - 0.15 * index,
     )
 
 
-def _exposure(controls: int) -> Exposure:
-    told = Exposure(
+def _contribution(controls: int) -> ContributionReport:
+    told = ContributionReport(
         attack="kkt-margin",
-        of="the weights",
+        source="weights",
         residual=0.00284,
         rank=MEMBERS,
         unknowns=MEMBERS,
-        notes=["2 members are copies of others: only the sum of their exposures is determined"],
+        notes=["2 members are copies of others: only the sum of their contributions is determined"],
     )
     tested = {
         "controls": controls,

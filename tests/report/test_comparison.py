@@ -31,14 +31,14 @@ def test_members_are_paired_and_named() -> None:
     assert back.confirmed == Change(gained=["face-1", "face-2"], lost=[], kept=1)
     first = found.members[1]
     assert (first.id, first.before.confirmed, first.after.confirmed) == ("face-1", True, False)
-    assert (first.before.ssim, first.after.ssim) == (pytest.approx(0.91), pytest.approx(0.44))
+    assert (first.before.similarity, first.after.similarity) == (pytest.approx(0.91), pytest.approx(0.44))
     assert (found.before.verdict, found.after.verdict) == ("FAIL", "FAIL")
 
 
 def test_reports_on_rows_are_compared_by_correlation() -> None:
     found = compare(as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1)))
     assert found.confirmed == Change(gained=[], lost=["face-1", "face-2"], kept=1)
-    assert found.members[0].before.ssim is None
+    assert found.members[0].before.similarity == 0.95
     assert "mean correlation of best matches" in [figure.name for figure in found.figures]
     for view in VIEWS.values():
         assert "SSIM" not in view(found)
@@ -57,9 +57,9 @@ def test_a_report_compared_with_itself_has_no_change() -> None:
 
 def test_the_figures() -> None:
     before, after = make_report(confirmed=3), make_report(confirmed=1)
-    (exposure,) = after.diagnostics.exposure
-    less = exposure.model_copy(update={"auc": 0.5, "residual": 0.9})
-    after = changed(after, "diagnostics", exposure=[less])
+    (fit,) = after.diagnostics.contribution
+    less = fit.model_copy(update={"auc": 0.5, "residual": 0.9})
+    after = changed(after, "diagnostics", contribution=[less])
     found = figures(before, after)
     assert found["members confirmed"] == (3, 1)
     assert found["confirmed fraction"] == (0.5, pytest.approx(1 / 6))
@@ -67,8 +67,8 @@ def test_the_figures() -> None:
     assert found["members that could be recovered"] == (4, 4)
     assert found["AUC, kkt-margin"] == (0.975, 0.5)
     assert found["left open by the members, kkt-margin"] == (0.00284, 0.9)
-    assert found["mean exposure"] == (pytest.approx(0.325), pytest.approx(0.325))
-    assert found["mean ceiling"][0] == pytest.approx(0.575)
+    assert found["mean contribution"] == (pytest.approx(0.325), pytest.approx(0.325))
+    assert found["mean attainable SSIM"][0] == pytest.approx(0.575)
     assert found["power of the positive control"] == (None, None)
 
 
@@ -148,13 +148,13 @@ def test_other_controls_are_a_note() -> None:
     assert "The controls are not the same, which moves p-values and so what is confirmed." in notes
 
 
-def test_exposures_of_different_equations_are_not_compared() -> None:
+def test_contributions_of_different_equations_are_not_compared() -> None:
     report = make_report()
-    (exposure,) = report.diagnostics.exposure
-    other = exposure.model_copy(update={"attack": "kkt-loss"})
-    after = changed(report, "diagnostics", exposure=[other])
-    assert "mean exposure" not in figures(report, after)
-    assert {member.before.exposure for member in compare(report, after).members} == {None}
+    (fit,) = report.diagnostics.contribution
+    other = fit.model_copy(update={"attack": "kkt-loss"})
+    after = changed(report, "diagnostics", contribution=[other])
+    assert "mean contribution" not in figures(report, after)
+    assert {member.before.contribution for member in compare(report, after).members} == {None}
     assert "AUC, kkt-margin" not in figures(report, after)
     assert any(
         "of different equations (kkt-margin before, kkt-loss" in n for n in compare(report, after).notes
@@ -187,7 +187,7 @@ def test_rows_of_a_table_are_compared_by_correlation() -> None:
     before, after = as_table(make_report(confirmed=3)), as_table(make_report(confirmed=1))
     found = compare(before, after)
     first = found.members[1]
-    assert (first.before.ssim, first.before.similarity) == (None, before.samples[1].ncc)
+    assert first.before.similarity == before.samples[1].ncc
     assert "mean correlation of best matches" in figures(before, after)
     assert not [note for note in found.notes if "SSIM" in note or "image" in note]
 

@@ -1,9 +1,11 @@
 import math
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from audit.report.schema import AttackReport, Report, Splitting
+from audit.report.comparison import Comparison
+from audit.report.outcomes import AttackReport, Splitting
+from audit.report.schema import Report
 from tests.report.factory import make_controlled, make_report
 
 
@@ -17,8 +19,9 @@ def test_an_attack_that_diverged_can_be_reported() -> None:
     attack = AttackReport(
         id="a",
         title="A",
-        source="",
+        reference="",
         status="failed",
+        source="weights",
         reason="diverged",
         relative_loss=math.nan,
         history=[(0, 1.0), (1, math.inf), (2, math.nan)],
@@ -38,14 +41,14 @@ def test_splitting_that_diverged_can_be_reported() -> None:
 
 def test_every_member_has_a_similarity_before_and_after_splitting() -> None:
     content = make_report().model_dump()
-    content["attacks"][0]["splitting"]["ssim_after"].pop()
-    with pytest.raises(ValidationError, match="ssim_before has 6 values and ssim_after 5"):
+    content["attacks"][0]["splitting"]["similarity_after"].pop()
+    with pytest.raises(ValidationError, match="similarity_before has 6 values and similarity_after 5"):
         Report.model_validate(content)
 
 
 def test_numbers_that_json_cannot_hold_are_refused() -> None:
     content = make_report().model_dump()
-    content["samples"][0]["ssim"] = math.nan
+    content["samples"][0]["similarity"] = math.nan
     with pytest.raises(ValidationError, match="finite"):
         Report.model_validate(content)
 
@@ -65,3 +68,15 @@ def test_reports_from_before_the_positive_control_can_be_read() -> None:
     del content["summary"]["upper_limit"], content["summary"]["upper_limit_at_power"]
     del content["diagnostics"]["positive_control"]
     assert Report.model_validate(content).diagnostics.positive_control is None
+
+
+@pytest.mark.parametrize("model", [Report, Comparison])
+def test_every_field_is_described_in_three_words_or_more(model: type[BaseModel]) -> None:
+    schema = model.model_json_schema(mode="serialization")
+    short = {
+        f"{title}.{name}": field.get("description")
+        for title, part in [(model.__name__, schema), *schema["$defs"].items()]
+        for name, field in part.get("properties", {}).items()
+        if len(field.get("description", "").split()) < 3
+    }
+    assert short == {}

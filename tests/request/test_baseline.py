@@ -70,7 +70,7 @@ def test_a_count_that_cannot_be_believed_is_refused(tmp_path: Path) -> None:
     [
         (b"", "report.json is damaged: not JSON"),
         (b"{}", "report.json is no report of model-audit"),
-        (b'{"schema_version": 2}', "report.json is a report of schema version 2, expected version 1"),
+        (b'{"schema_version": 3}', "report.json is a report of schema version 3, expected version 1 or 2"),
         (b"\xff\xfe", "report.json is damaged: not JSON"),
         (json.dumps({"results": []}).encode(), "report.json is no report of model-audit"),
     ],

@@ -124,12 +124,12 @@ def test_a_start_of_other_layers_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_said_of_members_that_were_not_given(tmp_path: Path) -> None:
     found = inspect(make(tmp_path / "tiny").checkpoint)
     (spectrum,) = found.spectra
-    assert (spectrum.of, spectrum.kept) == ("the first layer", MEMBERS - 1)
+    assert (spectrum.source, spectrum.kept) == ("weights", MEMBERS - 1)
     assert spectrum.bulk_edge is not None
     assert 0 < spectrum.bulk_edge < spectrum.edge
     assert spectrum.effective_rank is not None
     assert 1 < spectrum.effective_rank < MEMBERS
-    assert (found.exposure, found.ceiling, found.samples, found.stationarity) == ([], None, [], None)
+    assert (found.contribution, found.attainable, found.samples, found.stationarity) == ([], None, [], None)
     assert found.model.input_shape == [144]
 
 
@@ -137,20 +137,20 @@ def test_what_is_known_of_members(tmp_path: Path) -> None:
     tiny = make(tmp_path / "tiny")
     images = {"data": str(tiny.members), "controls": str(tiny.controls), "mean": str(tiny.mean)}
     found = inspect(tiny.checkpoint, **images)
-    assert [item.attack for item in found.exposure] == ["kkt-margin", "kkt-loss"]
-    first = found.exposure[0]
-    assert (first.of, first.unknowns, first.rank) == ("the weights", MEMBERS, MEMBERS)
+    assert [item.attack for item in found.contribution] == ["kkt-margin", "kkt-loss"]
+    first = found.contribution[0]
+    assert (first.source, first.unknowns, first.rank) == ("weights", MEMBERS, MEMBERS)
     assert first.auc == 1.0
     assert (len(first.common_members), len(first.common_controls)) == (MEMBERS, CONTROLS)
     assert min(first.common_members) > max(first.common_controls)
     assert first.true_positives == 1.0
-    assert found.stationarity == {item.attack: pytest.approx(item.residual) for item in found.exposure}
-    assert found.ceiling is not None
-    assert (found.ceiling.reachable, found.ceiling.of) == (MEMBERS, MEMBERS)
-    assert found.ceiling.complete
-    known = sorted(found.samples, key=lambda sample: sample.exposure_rank or 0)
-    assert [sample.exposure for sample in known] == sorted(
-        (sample.exposure for sample in found.samples), key=lambda value: -(value or 0.0)
+    assert found.stationarity == {item.attack: pytest.approx(item.residual) for item in found.contribution}
+    assert found.attainable is not None
+    assert (found.attainable.reachable, found.attainable.members) == (MEMBERS, MEMBERS)
+    assert found.attainable.complete
+    known = sorted(found.samples, key=lambda sample: sample.contribution_rank or 0)
+    assert [sample.contribution for sample in known] == sorted(
+        (sample.contribution for sample in found.samples), key=lambda value: -(value or 0.0)
     )
 
 
@@ -160,7 +160,7 @@ def test_an_untrained_network_leans_on_nobody(tmp_path: Path) -> None:
     np.savez(tiny.members, images=images[:50])
     np.savez(tiny.controls, images=images[50:])
     found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
-    for item in found.exposure:
+    for item in found.contribution:
         assert item.auc is not None
         assert 0.35 < item.auc < 0.65  # 50 against 50: a standard error of .06
         assert item.residual > 0.9
@@ -179,7 +179,7 @@ def test_labels_of_members_are_used_and_others_predicted(tmp_path: Path) -> None
     assert right.stationarity is not None
     assert wrong.stationarity is not None
     assert wrong.stationarity["kkt-margin"] > 0.5 > right.stationarity["kkt-margin"]
-    assert wrong.exposure[0].attack == "kkt-loss"
+    assert wrong.contribution[0].attack == "kkt-loss"
 
 
 def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
     np.savez(tiny.members, images=images[[0, 1, 2, 3, 3]])
     np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:5])
     found = inspect(tiny.checkpoint, data=str(tiny.members), controls=str(tiny.controls), mean=str(tiny.mean))
-    notes = " ".join(found.exposure[0].notes)
-    assert found.exposure[0].auc is None
+    notes = " ".join(found.contribution[0].notes)
+    assert found.contribution[0].auc is None
     assert "only the sum of the exposures of exact copies is determined" in notes
     assert "gradients of rank 4 for 5 unknowns" in notes
     assert "membership is not tested with fewer than 10 different controls (5 given)" in notes
@@ -199,10 +199,10 @@ def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> Non
     tiny = make(tmp_path / "tiny")
     request = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, time.monotonic))
-    assert found.exposure == []
+    assert found.contribution == []
     assert "no time was left to measure exposure in the equation of kkt-margin and kkt-loss" in found.notes
-    assert found.ceiling is not None
-    assert not found.ceiling.complete
+    assert found.attainable is not None
+    assert not found.attainable.complete
 
 
 def test_what_a_change_tells_does_not_wait_for_the_weights_alone(tmp_path: Path) -> None:
@@ -220,14 +220,16 @@ def test_attacks_that_solve_one_equation_are_measured_once(
     tiny = make(tmp_path / "tiny")
     before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.0)
     found = inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean))
-    assert {item.attack: item.of for item in found.exposure} == {
-        "kkt-margin": "the weights",
-        "kkt-loss": "the weights",
-        "weight-delta": "the change of the weights",
+    assert {item.attack: item.source for item in found.contribution} == {
+        "kkt-margin": "weights",
+        "kkt-loss": "weights",
+        "weight-delta": "change",
     }
     assert len(found.spectra) == 1  # the change from zero is the weights
     monkeypatch.setattr(Equation, "equals", lambda *_: True)
-    assert len(inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean)).exposure) == 1
+    assert (
+        len(inspect(tiny.checkpoint, before, data=str(tiny.members), mean=str(tiny.mean)).contribution) == 1
+    )
 
 
 def polynomial(folder: Path, units: int) -> Request:
@@ -250,7 +252,7 @@ def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: 
     assert found is not None
     assert found.keys() == {"polynomial", "polynomial-gradient"}
     gradient = found["polynomial-gradient"]
-    assert gradient.of == "the observed gradient"
+    assert gradient.source == "gradient"
     assert (gradient.rank_needed, gradient.rank, gradient.undetermined) == (20, rank, 20 - rank)
     assert gradient.residual == pytest.approx(0.0, abs=1e-6)
     said = "leaves 4 directions of the data's tensor undetermined" if rank < 20 else "determines the data's"
@@ -273,10 +275,12 @@ def test_the_table_says_what_its_columns_are(
     for column in heading.split()[1:]:
         assert column in text.partition(heading)[2]
     assert max(map(len, text.splitlines())) <= columns
-    assert "Members, the most exposed first" in text
+    assert "Members, largest contribution first" in text
     table = text.partition(heading)[2].partition("unexplained:")[0]
     row = next(line for line in table.splitlines() if line)
-    assert f"leave {row.split()[1]} % of the equation of {found.exposure[0].attack}" in " ".join(text.split())
+    assert f"leave {row.split()[1]} % of the equation of {found.contribution[0].attack}" in " ".join(
+        text.split()
+    )
     assert "…" not in table
     assert "pass --controls" not in text
 
@@ -299,7 +303,7 @@ def test_without_controls_it_says_how_to_test_membership(
     np.savez(tiny.members, images=images)
     text = printed(inspect(tiny.checkpoint, data=str(tiny.members), mean=str(tiny.mean)), monkeypatch)
     assert "note: no controls: pass --controls to learn whether" in text
-    assert "Members, the 10 most exposed of 12" in text
+    assert "Members, the 10 of largest contribution of 12" in text
 
 
 def test_what_is_not_solved_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

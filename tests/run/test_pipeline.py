@@ -117,14 +117,14 @@ def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: N
     assert 0.0 < max(report.diagnostics.stationarity.values()) < 0.05
     assert report.diagnostics.rank is not None
     assert report.diagnostics.rank.kept == MEMBERS - 1  # images minus their mean span one direction less
-    assert {item.attack for item in report.diagnostics.exposure} == {"kkt-margin", "kkt-loss"}
-    assert min(item.auc or 0.0 for item in report.diagnostics.exposure) > 0.95
-    assert {sample.exposure_rank for sample in report.samples} == {1, 2, 3, 4}
-    assert report.diagnostics.ceiling is not None
-    assert report.diagnostics.ceiling.reachable == MEMBERS
+    assert {item.attack for item in report.diagnostics.contribution} == {"kkt-margin", "kkt-loss"}
+    assert min(item.auc or 0.0 for item in report.diagnostics.contribution) > 0.95
+    assert {sample.contribution_rank for sample in report.samples} == {1, 2, 3, 4}
+    assert report.diagnostics.attainable is not None
+    assert report.diagnostics.attainable.reachable == MEMBERS
     for sample in report.samples:
-        assert sample.ceiling is not None
-        assert sample.ceiling + report.diagnostics.ceiling.tolerance >= sample.ssim
+        assert sample.attainable is not None
+        assert sample.attainable + report.diagnostics.attainable.tolerance >= sample.similarity
     assert (report.diagnostics.identifiability, report.diagnostics.notes) == (None, [])
 
 
@@ -144,16 +144,16 @@ def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:
         assert attack.relative_loss < found.relative_loss_before
         assert (found.recovered_after, found.confirmed_after) == (attack.recovered, attack.confirmed)
         assert 0 <= found.confirmed_before <= found.recovered_before <= MEMBERS
-        assert len(found.ssim_before) == len(found.ssim_after) == MEMBERS
-        assert sum(similarity >= 0.4 for similarity in found.ssim_after) == attack.recovered
-        assert sum(similarity >= 0.4 for similarity in found.ssim_before) == found.recovered_before
+        assert len(found.similarity_before) == len(found.similarity_after) == MEMBERS
+        assert sum(similarity >= 0.4 for similarity in found.similarity_after) == attack.recovered
+        assert sum(similarity >= 0.4 for similarity in found.similarity_before) == found.recovered_before
         assert found.gradient is not None
         assert found.gradient > 0
         assert found.eigenvalue is not None
     assert {course.attack for course in audit.trajectories} == {"kkt-margin", "kkt-loss"}
     for course, attack in zip(audit.trajectories, (margin, loss), strict=True):
         assert attack.splitting is not None
-        gains = np.subtract(attack.splitting.ssim_after, attack.splitting.ssim_before)
+        gains = np.subtract(attack.splitting.similarity_after, attack.splitting.similarity_before)
         assert course.sample == int(gains.argmax())
         member = np.load(tiny.members)["images"][course.sample][..., None] / 255
         assert ssim(course.member, member) == pytest.approx(1.0)
@@ -179,7 +179,7 @@ def test_samples_point_at_their_candidates(tiny: Tiny, once: None) -> None:
         assert sample.candidate is not None
         image = audit.reconstructions[sample.attack][sample.candidate]
         assert image.shape == (SIDE, SIDE, 1)
-        assert ssim(image, member) == pytest.approx(sample.ssim, abs=1e-5)
+        assert ssim(image, member) == pytest.approx(sample.similarity, abs=1e-5)
 
 
 def test_colour_images_come_back_the_right_way_round(tiny: Tiny) -> None:
@@ -192,12 +192,12 @@ def test_colour_images_come_back_the_right_way_round(tiny: Tiny) -> None:
     np.savez(tiny.controls, images=images[MEMBERS:])
     np.save(tiny.mean, (members / 255).mean(0))
     audit = run(request(tiny))
-    best = max(audit.report.samples, key=lambda sample: sample.ssim)
+    best = max(audit.report.samples, key=lambda sample: sample.similarity)
     assert best.confirmed
     assert best.candidate is not None
     assert best.attack is not None
     image = audit.reconstructions[best.attack][best.candidate]
-    assert ssim(image, members[int(best.id)]) == pytest.approx(best.ssim, abs=1e-5)
+    assert ssim(image, members[int(best.id)]) == pytest.approx(best.similarity, abs=1e-5)
     assert audit.report.model.input_shape == [3, 9, 9]
 
 
@@ -395,16 +395,16 @@ def test_a_batch_comes_back_exactly(tiny: Tiny, kind: str, factor: float, rate: 
     assert report.summary.confirmed == MEMBERS
     assert report.summary.null_confirmed == 0
     assert {sample.attack for sample in report.samples} == {"gradient-exact"}
-    assert min(sample.ssim for sample in report.samples) > 0.999
+    assert min(sample.similarity for sample in report.samples) > 0.999
     exact = next(attack for attack in report.attacks if attack.id == "gradient-exact")
-    assert exact.used == [f"an observed {kind}"]
+    assert exact.source == "gradient"
     assert re.search(
         r"solved; rank 4 taken .*; \d+ draws and steps; 4 of 4 samples found; residual [\d.e-]+$",
         exact.reason,
     )
     assert report.diagnostics.rank is not None
-    assert (report.diagnostics.rank.of, report.diagnostics.rank.kept) == (
-        f"the observed {kind} of the first layer",
+    assert (report.diagnostics.rank.source, report.diagnostics.rank.kept) == (
+        "gradient",
         MEMBERS,
     )
     note = f"observed {kind}: its first layer has rank 4: the batch held about 4 samples"
@@ -447,10 +447,10 @@ def test_every_attack_on_a_gradient_runs_and_is_measured(tiny: Tiny, once: None,
     assert [attack.id for attack in report.attacks if attack.status == "ran"] == names
     assert report.summary.confirmed == MEMBERS
     assert report.diagnostics.stationarity is not None
-    # One exposure for each equation; that of gradient-exact is that of gradient.
-    assert {exposure.attack for exposure in report.diagnostics.exposure} <= set(names)
-    assert len(report.diagnostics.exposure) == 2
-    assert min(exposure.residual for exposure in report.diagnostics.exposure) < 1e-6
+    # One fit for each equation; that of gradient-exact is that of gradient.
+    assert {fit.attack for fit in report.diagnostics.contribution} <= set(names)
+    assert len(report.diagnostics.contribution) == 2
+    assert min(fit.residual for fit in report.diagnostics.contribution) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -600,13 +600,13 @@ def test_a_truth_that_cannot_be_measured_does_not_lose_the_report(
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert report.diagnostics.stationarity is None
-    assert (report.diagnostics.exposure, report.diagnostics.ceiling) == ([], None)
+    assert (report.diagnostics.contribution, report.diagnostics.attainable) == ([], None)
     assert [note.split(" was not measured: ")[0] for note in report.diagnostics.notes] == [
         "exposure in the equation of kkt-margin",
         "exposure in the equation of kkt-loss",
         "the rank ceiling",
     ]
-    assert {sample.exposure for sample in report.samples} == {None}
+    assert {sample.contribution for sample in report.samples} == {None}
 
 
 def test_the_time_taken_includes_the_matching(
@@ -658,8 +658,8 @@ def test_a_scan_begins_with_the_equation_that_inspect_begins_with(
         return [_with_loss(outcome, 0.1 if outcome.attack.id == further else 0.2) for outcome in found]
 
     monkeypatch.setattr(session, "reconstruct", led)
-    scanned = run(request(tiny)).report.diagnostics.exposure
-    inspected = inspect(request(tiny), Budget(60.0, lambda: 0.0)).exposure
+    scanned = run(request(tiny)).report.diagnostics.contribution
+    inspected = inspect(request(tiny), Budget(60.0, lambda: 0.0)).contribution
     assert [found.attack for found in scanned] == [found.attack for found in inspected]
     assert scanned[0].residual == pytest.approx(scanned[1].residual, rel=1e-3)
     assert scanned[0] == inspected[0]

@@ -71,7 +71,7 @@ def test_a_report_is_replaced_whole_or_not_at_all(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match=r"cannot write the run folder .*: No space left on device; choose"):
         run_folder.write(audit, tmp_path, ["json"])
-    assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 1
+    assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 2
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
 
 

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from audit.solve.constraints import Box
+from tests.helpers import normal
 from tests.planted import generator
 
 
@@ -14,10 +15,6 @@ def box(size=12, rank=5, seed=0):
     basis = torch.linalg.qr(torch.randn(size, rank, generator=rng, dtype=torch.float64)).Q
     low = -0.2 - torch.rand(size, generator=rng, dtype=torch.float64)
     return Box(basis, low, 0.1 + torch.rand(size, generator=rng, dtype=torch.float64))
-
-
-def normal(*shape, seed=1):
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 def outside(images, bounds):

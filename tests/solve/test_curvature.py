@@ -16,6 +16,7 @@ from audit.attacks.weight_delta import WeightDelta
 from audit.equation.candidates import Candidates, concatenate
 from audit.equation.objective import Objective
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
+from tests.helpers import flat
 from tests.planted import (
     Clock,
     costing,
@@ -71,10 +72,6 @@ def case(
 def directions(like: Tensor, seed=3):
     drawn = torch.randn(like.shape, generator=generator(seed), dtype=torch.float64)
     return functional.normalize(drawn.to(like), dim=-1)
-
-
-def flat(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def columns_of(product, candidates):

@@ -17,6 +17,7 @@ from audit.equation.row_space import reduce
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, _portions, _squares, calibrated, weight_unit
+from tests.helpers import silent
 from tests.planted import (
     BIASES,
     EQUATIONS,
@@ -33,10 +34,6 @@ from tests.planted import (
 FREE = [attack for attack in EQUATIONS if attack.method == "descent" and attack.id != "gradient-cosine"]
 """Those of any lambda that are solved like this."""
 SHORT = Descent(count=6, restarts=3, steps=60)
-
-
-def silent(step, loss):
-    pass
 
 
 def minimise(descent, problem, seed=0, budget=None, watch=silent) -> Solution:

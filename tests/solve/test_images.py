@@ -10,6 +10,7 @@ from audit.equation.candidates import Candidates
 from audit.equation.row_space import RowSpace
 from audit.solve.constraints import Box
 from audit.solve.images import CLIPPED, FITTED, Readings, images, readings
+from tests.helpers import normal
 from tests.planted import generator
 
 SIZE, RANK = 15, 6
@@ -21,10 +22,6 @@ def setting():
     low = -0.5 - torch.rand(SIZE, generator=rng, dtype=torch.float64)
     high = 0.3 + torch.rand(SIZE, generator=rng, dtype=torch.float64)
     return RowSpace(basis, torch.ones(RANK), 0.0), Box(basis, low, high)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 def overshoot(rows, box):

@@ -13,11 +13,8 @@ from audit.solve.base import Solution, Splitting, Status
 from audit.solve.descent import Descent
 from audit.solve.restarts import Restarts, pooled
 from audit.solve.splitting import SampleSplitting
+from tests.helpers import silent
 from tests.planted import Clock, costing, generator, planted_problem
-
-
-def silent(step, loss):
-    pass
 
 
 def on_a_clock(given, cost=1.0):

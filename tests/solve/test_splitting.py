@@ -18,6 +18,7 @@ from audit.solve.constraints import Box
 from audit.solve.curvature import splitting_product
 from audit.solve.descent import Descent, calibrated
 from audit.solve.splitting import SampleSplitting, Ways, _split, ways_down
+from tests.helpers import silent
 from tests.planted import (
     EQUATIONS,
     Clock,
@@ -37,10 +38,6 @@ TWICE = ((0.25, 1.5), (0.25, 4.0))
 LAST = PLAN.smoothing[1]
 SIGNED = [KktLoss(), WeightDelta()]
 every_attack = pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS])
-
-
-def silent(step, loss):
-    pass
 
 
 def solve(problem, plan=PLAN, seed=0, budget=None, watch=silent, stages=STAGES, **more) -> Solution:

@@ -197,7 +197,7 @@ def test_an_observed_gradient_that_no_attack_used_is_a_doubt() -> None:
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [([], "the weights"), (["a", "a"], "a"), (["a", "b", "a"], "a and b"), (["a", "b", "c"], "a, b and c")],
+    [(["a", "a"], "a"), (["a", "b", "a"], "a and b"), (["a", "b", "c"], "a, b and c")],
 )
 def test_listed(words: list[str], sentence: str) -> None:
     assert listed(words) == sentence

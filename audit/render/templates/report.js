@@ -20,7 +20,7 @@
     const more = byId("gallery-all");
     const choices = [...tools.querySelectorAll("button")];
     const sorting = tools.querySelector("select");
-    const falling = { ssim: true, exposure: true };
+    const falling = { similarity: true, contribution: true };
     let chosen = cards;
     let all = false;
     let open = 0;

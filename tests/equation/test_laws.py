@@ -1,59 +1,47 @@
-"""Every equation of the battery, on a table of networks: what solvers rely on."""
+"""What solvers rely on, for every equation of the battery and networks of every layout and activation."""
 
 from dataclasses import replace
 
-import pytest
 import torch
 
+from audit.attacks import Attack, Observation
 from audit.equation.candidates import Candidates, concatenate
+from audit.equation.objective import Objective
+from audit.model.network import Network
+from tests.helpers import flat, norm
+from tests.pairwise import pairwise
 from tests.planted import (
-    ACTIVATED,
     EQUATIONS,
     KINKED,
-    NETWORKS,
+    LAYOUTS,
+    PLAIN_ACTIVATIONS,
     generator,
-    observation,
     plain_sum,
     planted,
     random_candidates,
     split,
-    table,
 )
 
-pytestmark = [
-    pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS]),
-]
-
-
-EVERY = NETWORKS | ACTIVATED
-every_network = table(NETWORKS)
-every_activation = table(EVERY)
-kinked = table({name: net for name, net in EVERY.items() if net.activation in KINKED})
-smooth = table({name: net for name, net in EVERY.items() if net.activation not in KINKED})
-two_layers = table({name: net for name, net in EVERY.items() if len(net.weights) == 2})
-smooth_or_not = pytest.mark.parametrize("smoothing", [None, 6.0])
+SMOOTH = [name for name in PLAIN_ACTIVATIONS if name not in KINKED]
+SHARPNESS = {"smoothing": [None, 6.0]}
+on_every_layout = pairwise(attack=EQUATIONS, **LAYOUTS, activation=["relu"])
+on_every_smoothed_layout = pairwise(attack=EQUATIONS, **LAYOUTS, activation=["relu"], **SHARPNESS)
+on_every_network = pairwise(attack=EQUATIONS, **LAYOUTS, activation=list(PLAIN_ACTIVATIONS))
+on_every_smoothed_network = pairwise(
+    attack=EQUATIONS, **LAYOUTS, activation=list(PLAIN_ACTIVATIONS), **SHARPNESS
+)
+kinked = pairwise(attack=EQUATIONS, **LAYOUTS, activation=KINKED)
+smooth = pairwise(attack=EQUATIONS, **LAYOUTS, activation=SMOOTH)
+on_two_layers = pairwise(attack=EQUATIONS, **LAYOUTS | {"layers": [2]}, activation=list(PLAIN_ACTIVATIONS))
 
 RESTARTS = 3
 
 
-@pytest.fixture
-def seen(attack, net):
-    return observation(net)
-
-
-def flat(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors])
-
-
-def norm(values):
-    return float(values.detach().norm())
-
-
-def restart(candidates, index):
+def restart(candidates: Candidates, index: int) -> Candidates:
     return Candidates(candidates.inputs[index], candidates.weights[index], candidates.labels)
 
 
-def equation(attack, seen):
+def equation(attack: Attack, seen: Observation) -> Objective:
     """With the sum as it is: a free scale is neither linear nor, for the loss does not need it, differentiated."""
     return replace(attack.objective(seen), scale_free=False)
 
@@ -61,8 +49,10 @@ def equation(attack, seen):
 # The equation
 
 
-@every_network
-def test_target_and_anchors_share_the_layout_of_the_network(attack, net, seen):
+@on_every_layout
+def test_target_and_anchors_share_the_layout_of_the_network(
+    attack: Attack, net: Network, seen: Observation
+) -> None:
     objective = attack.objective(seen)
     shapes = [tensor.shape for tensor in net.tensors]
     assert [tensor.shape for tensor in objective.target] == shapes
@@ -72,9 +62,10 @@ def test_target_and_anchors_share_the_layout_of_the_network(attack, net, seen):
     assert objective.target_norm > 0.0
 
 
-@every_network
-@smooth_or_not
-def test_residual_has_one_value_per_parameter_and_restart(attack, net, seen, smoothing):
+@on_every_smoothed_layout
+def test_residual_has_one_value_per_parameter_and_restart(
+    attack: Attack, net: Network, seen: Observation, smoothing: float | None
+) -> None:
     objective = attack.objective(seen)
     parameters = sum(tensor.numel() for tensor in net.tensors)
     single = objective.residual(random_candidates(attack, seen), smoothing)
@@ -85,17 +76,19 @@ def test_residual_has_one_value_per_parameter_and_restart(attack, net, seen, smo
     assert single.dtype is net.weights[0].dtype
 
 
-@every_activation
-@smooth_or_not
-def test_residual_is_the_target_minus_the_plain_sum(attack, net, seen, smoothing):
+@on_every_smoothed_network
+def test_residual_is_the_target_minus_the_plain_sum(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     objective, candidates = equation(attack, seen), random_candidates(attack, seen)
     expected = flat(objective.target) - plain_sum(objective, candidates, smoothing)
     torch.testing.assert_close(objective.residual(candidates, smoothing), expected)
 
 
-@every_network
-@smooth_or_not
-def test_residual_is_affine_linear_in_lambda(attack, net, seen, smoothing):
+@on_every_smoothed_layout
+def test_residual_is_affine_linear_in_lambda(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     objective, one = equation(attack, seen), random_candidates(attack, seen)
     other = replace(one, weights=random_candidates(attack, seen, seed=2).weights)
     mixed = replace(one, weights=2.0 * one.weights - 0.7 * other.weights)
@@ -105,9 +98,10 @@ def test_residual_is_affine_linear_in_lambda(attack, net, seen, smoothing):
     assert norm(parts[0]) > 0.1
 
 
-@every_network
-@smooth_or_not
-def test_residual_is_additive_over_candidates(attack, net, seen, smoothing):
+@on_every_smoothed_layout
+def test_residual_is_additive_over_candidates(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     objective = equation(attack, seen)
     parts = [random_candidates(attack, seen, count, seed=count) for count in (3, 5)]
     target = flat(objective.target)
@@ -116,9 +110,10 @@ def test_residual_is_additive_over_candidates(attack, net, seen, smoothing):
     torch.testing.assert_close(together, apart[0] + apart[1])
 
 
-@every_network
-@smooth_or_not
-def test_the_order_of_candidates_does_not_matter(attack, net, seen, smoothing):
+@on_every_smoothed_layout
+def test_the_order_of_candidates_does_not_matter(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     objective, candidates = attack.objective(seen), random_candidates(attack, seen, 5)
     order = torch.tensor([3, 0, 4, 1, 2])
     labels = None if candidates.labels is None else candidates.labels[order]
@@ -128,9 +123,10 @@ def test_the_order_of_candidates_does_not_matter(attack, net, seen, smoothing):
     )
 
 
-@every_network
-@smooth_or_not
-def test_restarts_in_a_batch_equal_restarts_one_by_one(attack, net, seen, smoothing):
+@on_every_smoothed_layout
+def test_restarts_in_a_batch_equal_restarts_one_by_one(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     objective = attack.objective(seen)
     batch = random_candidates(attack, seen, restarts=(RESTARTS,))
     together = objective.residual(batch, smoothing)
@@ -138,8 +134,8 @@ def test_restarts_in_a_batch_equal_restarts_one_by_one(attack, net, seen, smooth
         torch.testing.assert_close(together[index], objective.residual(restart(batch, index), smoothing))
 
 
-@every_network
-def test_restarts_do_not_see_each_other(attack, net, seen):
+@on_every_layout
+def test_restarts_do_not_see_each_other(attack: Attack, seen: Observation) -> None:
     objective = attack.objective(seen)
     batch = random_candidates(attack, seen, restarts=(RESTARTS,))
     inputs = batch.inputs.clone().requires_grad_()
@@ -149,20 +145,21 @@ def test_restarts_do_not_see_each_other(attack, net, seen):
     assert not inputs.grad[2].any()
 
 
-@every_activation
-@smooth_or_not
-def test_residual_vanishes_at_a_planted_solution(attack, net, seen, smoothing):
+@on_every_smoothed_network
+def test_residual_vanishes_at_a_planted_solution(
+    attack: Attack, seen: Observation, smoothing: float | None
+) -> None:
     candidates = random_candidates(attack, seen)
     objective = planted(attack.objective(seen), candidates, smoothing)
     # softplus is cut off where it differs from its argument by 2e-9.
     tolerance = 1e-13 if smoothing is None else 1e-9
     assert norm(objective.residual(candidates, smoothing)) < tolerance * objective.target_norm
-    away = replace(candidates, inputs=1.1 * candidates.inputs)
+    away = replace(candidates, inputs=candidates.inputs.flip(-1))
     assert norm(objective.residual(away, smoothing)) > 1e-3 * objective.target_norm
 
 
-@every_activation
-def test_gradient_against_finite_differences(attack, net, seen):
+@on_every_network
+def test_gradient_against_finite_differences(attack: Attack, seen: Observation) -> None:
     objective = equation(attack, seen)
     candidates = random_candidates(attack, seen, count=2, restarts=(2,))
     # One direction of the residual at a time would repeat the same work p times.
@@ -177,7 +174,7 @@ def test_gradient_against_finite_differences(attack, net, seen):
 
 
 @kinked
-def test_large_smoothing_is_the_activation_itself(attack, net, seen):
+def test_large_smoothing_is_the_activation_itself(attack: Attack, seen: Observation) -> None:
     objective, candidates = equation(attack, seen), random_candidates(attack, seen)
     exact = objective.residual(candidates)
     gaps = [norm(objective.residual(candidates, s) - exact) for s in (5.0, 50.0, 1e6)]
@@ -187,7 +184,9 @@ def test_large_smoothing_is_the_activation_itself(attack, net, seen):
 
 
 @kinked
-def test_units_of_pre_activations_do_not_change_the_equation_itself(attack, net, seen):
+def test_units_of_pre_activations_do_not_change_the_equation_itself(
+    attack: Attack, seen: Observation
+) -> None:
     objective, candidates = attack.objective(seen), random_candidates(attack, seen)
     others = tuple(replace(anchor, units=tuple(9.0 for _ in anchor.units)) for anchor in objective.anchors)
     other = replace(objective, anchors=others)
@@ -196,7 +195,7 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(attack, net,
 
 
 @smooth
-def test_smooth_activations_are_their_own_stand_in(attack, net, seen):
+def test_smooth_activations_are_their_own_stand_in(attack: Attack, seen: Observation) -> None:
     objective, candidates = attack.objective(seen), random_candidates(attack, seen)
     for smoothing in (0.5, 50.0):
         assert torch.equal(objective.residual(candidates, smoothing), objective.residual(candidates))
@@ -205,8 +204,8 @@ def test_smooth_activations_are_their_own_stand_in(attack, net, seen):
 # Independent hidden units
 
 
-@every_network
-def test_a_linear_head_is_called_linear(attack, net, seen):
+@on_every_layout
+def test_a_linear_head_is_called_linear(attack: Attack, net: Network, seen: Observation) -> None:
     objective = attack.objective(seen)
     one, other = torch.randn(2, 5, net.outputs, generator=generator(), dtype=torch.float64)
     labels = attack.labels(seen, 5)
@@ -214,8 +213,10 @@ def test_a_linear_head_is_called_linear(attack, net, seen):
     assert objective.linear_head == torch.allclose(objective.head(one + other, labels), sums)
 
 
-@two_layers
-def test_hidden_units_are_independent_if_and_only_if_the_objective_says_so(attack, net, seen):
+@on_two_layers
+def test_hidden_units_are_independent_if_and_only_if_the_objective_says_so(
+    attack: Attack, net: Network, seen: Observation
+) -> None:
     objective, candidates = attack.objective(seen), random_candidates(attack, seen)
     units = torch.tensor([4, 0])
     part = objective.hidden_subset(units).residual(candidates, 6.0)

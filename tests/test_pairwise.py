@@ -1,0 +1,26 @@
+from itertools import combinations, product
+
+import pytest
+
+from tests.pairwise import covering, pairwise
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 2, 2), (6, 2, 2, 3, 12, 2), (4, 1, 4, 4)])
+def test_every_two_choices_share_a_row(sizes: tuple[int, ...]) -> None:
+    rows = covering(sizes)
+    for one, other in combinations(range(len(sizes)), 2):
+        met = {(row[one], row[other]) for row in rows}
+        assert met == set(product(range(sizes[one]), range(sizes[other])))
+
+
+def test_there_are_hardly_more_rows_than_the_two_widest_factors_need() -> None:
+    assert len(covering([10, 2, 2, 3, 12])) == 120
+    assert len(covering([2] * 10)) <= 10
+
+
+def test_all_other_combinations_are_slow() -> None:
+    cases = pairwise(first=[1, 2, 3], second="ab", third="cd").args[1]
+    assert {case.values for case in cases} == set(product([1, 2, 3], "ab", "cd"))
+    assert len([case for case in cases if not case.marks]) == 7
+    assert {mark.name for case in cases for mark in case.marks} == {"slow"}
+    assert cases[0].id == "first 1, second a, third c"
