@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audit.attacks import Attack, Observation
+from audit.attacks import Attack, Broken, Equation, Inapplicable, Method, Observation, Prepared
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, reduce
+from audit.errors import first_line
 from audit.solve.base import Problem, Solution, Solver, Status
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.constraints import Box
@@ -39,6 +40,23 @@ _STRIDE = 0x9E3779B97F4A7C15
 """Between the seeds of attacks."""
 _SLICES = 4
 """Slices the rest is cut into."""
+_FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
+"""Out of memory on either device, no convergence, or values that SciPy refuses."""
+
+
+def _exact_inputs(equation: Equation) -> ExactInputs:
+    block, space = equation.objective.target[0], equation.space
+    outside = block - space.lift(block @ space.basis)
+    return ExactInputs(space.signals, float(outside.norm() / block.norm()))
+
+
+_SOLVERS: dict[Method, Callable[[Equation, bool], Solver]] = {
+    Method.DESCENT: lambda equation, splitting: Restarts(equation.classes, splitting),
+    Method.EXACT: lambda equation, splitting: _exact_inputs(equation),
+    Method.MOMENTS: lambda equation, splitting: MomentStarts(equation.space.signals),
+    Method.TENSOR: lambda equation, splitting: TensorDecomposition(),
+}
+"""What solves an equation, slice by slice; `splitting` says whether candidates may be split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +113,21 @@ class AttackFailed:
 Outcome = AttackResult | AttackSkipped | AttackFailed
 
 
+def prepare(observation: Observation, attacks: Sequence[Attack]) -> dict[Attack, Prepared]:
+    """Write down the equations of attacks, once for all who need them: large layers and tensors take seconds."""
+    return {attack: _prepare(attack, observation) for attack in attacks}
+
+
+def _prepare(attack: Attack, observation: Observation) -> Prepared:
+    try:
+        return attack.prepare(observation)
+    except _FAILURES as error:
+        return Broken(first_line(error))
+
+
 def reconstruct(
     observation: Observation,
-    attacks: Sequence[Attack],
+    prepared: Mapping[Attack, Prepared],
     chosen: Sequence[str] | None,
     budget: Budget,
     seed: int,
@@ -111,8 +141,8 @@ def reconstruct(
     ----------
     observation:
         What the attacker sees.
-    attacks:
-        The battery.
+    prepared:
+        The battery's equations, as `prepare` returned them.
     chosen:
         Ids the user asked for; None for all.
     budget:
@@ -129,19 +159,22 @@ def reconstruct(
     list[Outcome]
         One per attack, in the order of the battery.
     """
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[Attack, Outcome] = {}
     running: list[_Run] = []
-    for place, attack in enumerate(attacks):
-        reason = _reason_to_skip(attack, observation, chosen)
-        if reason is None:
+    for place, (attack, found) in enumerate(prepared.items()):
+        if chosen is not None and attack.id not in chosen:
+            outcomes[attack] = AttackSkipped(attack, "not among the attacks asked for")
+        elif isinstance(found, Inapplicable):
+            outcomes[attack] = AttackSkipped(attack, found.reason)
+        elif isinstance(found, Broken):
+            outcomes[attack] = AttackFailed(attack, found.reason, 0.0)
+        else:
             # Attacks of one shape would begin with the same candidates, and find less together.
             generator = torch.Generator().manual_seed((seed + place * _STRIDE) % 2**63)
-            running.append(_Run(attack, observation, generator, watch, splitting=splitting))
-        else:
-            outcomes[attack.id] = AttackSkipped(attack, reason)
+            running.append(_Run(found, observation, generator, watch, splitting=splitting))
     _share(running, budget, thorough=chosen is not None)
-    outcomes.update({run.attack.id: run.outcome() for run in running})
-    return [outcomes[attack.id] for attack in attacks]
+    outcomes.update({run.attack: run.outcome() for run in running})
+    return [outcomes[attack] for attack in prepared]
 
 
 def _share(running: Sequence[_Run], budget: Budget, *, thorough: bool) -> None:
@@ -155,16 +188,16 @@ def _share(running: Sequence[_Run], budget: Budget, *, thorough: bool) -> None:
     """
     for run in running:
         if budget.left > 0:
-            run.prepare()
+            run.reduce()
     exact = [run for run in running if run.closed]
     running = [run for run in running if not run.closed]
     share = _EXACT * budget.left / max(len(exact), 1)
     for run in exact:
         run.advance(budget.part(share) if running else budget)
-    solver = next((run.attack.id for run in exact if run.attack.needs_gradient and run.solved), None)
+    solver = next((run.attack.id for run in exact if run.equation.source == "gradient" and run.solved), None)
     if solver is not None and not thorough:
         for run in running:
-            run.spared = f"{solver} has explained the gradient" if run.attack.needs_gradient else ""
+            run.spared = f"{solver} has explained the gradient" if run.equation.source == "gradient" else ""
         running = [run for run in running if not run.spared]
     if len(running) == 1:
         running[0].advance(budget)
@@ -179,25 +212,20 @@ def _share(running: Sequence[_Run], budget: Budget, *, thorough: bool) -> None:
             first_in_line.advance(budget.part(budget.left / left))
 
 
-def _reason_to_skip(attack: Attack, observation: Observation, chosen: Sequence[str] | None) -> str | None:
-    if chosen is not None and attack.id not in chosen:
-        return "not among the attacks asked for"
-    return attack.inapplicable(observation)
-
-
 class _Run:
     """One attack in progress, and what its slices found."""
 
     def __init__(
         self,
-        attack: Attack,
+        equation: Equation,
         observation: Observation,
         generator: torch.Generator,
         watch: Watcher,
         *,
         splitting: bool,
     ) -> None:
-        self.attack, self.observation, self.generator, self.watch = attack, observation, generator, watch
+        self.equation, self.attack = equation, equation.attack
+        self.observation, self.generator, self.watch = observation, generator, watch
         self.splitting = splitting
         self.solutions: list[Solution] = []
         self.seconds = 0.0
@@ -205,47 +233,28 @@ class _Run:
         self.spared = ""
 
     @cached_property
-    def objective(self) -> Objective:
-        """The equation, in network units."""
-        return self.attack.objective(self.observation)
-
-    @cached_property
-    def reduced(self) -> tuple[Objective, RowSpace]:
-        """The equation in its row space, and the way back."""
-        return reduce(self.objective, gradient=self.attack.needs_gradient)
-
-    @cached_property
     def problem(self) -> Problem:
         """What solvers are given."""
-        objective, space = self.reduced
-        box = Box(space.basis, self.observation.low, self.observation.high)
-        return Problem(objective, box, lambda count: self.attack.labels(self.observation, count))
+        equation = self.equation
+        box = Box(equation.space.basis, self.observation.low, self.observation.high)
+        return Problem(reduce(equation.objective, equation.space), box, equation.label)
 
     @cached_property
     def solver(self) -> Solver:
         """What solves it, slice by slice."""
-        space = self.reduced[1]
-        if self.attack.method == "exact":
-            block = self.objective.target[0]
-            outside = block - space.lift(block @ space.basis)
-            return ExactInputs(space.signals, float(outside.norm() / block.norm()))
-        if self.attack.method == "moments":
-            return MomentStarts(space.signals)
-        if self.attack.method == "tensor":
-            return TensorDecomposition()
-        return Restarts(self.attack.classes(self.observation), self.splitting)
+        return _SOLVERS[self.attack.method](self.equation, self.splitting)
 
     @property
     def closed(self) -> bool:
         """Whether the attack is done, or has given up, in one slice."""
-        return self.attack.method in ("exact", "tensor")
+        return self.attack.method.in_one_slice
 
     @property
     def solved(self) -> bool:
         """Whether the equation holds to rounding."""
         return any(solution.status is Status.SOLVED for solution in self.solutions)
 
-    def prepare(self) -> None:
+    def reduce(self) -> None:
         """Do what comes before the first slice: large layers take a while to reduce."""
         with self._failing():
             _ = self.problem
@@ -261,9 +270,8 @@ class _Run:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-            # Out of memory on either device, no convergence, or values that SciPy refuses.
-            self.failed = (str(error) or type(error).__name__).splitlines()[0]
+        except _FAILURES as error:
+            self.failed = first_line(error)
 
     def _advance(self, budget: Budget) -> None:
         before, taken = self.relative_loss, sum(s.steps // s.restarts for s in self.solutions)
@@ -299,7 +307,7 @@ class _Run:
 
         Gradients of candidates in the row space are orthogonal to the rest, so the rest is never explained.
         """
-        whole = self.objective.target_norm
+        whole = self.equation.objective.target_norm
         inside = (self.problem.objective.target_norm / whole) ** 2 if whole else 1.0
         return 1 - min(1.0, inside) * (1 - loss)
 
@@ -313,11 +321,11 @@ class _Run:
         return AttackFailed(self.attack, self.failed or "the time ended before its first step", self.seconds)
 
     def _result(self) -> AttackResult:
-        solution, box, space = pooled(self.solutions), self.problem.box, self.reduced[1]
+        solution, box, space = pooled(self.solutions), self.problem.box, self.equation.space
         # The gradient of a bias in the first layer fixes the scale, and the tensor of extended inputs.
         scaled = self.observation.network.biases[0] is not None
         exact = self.closed and scaled
-        own_scale = self.attack.needs_gradient and scaled
+        own_scale = self.equation.source == "gradient" and scaled
         read = readings(box, space, own_scale=own_scale, shape=self.observation.shape)
 
         def lifted(candidates: Candidates) -> NDArray[np.float32]:
@@ -339,7 +347,7 @@ class _Run:
         null = to_array(box.scale_to_fit(noise, FITTED) if exact else read(noise))
         said = None if exact else read.note
         notes = [
-            self.attack.caveat(self.observation),
+            self.equation.caveat,
             solution.status.value,
             solution.note,
             said,
@@ -347,7 +355,7 @@ class _Run:
         ]
         return AttackResult(
             attack=self.attack,
-            objective=self.objective,
+            objective=self.equation.objective,
             solution=replace(
                 solution,
                 losses=torch.tensor([self._of_whole(loss) for loss in solution.losses.tolist()]),

@@ -64,3 +64,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     listing = f"known are {', '.join(names)}"
     return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing
+
+
+def first_line(error: BaseException) -> str:
+    """First line of what an error says, or its name if it says nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audit.attacks import BATTERY, Attack, Observation
+from audit.attacks import BATTERY, Attack, Equation, Method, Observation
 from audit.attacks.kkt_margin import KktMargin
+from audit.battery import Outcome, prepare, reconstruct
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
-from audit.equation.row_space import RowSpace, reduce
+from audit.equation.row_space import RowSpace, first_layer_space, reduce
 from audit.model.network import Network
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
@@ -21,8 +24,8 @@ from audit.solve.constraints import Box
 BIASES = ("none", "first", "all")
 LAYOUTS = {"outputs": [1, 3], "layers": [2, 3], "biases": BIASES}
 """Of `small_network`."""
-EQUATIONS = list({type(attack).objective: attack for attack in reversed(BATTERY)}.values())
-"""One attack for each equation of the battery."""
+EQUATIONS = [attack for attack in BATTERY if attack.method is Method.DESCENT]
+"""One attack for each equation of the battery; polynomial-delta has one of its own, but applies rarely."""
 UNITS = (0.7, 1.6, 0.9)
 """Not 1, so that a test sees whether smoothing is counted in them."""
 
@@ -59,6 +62,32 @@ def observation(network: Network, bound=2.0) -> Observation:
     """Everything an attacker can see, weights from before training and a gradient included."""
     high = torch.full((network.inputs,), bound, dtype=network.weights[0].dtype)
     return Observation(network, another(network), -high, high, another(network, seed=12))
+
+
+def equation(attack: Attack, seen: Observation) -> Equation:
+    """The equation of an attack that applies."""
+    found = attack.prepare(seen)
+    assert isinstance(found, Equation), found.reason
+    return found
+
+
+def reason_against(attack: Attack, seen: Observation) -> str | None:
+    """Why an attack does not apply, or None if it does."""
+    found = attack.prepare(seen)
+    return None if isinstance(found, Equation) else found.reason
+
+
+def run_battery(
+    seen: Observation, attacks: Sequence[Attack], *arguments: Any, **options: Any
+) -> list[Outcome]:
+    """What comes of attacks, of which none has been prepared."""
+    return reconstruct(seen, prepare(seen, attacks), *arguments, **options)
+
+
+def in_row_space(objective: Objective) -> tuple[Objective, RowSpace]:
+    """The same equation with as few coordinates as its target allows, and the way back."""
+    space = first_layer_space(objective)
+    return reduce(objective, space), space
 
 
 def without_initial(seen: Observation) -> Observation:
@@ -168,12 +197,12 @@ def random_candidates(attack: Attack, seen: Observation, count=4, restarts=(), s
     """(*restarts, count) candidates that suit an attack."""
     rng = generator(seed)
     like = seen.network.weights[0]
-    labels = attack.labels(seen, count)
-    objective = attack.objective(seen)
+    found = equation(attack, seen)
+    labels = found.label(count)
     shape = (*restarts, count)
     inputs = torch.randn(*shape, seen.network.inputs, generator=rng, dtype=like.dtype)
-    weights = torch.randn(*shape, columns(objective, labels), generator=rng, dtype=like.dtype)
-    return Candidates(inputs, weights.abs() if objective.non_negative else weights, labels)
+    weights = torch.randn(*shape, columns(found.objective, labels), generator=rng, dtype=like.dtype)
+    return Candidates(inputs, weights.abs() if found.objective.non_negative else weights, labels)
 
 
 def kkt_point(outputs=1, samples=5, inputs=8, copies=1) -> tuple[Network, Candidates]:
@@ -264,17 +293,20 @@ def planted_problem(
     dtype=torch.float32,
 ) -> Planted:
     """A random network as anchor, and as target the weighted gradients of a few samples."""
+    attack = attack or KktMargin()
+    if attack.id == "gradient-cosine":
+        biases = "all"  # it takes labels from the last one
     network = small_network(outputs, 2, biases, inputs, hidden, seed, dtype, activation)
     seen = observation(network, bound=1.5)
-    attack = attack or KktMargin()
-    objective = attack.objective(seen)
+    known = equation(attack, seen)
+    objective = known.objective
     rows = torch.randn(samples, inputs, generator=generator(seed + 1)).clamp(-1.5, 1.5).to(dtype)
-    labels = attack.labels(seen, samples)
+    labels = known.label(samples)
     shape = (samples, columns(objective, labels))
     weights = (0.5 + torch.rand(shape, generator=generator(seed + 2))).to(dtype)
     if not objective.non_negative:
         weights = weights * (-1.0) ** torch.arange(weights.numel()).reshape(shape)
     objective = planted(objective, Candidates(rows, weights, labels))
-    reduced, space = reduce(objective)
+    reduced, space = in_row_space(objective)
     box = Box(space.basis, seen.low, seen.high)
-    return Planted(Problem(reduced, box, lambda count: attack.labels(seen, count)), space, rows, labels)
+    return Planted(Problem(reduced, box, known.label), space, rows, labels)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from audit import battery
-from audit.attacks import BATTERY, Observation
+from audit.attacks import BATTERY, Inapplicable, Method, Observation
+from audit.attacks.base import Labels
 from audit.attacks.gradient import Gradient
 from audit.attacks.gradient_exact import GradientExact
 from audit.attacks.kkt_loss import KktLoss
@@ -20,15 +21,24 @@ from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.moment_tensor import MomentTensor
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_gradient import PolynomialGradient
-from audit.battery import AttackFailed, AttackResult, AttackSkipped, reconstruct
+from audit.battery import AttackFailed, AttackResult, AttackSkipped
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
-from audit.equation.row_space import reduce
 from audit.solve import moments as moment_solver
 from audit.solve import restarts
 from audit.solve.base import Solution, Status
 from audit.solve.descent import Descent
-from tests.planted import Clock, batch_gradient, costing, kkt_point, observation, small_network
+from tests.planted import (
+    Clock,
+    batch_gradient,
+    costing,
+    equation,
+    in_row_space,
+    kkt_point,
+    observation,
+    run_battery,
+    small_network,
+)
 from tests.polynomials import random_network
 
 SECONDS = 90.0
@@ -44,14 +54,14 @@ class Timed(KktMargin):
         self.reason = reason
         self.began = None
 
-    def inapplicable(self, observation):
-        return self.reason
-
-    def objective(self, observation):
+    def prepare(self, seen):
+        if self.reason is not None:
+            return Inapplicable(self.reason)
         self.began = self.clock.now
         if self.error is not None:
             raise self.error
-        return costing(super().objective(observation), self.clock)
+        found = super().prepare(seen)
+        return dataclasses.replace(found, objective=costing(found.objective, self.clock))
 
 
 def small_observation(seed=0, outputs=1, inputs=20):
@@ -59,7 +69,7 @@ def small_observation(seed=0, outputs=1, inputs=20):
 
 
 def run(attacks, clock, seen=None, chosen=None, seconds=SECONDS, seed=0, **more):
-    return reconstruct(seen or small_observation(), attacks, chosen, Budget(seconds, clock), seed, **more)
+    return run_battery(seen or small_observation(), attacks, chosen, Budget(seconds, clock), seed, **more)
 
 
 def single(seen=None, seconds=SECONDS, seed=0):
@@ -88,7 +98,13 @@ def test_one_outcome_per_attack_in_order():
     assert outcomes[2].reason == "out of memory"
     assert outcomes[3].reason
     assert outcomes[3].reason != outcomes[1].reason
-    assert [attack.began is None for attack in attacks] == [False, True, False, True, False]
+    assert [attack.began is None for attack in attacks] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]  # equations of all
 
 
 def test_without_a_choice_all_run():
@@ -146,7 +162,7 @@ def test_a_network_without_an_equation_does_not_break_the_audit(zeros):
     network = seen.network.with_tensors(tensors)
     broken = dataclasses.replace(seen, network=network, initial=None, gradient=None)
     budget = Budget(4.0, Clock(tick=0.001))
-    margin, loss, *others = reconstruct(broken, BATTERY, None, budget, 0, lambda *event: heard.append(event))
+    margin, loss, *others = run_battery(broken, BATTERY, None, budget, 0, lambda *event: heard.append(event))
     for outcome in (margin, loss):
         assert isinstance(outcome, AttackFailed)
         assert outcome.reason == Status.DIVERGED.value
@@ -165,8 +181,8 @@ class Numbered(KktMargin):
         self.id = str(number)
         self.number = number
 
-    def classes(self, observation):
-        return self.number
+    def prepare(self, seen):
+        return dataclasses.replace(super().prepare(seen), labels=Labels(torch.arange(self.number)))
 
 
 def scripted(monkeypatch, clock, *scripts):
@@ -285,7 +301,7 @@ def test_slices_end_when_the_user_breaks_off(monkeypatch):
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, GOOD, GOOD)
     budget = Budget(240.0, clock, lambda: clock.now >= 100.0)
-    found = reconstruct(small_observation(), attacks, None, budget, 0)
+    found = run_battery(small_observation(), attacks, None, budget, 0)
     assert slices == [(0, 30.0), (1, 30.0), (0, 45.0)]
     assert all(isinstance(outcome, AttackResult) for outcome in found)
 
@@ -312,7 +328,7 @@ def test_slices_are_cut_from_what_reduction_leaves(monkeypatch):
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, GOOD, GOOD)
     for attack in attacks:
-        monkeypatch.setattr(attack, "objective", slow(attack.objective, clock, 40.0))
+        monkeypatch.setattr(attack, "prepare", slow(attack.prepare, clock, 40.0))
     run(attacks, clock, seconds=240.0)
     assert slices == [(0, 20.0), (1, 20.0), (0, 30.0), (1, 30.0), (0, 30.0), (1, 30.0)]
     assert clock.now == 240.0
@@ -332,7 +348,7 @@ def test_an_attack_that_took_no_step_failed(names, seconds, moment):
     """Nothing was tested then; too little time and a user who broke off are the same in this."""
     clock = Clock()
     budget = Budget(seconds, clock, lambda: clock.now >= moment)
-    outcomes = reconstruct(small_observation(), [Timed(name, clock) for name in names], None, budget, 0)
+    outcomes = run_battery(small_observation(), [Timed(name, clock) for name in names], None, budget, 0)
     assert [type(outcome) for outcome in outcomes] == [AttackFailed] * len(names)
     assert {outcome.reason for outcome in outcomes} == {"the time ended before its first step"}
 
@@ -345,7 +361,7 @@ def test_breaking_off_ends_all_attacks_and_keeps_what_was_found(moment, expected
     clock = Clock()
     attacks = [Timed("a", clock), Timed("b", clock)]
     budget = Budget(400.0, clock, lambda: clock.now >= moment)
-    outcomes = reconstruct(small_observation(), attacks, None, budget, 0)
+    outcomes = run_battery(small_observation(), attacks, None, budget, 0)
     assert clock.now < moment + 40.0
     assert [type(outcome) for outcome in outcomes] == expected
     found = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
@@ -404,11 +420,13 @@ def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
     clock, heard, seen = Clock(), [], noisy_observation()
     monkeypatch.setattr(battery, "Restarts", lambda classes, splitting: Short(classes, clock))
     # That gradient is a random one.
-    attacks = [attack for attack in BATTERY if attack.method == "descent" and not attack.needs_gradient]
+    attacks = [
+        attack for attack in BATTERY if attack.method is Method.DESCENT and attack.source != "gradient"
+    ]
     outcomes = run(attacks, clock, seen, watch=lambda *event: heard.append(event))
     for outcome, attack in zip(outcomes, attacks, strict=True):
         assert isinstance(outcome, AttackResult)
-        whole, solution = attack.objective(seen), outcome.solution
+        whole, solution = equation(attack, seen).objective, outcome.solution
         for found, expected in zip(outcome.objective.target, whole.target, strict=True):
             assert torch.equal(found, expected)
         assert outcome.objective.anchors[0].inputs == 80
@@ -421,7 +439,7 @@ def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
         assert solution.relative_loss < 0.97
 
         # History and watcher speak of the same: in reduced units they would fall below what can be explained.
-        reduced, space = reduce(whole)
+        reduced, space = in_row_space(whole)
         out_of_reach = 1 - (reduced.target_norm / whole.target_norm) ** 2
         assert space.rank < 40
         assert out_of_reach > 0.15
@@ -476,8 +494,13 @@ def test_the_solver_is_told_whether_to_split(splitting, monkeypatch):
         raise RuntimeError
 
     monkeypatch.setattr(battery, "Restarts", script)
-    reconstruct(
-        small_observation(), BATTERY, ["kkt-loss"], Budget(1.0, Clock(tick=0.01)), 0, splitting=splitting
+    run_battery(
+        small_observation(),
+        BATTERY,
+        ["kkt-loss"],
+        Budget(1.0, Clock(tick=0.01)),
+        0,
+        splitting=splitting,
     )
     assert set(told) == {splitting}
 
@@ -526,7 +549,13 @@ def test_the_null_does_not_depend_on_the_weights():
     # So short that all candidates are still apart, and with lambda of either sign, which does not vanish: merged
     # or vanished ones would change the number of images.
     one, other = (
-        reconstruct(small_observation(seed), BATTERY, ["kkt-loss"], Budget(0.3, Clock(tick=0.001)), 0)[1]
+        run_battery(
+            small_observation(seed),
+            BATTERY,
+            ["kkt-loss"],
+            Budget(0.3, Clock(tick=0.001)),
+            0,
+        )[1]
         for seed in (0, 1)
     )
     assert one.solution.steps > 0
@@ -577,7 +606,7 @@ def test_attacks_of_one_shape_start_differently(monkeypatch):
 
     monkeypatch.setattr(battery, "Restarts", lambda classes, splitting: SimpleNamespace(minimise=start))
     chosen = ["kkt-margin", "kkt-loss"]
-    reconstruct(small_observation(), BATTERY, chosen, Budget(2.0, Clock(tick=0.01)), 0)
+    run_battery(small_observation(), BATTERY, chosen, Budget(2.0, Clock(tick=0.01)), 0)
     margin, loss = starts[:2]
     assert margin.shape == loss.shape
     assert not torch.allclose(margin, loss)
@@ -611,7 +640,7 @@ def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
     biased = observation(small_network(1, 2, "all", 20, 16, dtype=torch.float32))
     found = single(biased)
     assert Status.BUDGET.value in found.note
-    assert KktMargin().caveat(biased) in found.note
+    assert equation(KktMargin(), biased).caveat in found.note
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -730,12 +759,12 @@ def test_undetermined_weights_are_skipped_with_a_count():
 
 
 def test_the_real_battery_runs():
-    outcomes = reconstruct(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
+    outcomes = run_battery(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
     assert [outcome.attack.id for outcome in outcomes] == [attack.id for attack in BATTERY]
     skipped = [outcome for outcome in outcomes if isinstance(outcome, AttackSkipped)]
     # No biases, few units, and no powers.
-    assert {outcome.attack.method for outcome in skipped} == {"descent", "exact", "moments", "tensor"}
-    assert [outcome.attack.id for outcome in skipped if outcome.attack.method == "descent"] == [
+    assert {outcome.attack.method for outcome in skipped} == set(Method)
+    assert [outcome.attack.id for outcome in skipped if outcome.attack.method is Method.DESCENT] == [
         "gradient-cosine"
     ]
     for outcome in outcomes:

@@ -58,7 +58,7 @@ def test_every_attack_has_a_section_in_the_order_of_the_battery() -> None:
 def test_a_section_says_all_that_is_asked_of_an_attack(attack: Attack) -> None:
     section = sections()[attack.id]
     assert re.findall(r"^- \*\*(.+?)\*\*:", section, flags=re.MULTILINE) == FACETS
-    assert [paper for paper in re.findall(r"\d{4}\.\d{5}", attack.source) if paper not in section] == []
+    assert [paper for paper in re.findall(r"\d{4}\.\d{5}", attack.papers) if paper not in section] == []
 
 
 # What is cited

@@ -1,6 +1,6 @@
 """A network small enough to be trained, attacked and judged within a test, and a solver that ignores the clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from audit.attacks import Attack, Observation
+from audit.attacks import Attack, Observation, Prepared
 from audit.battery import Outcome, reconstruct
 from audit.budget import Budget, Clock
 from audit.run.demo import train
@@ -90,7 +90,7 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def remembered(
         seen: Observation,
-        attacks: Sequence[Attack],
+        prepared: Mapping[Attack, Prepared],
         chosen: object,
         budget: Budget,
         seed: int,
@@ -104,14 +104,14 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked = (
             seen.initial is None,
             seen.gradient is None,
-            [attack.id for attack in attacks],
+            [attack.id for attack in prepared],
             chosen,
             seed,
             how,
         )
         key = f"{digest.hexdigest()} {seen.network.activation} {asked}"
         if key not in _FOUND:
-            _FOUND[key] = reconstruct(seen, attacks, chosen, budget, seed, *rest, **how)
+            _FOUND[key] = reconstruct(seen, prepared, chosen, budget, seed, *rest, **how)
         return _FOUND[key]
 
     monkeypatch.setattr("audit.run.session.reconstruct", remembered)

@@ -1,6 +1,14 @@
 """The battery: every attack that is built, in the order in which they run. An explicit list, no registry."""
 
-from audit.attacks.base import Attack, Observation
+from audit.attacks.base import (
+    Attack,
+    Broken,
+    Equation,
+    Inapplicable,
+    Method,
+    Observation,
+    Prepared,
+)
 from audit.attacks.gradient import Gradient
 from audit.attacks.gradient_cosine import GradientCosine
 from audit.attacks.gradient_exact import GradientExact
@@ -25,4 +33,4 @@ BATTERY: tuple[Attack, ...] = (
     PolynomialGradient(),
 )
 
-__all__ = ["BATTERY", "Attack", "Observation"]
+__all__ = ["BATTERY", "Attack", "Broken", "Equation", "Inapplicable", "Method", "Observation", "Prepared"]

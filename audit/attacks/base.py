@@ -1,15 +1,18 @@
-"""What an attack is: a choice of target, anchors, head and start for the one equation. No optimisation in here."""
+"""What an attack is: a choice of target, anchors, head and labels for the one equation. No optimisation in here."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from enum import Enum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from audit.equation.objective import Objective
+from audit.equation.identifiability import Identifiability
+from audit.equation.objective import Objective, Source
+from audit.equation.row_space import RowSpace
 from audit.model.network import Network
 
 
@@ -32,6 +35,108 @@ class Observation:
     """(c, h, w) of the images that inputs are, (d,) if they are rows of a table; None if unknown."""
 
 
+class Method(Enum):
+    """How an equation is solved; `audit.battery` knows the solvers."""
+
+    DESCENT = "descent from random starts"
+    EXACT = "exactly, through the first layer"
+    MOMENTS = "descent from what the moments of random weights say"
+    TENSOR = "decomposition of a tensor"
+
+    @property
+    def in_one_slice(self) -> bool:
+        """Whether the solver is done, or has given up, in one slice of the budget."""
+        return self in (Method.EXACT, Method.TENSOR)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What the attacker supposes of labels (class indices)."""
+
+    cycle: Tensor
+    """(b,) labels that candidates are given in turn, over and over."""
+    in_proportion: bool = False
+    """Whether the target says how often each occurs in the batch; otherwise all classes have equal shares."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that share candidates equally; 0 where shares are known."""
+        return 0 if self.in_proportion else len(self.cycle)
+
+    def give(self, count: int) -> Tensor:
+        """Labels (count,) of candidates."""
+        return self.cycle.repeat(-(-count // len(self.cycle)))[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """What an attack solves, given one observation; built once, for all who ask."""
+
+    attack: Attack
+    """Whose it is."""
+    objective: Objective
+    """In network units."""
+    space: RowSpace
+    """Of the first layer of the objective's target."""
+    labels: Labels | None = None
+    """None where the head needs none."""
+    caveat: str | None = None
+    """How far the theory of the attack falls short of this network, or None."""
+    analysis: Identifiability | None = None
+    """How far the data's tensor is determined, for attacks that decompose it."""
+
+    @property
+    def source(self) -> Source:
+        """What the target holds."""
+        return self.objective.source
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that share candidates equally; 0 without labels, or where shares are known."""
+        return self.labels.classes if self.labels else 0
+
+    def label(self, count: int) -> Tensor | None:
+        """Labels (count,) of candidates; None where the head needs none."""
+        return self.labels.give(count) if self.labels else None
+
+    def equals(self, other: Equation) -> bool:
+        """Whether members fit both alike: some attacks differ in how they solve an equation only."""
+        mine, theirs = self.objective, other.objective
+        return (
+            mine.head is theirs.head
+            and len(mine.anchors) == len(theirs.anchors)
+            and all(a is b for a, b in zip(mine.anchors, theirs.anchors, strict=True))
+            and all(torch.equal(a, b) for a, b in zip(mine.target, theirs.target, strict=True))
+        )
+
+    def shares_space(self, other: Equation) -> bool:
+        """Whether both attacks work in the same row space."""
+        same_noise = (self.source == "gradient") == (other.source == "gradient")
+        return same_noise and torch.equal(self.objective.target[0], other.objective.target[0])
+
+
+@dataclass(frozen=True)
+class Inapplicable:
+    """Why an attack has no equation for an observation."""
+
+    reason: str
+    """For a reader."""
+    analysis: Identifiability | None = None
+    """How far the data's tensor is determined, where that is the reason."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Writing down the equation of an attack failed."""
+
+    reason: str
+    """What happened, for a reader."""
+
+
+Prepared = Equation | Inapplicable | Broken
+"""What came of asking an attack for its equation."""
+
+
 class Attack(ABC):
     """One attack of the battery."""
 
@@ -39,35 +144,15 @@ class Attack(ABC):
     """Name on the command line and in reports."""
     title: ClassVar[str]
     """A few words for a reader."""
-    source: ClassVar[str]
-    """Papers."""
+    papers: ClassVar[str]
+    """Where it is from."""
     requires: ClassVar[str]
     """What the attacker must hold, in words."""
-    needs_initial: ClassVar[bool] = False
-    """Whether that includes the weights from before training."""
-    needs_gradient: ClassVar[bool] = False
-    """Whether that includes an observed gradient."""
-    method: ClassVar[Literal["descent", "exact", "moments", "tensor"]] = "descent"
-    """How the equation is solved: by descent from random starts, exactly through the first layer, by descent from
-    what the moments of random weights say, or by decomposing a tensor."""
+    source: ClassVar[Source]
+    """What its target holds: a change needs the weights from before training, a gradient one that was observed."""
+    method: ClassVar[Method] = Method.DESCENT
+    """How its equation is solved."""
 
     @abstractmethod
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Why the attack cannot run against this observation, or None if it can."""
-
-    @abstractmethod
-    def caveat(self, observation: Observation) -> str | None:
-        """How far its theory falls short of this network although it runs, or None."""
-
-    @abstractmethod
-    def objective(self, observation: Observation) -> Objective:
-        """Build the equation to solve, in network units."""
-
-    @abstractmethod
-    def classes(self, observation: Observation) -> int:
-        """Count the class numbers that candidates share equally; 0 if the head needs no labels."""
-
-    def labels(self, observation: Observation, count: int) -> Tensor | None:
-        """(count,) class numbers in equal shares, 0, 1, ..., 0, 1, ...: the attacker knows none."""
-        classes = self.classes(observation)
-        return torch.arange(count, device=observation.low.device) % classes if classes else None
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Write down the equation to solve, or say why there is none."""

@@ -10,8 +10,9 @@ Lambda has a sign, one for every output, and takes the part of the labels, which
 
 from __future__ import annotations
 
-from audit.attacks.base import Attack, Observation
+from audit.attacks.base import Attack, Equation, Inapplicable, Observation
 from audit.equation.objective import Objective, every_output
+from audit.equation.row_space import first_layer_space
 
 
 class KktLoss(Attack):
@@ -19,30 +20,29 @@ class KktLoss(Attack):
 
     id = "kkt-loss"
     title = "Stationarity of a loss with weight decay"
-    source = "Buzaglo et al. 2023, arXiv 2307.01827"
+    papers = "Buzaglo et al. 2023, arXiv 2307.01827"
     requires = "weights of a network trained with weight decay"
+    source = "weights"
 
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Apply to every network: whether its weights decayed does not show in them."""
-        return None
-
-    def caveat(self, observation: Observation) -> str | None:
-        """Weight decay does not show in the weights."""
-        return (
-            "its theory supposes weight decay as part of the loss (L2), which the weights alone do not show"
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Explain the weights where they are; whether they decayed does not show in them."""
+        objective = stationary(seen)
+        return Equation(
+            self,
+            objective,
+            first_layer_space(objective),
+            caveat="its theory supposes weight decay as part of the loss (L2), which the weights alone do not "
+            "show",
         )
 
-    def objective(self, observation: Observation) -> Objective:
-        """Target and anchor are the weights themselves."""
-        network = observation.network
-        return Objective(
-            target=network.tensors,
-            anchors=(network,),
-            head=every_output,
-            non_negative=False,
-            linear_head=True,
-        )
 
-    def classes(self, observation: Observation) -> int:
-        """Need no labels."""
-        return 0
+def stationary(seen: Observation) -> Objective:
+    """Target and anchor are the weights themselves, and lambda has a sign."""
+    return Objective(
+        target=seen.network.tensors,
+        source="weights",
+        anchors=(seen.network,),
+        head=every_output,
+        non_negative=False,
+        linear_head=True,
+    )

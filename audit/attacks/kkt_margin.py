@@ -15,14 +15,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from audit.attacks.base import Attack, Observation
+from audit.attacks.base import Attack, Equation, Inapplicable, Labels, Observation
 from audit.equation.objective import Objective
+from audit.equation.row_space import first_layer_space
 from audit.model.activations import activation
+from audit.model.network import Network
 
 
 def margin(outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """Margin of every candidate, (..., m, 1), from outputs (..., m, c) and class numbers (..., m)."""
-    assert labels is not None
+    """Margin of every candidate, (..., m, 1), from outputs (..., m, c) and labels (..., m)."""
+    if labels is None:
+        raise ValueError("a margin needs labels")
     labels = labels.expand(outputs.shape[:-1]).unsqueeze(-1)
     if outputs.shape[-1] == 1:
         return outputs * (2 * labels - 1)
@@ -36,35 +39,33 @@ class KktMargin(Attack):
 
     id = "kkt-margin"
     title = "KKT conditions of the maximum margin"
-    source = "Haim et al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827"
+    papers = "Haim et al. 2022, arXiv 2206.07758; Buzaglo et al. 2023, arXiv 2307.01827"
     requires = "weights of a classifier"
+    source = "weights"
 
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Apply to every network: whether it was trained as a classifier does not show in its weights."""
-        return None
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Explain the weights where they are; whether they are a classifier's does not show in them.
 
-    def caveat(self, observation: Observation) -> str | None:
-        """Say when the network is not homogeneous, which the theory needs."""
-        network = observation.network
-        if activation(network.activation).degree is None:
-            return (
-                f"{network.activation} is not homogeneous: the KKT conditions need not hold even in the limit"
-            )
-        if any(bias is not None for bias in network.biases[1:]):
-            return "biases after the first layer break homogeneity: the KKT conditions hold approximately"
-        return None
-
-    def objective(self, observation: Observation) -> Objective:
-        """Target and anchor are the weights themselves."""
-        network = observation.network
-        return Objective(
+        Classes are two for one output, otherwise one per output.
+        """
+        network = seen.network
+        objective = Objective(
             target=network.tensors,
+            source=self.source,
             anchors=(network,),
             head=margin,
             non_negative=True,
             linear_head=network.outputs == 1,
         )
+        classes = torch.arange(max(network.outputs, 2), device=seen.low.device)
+        space = first_layer_space(objective)
+        return Equation(self, objective, space, Labels(classes), _explain_inhomogeneity(network))
 
-    def classes(self, observation: Observation) -> int:
-        """Two for one output, otherwise one per output."""
-        return max(observation.network.outputs, 2)
+
+def _explain_inhomogeneity(network: Network) -> str | None:
+    """Say when the network is not homogeneous, which the theory needs; None if it is."""
+    if activation(network.activation).degree is None:
+        return f"{network.activation} is not homogeneous: the KKT conditions need not hold even in the limit"
+    if any(bias is not None for bias in network.biases[1:]):
+        return "biases after the first layer break homogeneity: the KKT conditions hold approximately"
+    return None

@@ -1,7 +1,7 @@
 """moment-tensor: the batch behind an observed gradient, from the moments of a first layer that was drawn at random.
 
 The equation is that of `gradient`. At random weights u_k of hidden unit k, by Stein's identity (Wang, Lee and Lei
-2022; e_ic the slope of the loss at output c, for sample i),
+2022; e_ic the derivative of the loss by output c, for sample i),
 
     E[dL/da_ck He_p(u_k)] = sum_i e_ic E[sigma^(p)(u . x_i)] x_i^{(x)p},
 
@@ -18,9 +18,9 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
-from audit.attacks.base import Observation
-from audit.attacks.gradient import Gradient
-from audit.equation.row_space import row_space
+from audit.attacks.base import Attack, Equation, Inapplicable, Method, Observation
+from audit.attacks.gradient import match_gradient
+from audit.equation.row_space import RowSpace
 from audit.model.activations import activation
 
 _EQUATIONS = 2.0
@@ -34,44 +34,47 @@ _WIDER = 1.5
 """Spread of the weights along one direction, in what chance would give at most."""
 
 
-class MomentTensor(Gradient):
+class MomentTensor(Attack):
     """Gradient matching from a start that random weights give away."""
 
     id = "moment-tensor"
     title = "Match of an observed gradient, from the moments of random weights"
-    source = "Wang, Lee, Lei 2022, arXiv 2212.03714"
+    papers = "Wang, Lee, Lei 2022, arXiv 2212.03714"
     requires = "as gradient (--gradient), taken where the first of two layers is still as it was drawn"
-    method = "moments"
+    source = "gradient"
+    method = Method.MOMENTS
 
-    def inapplicable(self, observation: Observation) -> str | None:
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Need a random first layer of enough units, and an activation with moments."""
-        if (reason := super().inapplicable(observation)) is not None:
-            return reason
-        assert observation.gradient is not None
-        network = observation.network
-        if len(network.weights) != 2:
-            return f"reads the moments of two layers, not of {len(network.weights)}"
-        if not observation.gradient.weights[1].any():
-            return "the gradient of the last layer is zero everywhere: it holds no moments"
-        space = row_space(observation.gradient.weights[0], gradient=True)
-        rank = space.signals
-        if not rank:
-            return "nothing in the gradient of the first layer stands out of its noise"
-        places = (network.weights[0] @ space.basis[:, :rank]).double()
-        if (found := _far_from_random(places)) is not None:
-            return f"the first layer does not look as if just drawn at random: its weights {found}"
-        size = float(places.square().mean().sqrt() * (observation.high - observation.low).norm() / 4)
-        orders = [order for order in _orders(network.activation, size) if order > 2 or network.outputs > 2]
-        if not orders:
-            return f"{network.activation} with {network.outputs} output(s) has no moments that tell samples apart"
-        moments, units = math.comb(rank + orders[0], orders[0]), len(places)
-        needed = math.ceil(_EQUATIONS * moments * network.outputs / (network.outputs + rank))
-        if moments > _MOST_MOMENTS or units < needed:
-            return (
-                f"the gradient of the first layer has rank {rank}, whose moments of order {orders[0]} need "
-                f"{needed} hidden units and at most {_MOST_MOMENTS} coefficients: {units} and {moments} are there"
-            )
-        return None
+        found = match_gradient(self, seen)
+        if isinstance(found, Inapplicable) or seen.gradient is None:
+            return found
+        if len(seen.network.weights) != 2:
+            return Inapplicable(f"reads the moments of two layers, not of {len(seen.network.weights)}")
+        if not seen.gradient.weights[1].any():
+            return Inapplicable("the gradient of the last layer is zero everywhere: it holds no moments")
+        reason = _explain_missing_moments(seen, found.space)
+        return Inapplicable(reason) if reason else found
+
+
+def _explain_missing_moments(seen: Observation, space: RowSpace) -> str | None:
+    """Why the units of the first layer do not say what the moments of the batch are, or None if they do."""
+    network, rank = seen.network, space.signals
+    places = (network.weights[0] @ space.basis[:, :rank]).double()
+    if (found := _far_from_random(places)) is not None:
+        return f"the first layer does not look as if just drawn at random: its weights {found}"
+    size = float(places.square().mean().sqrt() * (seen.high - seen.low).norm() / 4)
+    orders = [order for order in _orders(network.activation, size) if order > 2 or network.outputs > 2]
+    if not orders:
+        return f"{network.activation} with {network.outputs} output(s) has no moments that tell samples apart"
+    moments, units = math.comb(rank + orders[0], orders[0]), len(places)
+    needed = math.ceil(_EQUATIONS * moments * network.outputs / (network.outputs + rank))
+    if moments > _MOST_MOMENTS or units < needed:
+        return (
+            f"the gradient of the first layer has rank {rank}, whose moments of order {orders[0]} need "
+            f"{needed} hidden units and at most {_MOST_MOMENTS} coefficients: {units} and {moments} are there"
+        )
+    return None
 
 
 def _far_from_random(places: Tensor) -> str | None:

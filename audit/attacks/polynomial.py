@@ -7,57 +7,56 @@ that tensor, it says what the samples are (Shen et al. 2026, theorem 4.1).
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
 
-from audit.attacks.base import Attack, Observation
-from audit.attacks.kkt_loss import KktLoss
-from audit.equation.identifiability import Identifiability, analyse, undetermined
+from audit.attacks.base import Attack, Equation, Inapplicable, Method, Observation
+from audit.attacks.kkt_loss import stationary
+from audit.equation.identifiability import Unsolvable, analyse, explain_undetermined
+from audit.equation.objective import Objective
 
-SOURCE = "Shen et al. 2026, arXiv 2602.08723, theorem 4.1; Leurgans, Ross and Abel 1993"
+PAPERS = "Shen et al. 2026, arXiv 2602.08723, theorem 4.1; Leurgans, Ross and Abel 1993"
 CONDITION = "of two layers with the activation x^k, k of 3 or more, that determine the tensor of the data"
 
 
-_ANALYSED: WeakKeyDictionary[Observation, dict[str, Identifiability | str]] = WeakKeyDictionary()
-
-
-def analysed(attack: Attack, observation: Observation) -> Identifiability | str:
-    """Analyse the equations of one of the three polynomial attacks, once for all who ask.
-
-    Large systems take seconds, and both whether the attack applies and the report depend on them.
-    """
-    known = _ANALYSED.setdefault(observation, {})
-    if attack.id not in known:
-        objective = attack.objective(observation)
-        known[attack.id] = analyse(objective, _subject(attack), gradient=attack.needs_gradient)
-    return known[attack.id]
-
-
-def left_open(attack: Attack, observation: Observation, *, telling: bool = False) -> str | None:
-    """Why the samples cannot be read off the tensor, or None; `telling` as for `undetermined`."""
-    return undetermined(analysed(attack, observation), _subject(attack), telling=telling)
-
-
-def _subject(attack: Attack) -> str:
-    if attack.needs_gradient:
-        return "the gradient"
-    return "the change" if attack.needs_initial else "the weights"
-
-
-class Polynomial(KktLoss):
+class Polynomial(Attack):
     """Stationary weights that determine their data."""
 
     id = "polynomial"
     title = "Samples from the tensor that the weights determine"
-    source = SOURCE
+    papers = PAPERS
     requires = f"weights {CONDITION}"
-    method = "tensor"
+    source = "weights"
+    method = Method.TENSOR
 
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Need a polynomial network whose neurons are many enough, and not in too few directions."""
-        if (reason := super().inapplicable(observation)) is not None:
-            return reason
-        return left_open(self, observation, telling=True)
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Need a polynomial network whose neurons are many enough, and not in too few directions.
 
-    def caveat(self, observation: Observation) -> str | None:
-        """Stationarity does not show in the weights, but in the residual."""
-        return "its theory supposes weights that are stationary: of maximum margin, or under weight decay"
+        Stationarity does not show in the weights, but in the residual.
+        """
+        caveat = "its theory supposes weights that are stationary: of maximum margin, or under weight decay"
+        return determine_tensor(self, [stationary(seen)], caveat=caveat, telling=True)
+
+
+def determine_tensor(
+    attack: Attack, objectives: Sequence[Objective], *, caveat: str | None = None, telling: bool = False
+) -> Equation | Inapplicable:
+    """Equation of one of the three polynomial attacks, if it determines the tensor of the data.
+
+    Parameters
+    ----------
+    attack:
+        Whose it is.
+    objectives:
+        In network units; the one that leaves least unexplained is taken, and the first of equals.
+    caveat:
+        How far the theory of the attack falls short.
+    telling:
+        As for `explain_undetermined`.
+    """
+    analysed = [(objective, analyse(objective)) for objective in objectives]
+    objective, found = min(analysed, key=lambda pair: pair[1].unexplained)
+    if isinstance(found, Unsolvable):
+        return Inapplicable(found.reason)
+    if (reason := explain_undetermined(found.analysis, objective.source, telling=telling)) is not None:
+        return Inapplicable(reason, found.analysis)
+    return Equation(attack, objective, found.space, caveat=caveat, analysis=found.analysis)

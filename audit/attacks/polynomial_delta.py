@@ -13,41 +13,32 @@ fifth; 52 determined their tensor, against 30, and 519 of 640 samples were found
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from dataclasses import replace
 
-from audit.attacks.base import Observation
-from audit.attacks.polynomial import CONDITION, SOURCE, left_open
-from audit.attacks.weight_delta import WeightDelta
-from audit.equation.identifiability import unexplained
-from audit.equation.objective import Objective, every_output
-
-_CHOSEN: WeakKeyDictionary[Observation, Objective] = WeakKeyDictionary()
+from audit.attacks.base import Attack, Equation, Inapplicable, Method, Observation
+from audit.attacks.polynomial import CONDITION, PAPERS, determine_tensor
+from audit.attacks.weight_delta import explain_change
 
 
-class PolynomialDelta(WeightDelta):
+class PolynomialDelta(Attack):
     """A change that determines its data."""
 
     id = "polynomial-delta"
     title = "Samples from the tensor that the change of the weights determines"
-    source = SOURCE
+    papers = PAPERS
     requires = f"as weight-delta (--initial), of networks {CONDITION}"
-    method = "tensor"
+    source = "change"
+    method = Method.TENSOR
 
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Need a polynomial network whose neurons are many enough."""
-        return super().inapplicable(observation) or left_open(self, observation)
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Need a polynomial network whose neurons are many enough.
 
-    def objective(self, observation: Observation) -> Objective:
-        """Target is the change; the anchor is halfway, or where training began if that explains more."""
-        if observation not in _CHOSEN:
-            initial, final = observation.initial, observation.network
-            assert initial is not None
-            pairs = zip(initial.tensors, final.tensors, strict=True)
-            middle = initial.with_tensors([(before + after) / 2 for before, after in pairs])
-            target = super().objective(observation).target
-            found = [
-                Objective(target, (anchor,), every_output, non_negative=False, linear_head=True)
-                for anchor in (middle, initial)
-            ]
-            _CHOSEN[observation] = min(found, key=unexplained)
-        return _CHOSEN[observation]
+        The anchor is halfway, or where training began if that explains more.
+        """
+        change = explain_change(seen)
+        if isinstance(change, Inapplicable):
+            return change
+        final, initial = change.anchors
+        pairs = zip(initial.tensors, final.tensors, strict=True)
+        middle = initial.with_tensors([(before + after) / 2 for before, after in pairs])
+        return determine_tensor(self, [replace(change, anchors=(anchor,)) for anchor in (middle, initial)])

@@ -6,22 +6,22 @@ the tensor as soon as there are enough of them.
 
 from __future__ import annotations
 
-from audit.attacks.base import Observation
-from audit.attacks.gradient import Gradient
-from audit.attacks.polynomial import CONDITION, SOURCE, left_open
+from audit.attacks.base import Attack, Equation, Inapplicable, Method, Observation
+from audit.attacks.gradient import match_gradient
+from audit.attacks.polynomial import CONDITION, PAPERS, determine_tensor
 
 
-class PolynomialGradient(Gradient):
+class PolynomialGradient(Attack):
     """A gradient that determines its data."""
 
     id = "polynomial-gradient"
     title = "Samples from the tensor that a gradient determines"
-    source = SOURCE
+    papers = PAPERS
     requires = f"as gradient (--gradient), of networks {CONDITION}"
-    method = "tensor"
+    source = "gradient"
+    method = Method.TENSOR
 
-    def inapplicable(self, observation: Observation) -> str | None:
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Need a polynomial network whose neurons are many enough."""
-        if (reason := super().inapplicable(observation)) is not None:
-            return reason
-        return left_open(self, observation)
+        found = match_gradient(self, seen)
+        return found if isinstance(found, Inapplicable) else determine_tensor(self, [found.objective])

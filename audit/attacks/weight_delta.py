@@ -11,8 +11,9 @@ The initial weights are a published initialisation, a known seed, or the public 
 
 from __future__ import annotations
 
-from audit.attacks.base import Attack, Observation
+from audit.attacks.base import Attack, Equation, Inapplicable, Observation
 from audit.equation.objective import Objective, every_output
+from audit.equation.row_space import first_layer_space
 
 
 class WeightDelta(Attack):
@@ -20,40 +21,38 @@ class WeightDelta(Attack):
 
     id = "weight-delta"
     title = "Change of the weights from a known start"
-    source = "Loo et al. 2024, arXiv 2302.01428"
+    papers = "Loo et al. 2024, arXiv 2302.01428"
     requires = "weights, and the initial weights or the public base model (--initial)"
-    needs_initial = True
+    source = "change"
 
-    def inapplicable(self, observation: Observation) -> str | None:
-        """Need weights from before training that differ from those after it."""
-        if observation.initial is None:
-            return "needs the weights from before training, or the public base model: pass --initial"
-        pairs = zip(observation.initial.tensors, observation.network.tensors, strict=True)
-        first, *others = [bool((before != after).any()) for before, after in pairs]
-        if not first and not any(others):
-            return "the initial weights are those of the checkpoint: nothing changed"
-        if not first:
-            return "the first layer is as it was before training: its change holds nothing of the inputs"
-        return None
+    def prepare(self, seen: Observation) -> Equation | Inapplicable:
+        """Explain the change by gradients at the final and at the initial weights."""
+        objective = explain_change(seen)
+        if isinstance(objective, Inapplicable):
+            return objective
+        return Equation(self, objective, first_layer_space(objective))
 
-    def caveat(self, observation: Observation) -> str | None:
-        """Say nothing: a long way from the start shows in the loss."""
-        return None
 
-    def objective(self, observation: Observation) -> Objective:
-        """Target is the change; anchors are the final and the initial weights."""
-        final, initial = observation.network, observation.initial
-        assert initial is not None
-        return Objective(
-            target=tuple(
-                after - before for after, before in zip(final.tensors, initial.tensors, strict=True)
-            ),
-            anchors=(final, initial),
-            head=every_output,
-            non_negative=False,
-            linear_head=True,
+def explain_change(seen: Observation) -> Objective | Inapplicable:
+    """Target is the change, which must be one of the first layer; anchors are the final and the initial weights."""
+    initial, final = seen.initial, seen.network
+    if initial is None:
+        return Inapplicable(
+            "needs the weights from before training, or the public base model: pass --initial"
         )
-
-    def classes(self, observation: Observation) -> int:
-        """Need no labels."""
-        return 0
+    pairs = zip(initial.tensors, final.tensors, strict=True)
+    first, *others = [bool((before != after).any()) for before, after in pairs]
+    if not first and not any(others):
+        return Inapplicable("the initial weights are those of the checkpoint: nothing changed")
+    if not first:
+        return Inapplicable(
+            "the first layer is as it was before training: its change holds nothing of the inputs"
+        )
+    return Objective(
+        target=tuple(after - before for after, before in zip(final.tensors, initial.tensors, strict=True)),
+        source="change",
+        anchors=(final, initial),
+        head=every_output,
+        non_negative=False,
+        linear_head=True,
+    )

@@ -89,5 +89,5 @@ def attacks() -> None:
     from audit.attacks import BATTERY
     from audit.render.terminal import grid
 
-    rows = [(a.id, f"{a.title}.\nNeeds: {a.requires}.\nSource: {a.source}") for a in BATTERY]
+    rows = [(a.id, f"{a.title}.\nNeeds: {a.requires}.\nSource: {a.papers}") for a in BATTERY]
     say("\n".join(grid(rows)))

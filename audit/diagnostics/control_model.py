@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,17 +26,16 @@ from torch import Tensor
 from audit.attacks import Observation
 from audit.budget import Budget
 from audit.diagnostics.training import Trained, descend, loss_gradient, small_start
+from audit.equation.objective import Source
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.scoring.intervals import resolution
-
-Kind = Literal["weights", "change", "gradient"]
 
 _SHARE = 3
 """One in so many controls becomes an image of the twin, at most."""
 _SMALL = 1e-4
 """Standard deviation of the twin's first layer before training, as in the demonstration."""
-_MARGINS: dict[Kind, float] = {"weights": 100.0, "change": 3.0}
+_MARGINS: dict[Source, float] = {"weights": 100.0, "change": 3.0}
 """Smallest margin at which training ends. Far from its start, a change is no sum of gradients at its ends."""
 _STRIDE = 0x51ED270B
 """Between the seed of the audit and that of the twin."""
@@ -115,7 +113,7 @@ def draw(
     return Draw(images[chosen], drawn, labels is not None, images[others])
 
 
-def kind_of(audited: Observation) -> Kind:
+def strongest_source(audited: Observation) -> Source:
     """How a twin has to leak for the strongest of what was observed."""
     if audited.gradient is not None:
         return "gradient"
@@ -153,7 +151,7 @@ def make_twin(
     else:
         generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
         trained = _from_small(audited.network, inputs, labels, generator, budget, watch)
-    note = _note(trained, _MARGINS[kind_of(audited)], budget)
+    note = _note(trained, _MARGINS[strongest_source(audited)], budget)
     return Twin(replace(audited, network=trained.network), note)
 
 

@@ -14,47 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audit.attacks import BATTERY, Attack, Observation
-from audit.attacks.polynomial import analysed
+from audit.attacks import Attack, Broken, Equation, Prepared
 from audit.budget import Budget
 from audit.dataset.truth import Truth
 from audit.diagnostics.attainable import ceiling
 from audit.diagnostics.contribution import Exposure, exposure, predicted
 from audit.equation.identifiability import Identifiability
-from audit.equation.objective import Objective
-from audit.equation.row_space import RowSpace, row_space
+from audit.errors import first_line
 from audit.model.modality import IMAGES
 from audit.words import listed
 
 _EXPOSURE = 2 / 3
 """Share of the time; the ceiling takes what is left."""
-
-
-@dataclass(frozen=True, eq=False)
-class Equation:
-    """What an attack solves, and where."""
-
-    attack: Attack
-    """Whose it is."""
-    objective: Objective
-    """In network units."""
-    space: RowSpace
-    """Of the target's first layer."""
-
-    def equals(self, other: Equation) -> bool:
-        """Whether members fit both alike: some attacks differ in how they solve an equation only."""
-        mine, theirs = self.objective, other.objective
-        return (
-            mine.head is theirs.head
-            and len(mine.anchors) == len(theirs.anchors)
-            and all(a is b for a, b in zip(mine.anchors, theirs.anchors, strict=True))
-            and all(torch.equal(a, b) for a, b in zip(mine.target, theirs.target, strict=True))
-        )
-
-    def shares_space(self, other: Equation) -> bool:
-        """Whether both attacks work in the same row space."""
-        same_noise = self.attack.needs_gradient == other.attack.needs_gradient
-        return same_noise and torch.equal(self.objective.target[0], other.objective.target[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +61,9 @@ class Measurements:
         return self.fits[0][1] if self.fits else None
 
 
-def equations(observation: Observation, reasons: Mapping[Attack, str | None]) -> list[Equation]:
-    """Write down the equation of every attack that there is no reason against."""
-    found: list[Equation] = []
-    for attack, reason in reasons.items():
-        if reason is None:
-            objective = attack.objective(observation)
-            space = row_space(objective.target[0], gradient=attack.needs_gradient)
-            found.append(Equation(attack, objective, space))
-    return found
-
-
 def measure(
     equations: Sequence[Equation],
-    observation: Observation,
+    prepared: Mapping[Attack, Prepared],
     truth: Truth,
     generator: torch.Generator,
     budget: Budget,
@@ -114,8 +74,8 @@ def measure(
     ----------
     equations:
         Of the attacks in question; those of a gradient or a change are measured first, then in this order.
-    observation:
-        What they were made from.
+    prepared:
+        What came of every attack's equation, for what is said of the data's tensor.
     truth:
         Members and controls.
     generator:
@@ -125,8 +85,7 @@ def measure(
         (2,000 unknowns, some seconds), once begun, is not interrupted.
     """
     notes: list[str] = []
-    identified = identifiability(observation)
-    fits = _exposures(equations, observation, truth, generator, budget.part(_EXPOSURE * budget.left), notes)
+    fits = _exposures(equations, truth, generator, budget.part(_EXPOSURE * budget.left), notes)
     # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
     stationarity = {
@@ -135,24 +94,19 @@ def measure(
         for other, found in fits
         if equation.equals(other) and found.fit.converged
     }
-    return Measurements(fits, stationarity, _attainable(equations, truth, budget, notes), identified, notes)
+    attainable, analyses = _attainable(equations, truth, budget, notes), identifiability(prepared)
+    return Measurements(fits, stationarity, attainable, analyses, notes)
 
 
-def identifiability(observation: Observation) -> dict[Attack, Identifiability]:
-    """Analyse what the equations of a polynomial network of two layers determine, by attack that solves them.
+def identifiability(prepared: Mapping[Attack, Prepared]) -> dict[Attack, Identifiability]:
+    """Collect what the equations of a polynomial network of two layers determine, by attack that solves them.
 
     Empty where no such attack can solve its own: why is the reason that it does not apply.
     """
-    found = {}
-    for attack in BATTERY:
-        missing = (attack.needs_initial and observation.initial is None) or (
-            attack.needs_gradient and observation.gradient is None
-        )
-        if attack.method == "tensor" and not missing:
-            said = analysed(attack, observation)
-            if not isinstance(said, str):
-                found[attack] = said
-    return found
+    analyses = {
+        attack: None if isinstance(found, Broken) else found.analysis for attack, found in prepared.items()
+    }
+    return {attack: analysis for attack, analysis in analyses.items() if analysis is not None}
 
 
 def distinct_spaces(equations: Sequence[Equation]) -> list[Equation]:
@@ -166,7 +120,6 @@ def distinct_spaces(equations: Sequence[Equation]) -> list[Equation]:
 
 def _exposures(
     equations: Sequence[Equation],
-    observation: Observation,
     truth: Truth,
     generator: torch.Generator,
     budget: Budget,
@@ -177,9 +130,7 @@ def _exposures(
         if not any(equation.equals(other) for other in different):
             different.append(equation)
     # The weights alone tell least, and a fit of them that is solved exactly overruns its time.
-    different.sort(
-        key=lambda equation: equation.attack.needs_initial or equation.attack.needs_gradient, reverse=True
-    )
+    different.sort(key=lambda equation: equation.source == "weights")
     found = []
     for place, equation in enumerate(different):
         if budget.left <= 0:
@@ -188,10 +139,11 @@ def _exposures(
             break
         part = budget.part(budget.left / (len(different) - place))
         try:
-            exposed = _exposure(equation, observation, truth, generator, part)
+            exposed = _exposure(equation, truth, generator, part)
         except (MemoryError, RuntimeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            notes.append(f"exposure in the equation of {equation.attack.id} was not measured: {reason}")
+            notes.append(
+                f"exposure in the equation of {equation.attack.id} was not measured: {first_line(error)}"
+            )
             continue
         if exposed is None or not _finite(exposed):
             notes.append(f"exposure in the equation of {equation.attack.id} was not measured: the fit failed")
@@ -201,18 +153,14 @@ def _exposures(
 
 
 def _exposure(
-    equation: Equation,
-    observation: Observation,
-    truth: Truth,
-    generator: torch.Generator,
-    budget: Budget,
+    equation: Equation, truth: Truth, generator: torch.Generator, budget: Budget
 ) -> Exposure | None:
     objective = equation.objective
     members, controls = (
         torch.from_numpy(rows).to(objective.target[0]) for rows in (truth.members, truth.controls)
     )
     labels = control_labels = None
-    if equation.attack.labels(observation, 1) is not None:
+    if equation.labels is not None:
         if truth.labels is None:
             labels = predicted(objective, members)
         else:
@@ -245,8 +193,7 @@ def _attainable(
             for equation, part in zip(different, _parts(budget, len(different)), strict=True)
         ]
     except (MemoryError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        notes.append(f"the rank ceiling was not measured: {reason}")
+        notes.append(f"the rank ceiling was not measured: {first_line(error)}")
         return None
     highest: NDArray[np.float64] = np.max([one.ssim for one in found], axis=0)
     return Attainable(highest, different, all(one.complete for one in found))

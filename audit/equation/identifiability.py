@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from audit.equation.monomials import Monomials
-from audit.equation.objective import Objective
-from audit.equation.row_space import reduce
+from audit.equation.objective import Objective, Source
+from audit.equation.row_space import RowSpace, first_layer_space, reduce
 from audit.model.activations import activation
 from audit.model.network import Network
 
@@ -32,6 +32,8 @@ LEAST_ORDER = 3
 """Matrices, of order 2, are sums of samples in many ways."""
 MOST_UNKNOWNS = 1500
 """Entries of T that are solved for: time grows with their third power."""
+_HOLDERS: dict[Source, str] = {"weights": "the weights", "change": "the change", "gradient": "the gradient"}
+"""What holds the equations, as the subject of a sentence."""
 _BLOCK = 4
 """Rows that are added to the triangle at once, in multiples of the unknowns."""
 
@@ -149,26 +151,45 @@ class TensorSystem:
         return tensor.view(self.outputs, -1), analysis
 
 
-def undetermined(found: Identifiability | str, what: str, *, telling: bool = False) -> str | None:
-    """Why the samples cannot be read off tensors of the data, or None if they can.
+@dataclass(frozen=True)
+class Unsolvable:
+    """Why equations for T are not solved."""
+
+    reason: str
+    """For a reader."""
+    unexplained: float = math.inf
+    """As for `Analysed`, of which any is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """Equations for T that were solved."""
+
+    analysis: Identifiability
+    """What they say about T."""
+    space: RowSpace
+    """Of the target's first layer."""
+
+    @property
+    def unexplained(self) -> float:
+        """Norm of what no T explains, over that of the target."""
+        return self.analysis.residual
+
+
+def explain_undetermined(found: Identifiability, source: Source, *, telling: bool = False) -> str | None:
+    """Say why the samples cannot be read off tensors of the data; None if they can.
 
     Parameters
     ----------
     found:
-        What `analyse` said.
-    what:
-        Holds the equations, in words: the weights.
+        What `analyse` returned.
+    source:
+        Holds the equations.
     telling:
         Whether to ask that a tensor of this size is no sum of samples by chance. Trained neurons gather in few
         directions, fewer than there are samples.
-
-    Returns
-    -------
-    str | None
-        Words for a reader: another kind of network, too many unknowns, or equations that leave some open.
     """
-    if isinstance(found, str):
-        return found
+    what = _HOLDERS[source]
     if found.undetermined:
         return found.sentence(what)
     if telling and not found.telling:
@@ -180,35 +201,35 @@ def undetermined(found: Identifiability | str, what: str, *, telling: bool = Fal
     return None
 
 
-def analyse(objective: Objective, what: str, *, gradient: bool = False) -> Identifiability | str:
-    """Count what the equations determine, or say why they are not solved.
+def analyse(objective: Objective) -> Analysed | Unsolvable:
+    """Count what the equations determine.
 
     Parameters
     ----------
     objective:
         With one anchor and the head `every_output`, in network units.
-    what:
-        Holds the equations, in words: the weights.
-    gradient:
-        Whether the target is one gradient of a small batch, not what training did in many steps.
 
     Returns
     -------
-    Identifiability | str
-        Words for another kind of network, for a target in which nothing stands out of noise, and for a tensor of
-        more than `MOST_UNKNOWNS` entries: how many directions of it stay open at least, where that can be counted.
+    Analysed | Unsolvable
+        The latter for another kind of network, for a target in which nothing stands out of noise, and for a tensor
+        of more than `MOST_UNKNOWNS` entries: how many directions of it stay open at least, where that can be
+        counted.
     """
-    found = _written(objective, what, gradient=gradient)
-    return found if isinstance(found, str) else found.solve()[1]
+    what = _HOLDERS[objective.source]
+    if (reason := _explain_unfit(objective, what)) is not None:
+        return Unsolvable(reason)
+    space = first_layer_space(objective)
+    if not space.signals:
+        return Unsolvable(f"nothing in the first layer of {what} stands out of noise")
+    reduced = reduce(objective, space)
+    if (reason := _explain_too_large(reduced, what)) is not None:
+        return Unsolvable(reason)
+    return Analysed(tensor_system(reduced).solve()[1], space)
 
 
-def unexplained(objective: Objective) -> float:
-    """Norm of what no T explains over that of the target; infinite where `analyse` would not solve."""
-    found = _written(objective, "the target", gradient=False)
-    return math.inf if isinstance(found, str) else found.residual
-
-
-def _written(objective: Objective, what: str, *, gradient: bool) -> TensorSystem | str:
+def _explain_unfit(objective: Objective, what: str) -> str | None:
+    """Why a network or its target has no tensor at all, or None."""
     anchor = objective.anchors[0]
     if not anchor.activation.startswith("polynomial") or order(anchor) < LEAST_ORDER:
         return f"needs the activation x^k with k of {LEAST_ORDER} or more; here it is {anchor.activation}"
@@ -218,13 +239,10 @@ def _written(objective: Objective, what: str, *, gradient: bool) -> TensorSystem
         return f"not all values of {what} are finite"
     if not objective.target[0].any():
         return "the target is zero in the first layer: it holds nothing of the inputs"
-    reduced, space = reduce(objective, gradient=gradient)
-    if not space.signals:
-        return f"nothing in the first layer of {what} stands out of noise"
-    return _too_large(reduced, what) or tensor_system(reduced)
+    return None
 
 
-def _too_large(objective: Objective, what: str) -> str | None:
+def _explain_too_large(objective: Objective, what: str) -> str | None:
     """Words for a tensor of too many entries, in the row space."""
     anchor = objective.anchors[0]
     directions, units = _coordinates(objective)[0].shape[1], len(anchor.weights[0])

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from audit.model.network import Network
 
 _LEAST_SCALE = 0.1
 """Length of the scaled sum relative to the target."""
+
+Source = Literal["weights", "change", "gradient"]
+"""What a target holds: weights after training, their change since its start, or one gradient of a small batch."""
 
 Head = Callable[[Tensor, Tensor | None], Tensor]
 """(outputs (..., m, c), labels (..., m) or None) -> scalars (..., m, k) whose gradients are summed."""
@@ -37,6 +41,8 @@ class Objective:
 
     target: tuple[Tensor, ...]
     """tau, one tensor per parameter tensor of the network, in the order of `Network.tensors`."""
+    source: Source
+    """What tau is: it decides what counts as noise in it."""
     anchors: tuple[Network, ...]
     """Networks at whose parameters gradients are taken; they share one layout."""
     head: Head

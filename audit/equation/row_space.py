@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audit.equation.objective import Objective
+from audit.equation.objective import Objective, Source
 from audit.model.network import Network
 
 _FULL_RANK_BELOW = 64
@@ -75,10 +75,11 @@ class RowSpace:
         return inputs @ self.basis.T
 
 
-def row_space(block: Tensor, *, gradient: bool = False) -> RowSpace:
-    """Row space of a first-layer block (h, d) above the noise that an initialisation leaves.
+def row_space(block: Tensor, source: Source) -> RowSpace:
+    """Row space of a target's first-layer block (h, d) above its noise.
 
-    From the eigenvectors of the smaller Gram matrix, in float64: several times faster than a singular value
+    The noise is what an initialisation leaves in weights or in their change, and the rounding of a gradient. From
+    the eigenvectors of the smaller Gram matrix, in float64: several times faster than a singular value
     decomposition, and exact to 1e-8 of the largest singular value.
     """
     rows, columns = block.shape
@@ -86,7 +87,7 @@ def row_space(block: Tensor, *, gradient: bool = False) -> RowSpace:
     wide = columns > rows
     squares, vectors = torch.linalg.eigh(exact @ exact.T if wide else exact.T @ exact)
     values, vectors = squares.flip(0).clamp_min(0).sqrt(), vectors.flip(1)
-    edge = gradient_edge(values, block) if gradient else noise_edge(values, rows, columns)
+    edge = gradient_edge(values, block) if source == "gradient" else noise_edge(values, rows, columns)
     kept = max(int((values > edge).sum()), min(_FEWEST, len(values)))
     basis = vectors[:, :kept]
     if wide:
@@ -146,25 +147,29 @@ def _omega(beta: float) -> float:
     return 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
 
 
-def reduce(objective: Objective, *, gradient: bool = False) -> tuple[Objective, RowSpace]:
+def first_layer_space(objective: Objective) -> RowSpace:
+    """Row space of the first layer of an objective's target, in network units."""
+    return row_space(objective.target[0], objective.source)
+
+
+def reduce(objective: Objective, space: RowSpace) -> Objective:
     """Restate an objective in the row space of its target's first layer.
 
     Parameters
     ----------
     objective:
         In network units: the first tensor of the target is (h, d).
-    gradient:
-        Whether the target is one gradient of a small batch, not what training did in many steps.
+    space:
+        Its `first_layer_space`, the way back.
 
     Returns
     -------
-    tuple[Objective, RowSpace]
-        The same objective for candidates in reduced coordinates (..., m, r), and the way back.
+    Objective
+        The same for candidates in reduced coordinates (..., m, r).
     """
-    space = row_space(objective.target[0], gradient=gradient)
     first, *rest = objective.target
     anchors = tuple(_reduced(anchor, space.basis) for anchor in objective.anchors)
-    return replace(objective, target=(first @ space.basis, *rest), anchors=anchors), space
+    return replace(objective, target=(first @ space.basis, *rest), anchors=anchors)
 
 
 def _reduced(network: Network, basis: Tensor) -> Network:

@@ -95,7 +95,7 @@ def load_gradient(
     if half:
         kept = {name: tensor.float() for name, tensor in kept.items()}
     kept = _of_length_one(kept, sign=-1.0 if kind == "update" else 1.0)
-    space = row_space(kept[architecture.layers[0].weight].float(), gradient=True)
+    space = row_space(kept[architecture.layers[0].weight].float(), "gradient")
     notes = [f"observed {kind}: {_held(space)}"]
     if half:
         notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")

@@ -116,9 +116,9 @@ def _check_attacks(request: Request) -> None:
         if name not in known:
             raise UsageError(f"unknown attack {name!r} in --attacks", f"the battery has: {_ATTACKS}")
     for attack in (known[name] for name in request.attacks):
-        if attack.needs_initial and not request.initial:
+        if attack.source == "change" and not request.initial:
             raise UsageError(
                 f"--attacks {attack.id} needs the weights from before training", "pass --initial"
             )
-        if attack.needs_gradient and not request.gradient:
+        if attack.source == "gradient" and not request.gradient:
             raise UsageError(f"--attacks {attack.id} needs an observed gradient or update", "pass --gradient")

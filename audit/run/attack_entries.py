@@ -5,7 +5,6 @@ from __future__ import annotations
 from audit.battery import AttackResult, Outcome
 from audit.report.outcomes import AttackReport, Splitting
 from audit.run.facts import attack_fact
-from audit.run.measured import source_of
 from audit.run.scores import Scores
 from audit.scoring.calibration import Calibration
 
@@ -16,10 +15,10 @@ def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     told = AttackReport(
         id=attack.id,
         title=attack.title,
-        reference=attack.source,
+        reference=attack.papers,
         status=fact.status,
         reason=fact.reason,
-        source=source_of(attack),
+        source=attack.source,
     )
     if not isinstance(outcome, AttackResult):
         return told

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.attacks import Equation
 from audit.battery import AttackResult, Outcome
 from audit.dataset import Samples
 from audit.dataset.truth import Truth
 from audit.diagnostics.dp_bound import reconstruction_bound
-from audit.diagnostics.measure import Equation, Measurements
+from audit.diagnostics.measure import Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.model.modality import ROWS

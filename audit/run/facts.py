@@ -8,7 +8,6 @@ from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.request.check import Inputs
-from audit.run.measured import source_of
 from audit.run.scores import Scores
 from audit.verdict.findings import AttackFact, Facts, PowerFact, ahead_of_controls
 
@@ -37,9 +36,9 @@ def facts_of(
     """
     controls, pooled = len(inputs.truth.controls), scores.pooled
     confirming = {sample.attack for sample in samples if sample.confirmed}
-    sources = [source_of(o.attack) for o in outcomes if o.attack.id in confirming]
+    sources = [o.attack.source for o in outcomes if o.attack.id in confirming]
     gradient = inputs.weights.gradient
-    observed = [o.attack.id for o in outcomes if o.attack.needs_gradient and gradient is not None]
+    observed = [o.attack.id for o in outcomes if o.attack.source == "gradient" and gradient is not None]
     return Facts(
         members=len(inputs.truth.members),
         controls=controls,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from audit.attacks import BATTERY, Observation
+from audit.attacks import BATTERY, Attack, Equation, Observation, Prepared
+from audit.battery import prepare
 from audit.budget import Budget
 from audit.diagnostics.measure import (
     Measurements,
     distinct_spaces,
-    equations,
     identifiability,
     measure,
 )
@@ -114,28 +114,23 @@ def inspect(request: Request, budget: Budget) -> Inspection:
     if request.data is None:
         weights, notes = check_weights(request)
         observation, shape = _without_box(weights), [weights.architecture.inputs]
-        reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
-        found = equations(observation, reasons)
-        known, samples = Measurements(identifiability=identifiability(observation)), []
+        prepared = prepare(observation, BATTERY)
+        known, samples = Measurements(identifiability=identifiability(prepared)), []
         threshold, controls = 0.0, 0
     else:
         inputs = check(request)
         weights, notes = inputs.weights, [*inputs.notes, *_missing(inputs)]
         observation, shape = observe_inputs(inputs), list(inputs.truth.preprocessing.shape)
-        reasons = {attack: attack.inapplicable(observation) for attack in BATTERY}
-        found, generator = equations(observation, reasons), torch.Generator().manual_seed(request.seed)
+        prepared, generator = prepare(observation, BATTERY), torch.Generator().manual_seed(request.seed)
         threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)
-        known = measure(found, observation, inputs.truth, generator, budget)
+        known = measure(_equations(prepared), prepared, inputs.truth, generator, budget)
         samples = _samples(inputs, known)
-    spaces = distinct_spaces(found)
+    spaces = distinct_spaces(_equations(prepared))
     return Inspection(
         network=_words(weights.architecture),
         model=model_entry(weights.checkpoint, weights.architecture, shape),
         notes=[*notes, *known.notes],
-        attacks=[
-            Applicability(id=attack.id, reason=reason, caveat=attack.caveat(observation))
-            for attack, reason in reasons.items()
-        ],
+        attacks=[_applicability(attack, found) for attack, found in prepared.items()],
         spectra=[spectrum(item) for item in spaces],
         identifiability=identifiability_entries(known.identifiability),
         stationarity=known.stationarity or None,
@@ -143,6 +138,16 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         attainable=attainable_entry(known, threshold),
         samples=samples,
     )
+
+
+def _equations(prepared: dict[Attack, Prepared]) -> list[Equation]:
+    return [found for found in prepared.values() if isinstance(found, Equation)]
+
+
+def _applicability(attack: Attack, found: Prepared) -> Applicability:
+    if isinstance(found, Equation):
+        return Applicability(id=attack.id, reason=None, caveat=found.caveat)
+    return Applicability(id=attack.id, reason=found.reason, caveat=None)
 
 
 def _without_box(weights: Weights) -> Observation:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from audit.attacks import Attack
+from audit.attacks import Attack, Equation
 from audit.diagnostics.attainable import TOLERANCE
 from audit.diagnostics.contribution import Exposure as Measured
-from audit.diagnostics.measure import Equation, Measurements
+from audit.diagnostics.measure import Measurements
 from audit.equation.identifiability import Identifiability as Analysis
 from audit.equation.row_space import bulk_edge
 from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
-from audit.verdict.findings import Source
-
-
-def source_of(attack: Attack) -> Source:
-    """Name what an attack reconstructs from."""
-    if attack.needs_gradient:
-        return "gradient"
-    return "change" if attack.needs_initial else "weights"
 
 
 def spectrum(equation: Equation) -> Rank:
     """Describe the singular values of the first layer of a target."""
-    attack, space, (first, *_) = equation.attack, equation.space, equation.objective.target
-    edge = None if attack.needs_gradient else bulk_edge(space.singular_values, *first.shape)
+    space, (first, *_) = equation.space, equation.objective.target
+    edge = None if equation.source == "gradient" else bulk_edge(space.singular_values, *first.shape)
     return Rank(
-        source=source_of(attack),
+        source=equation.source,
         singular_values=[float(value) for value in space.singular_values],
         edge=space.edge,
         kept=space.signals,
@@ -42,7 +34,7 @@ def _contribution(equation: Equation, found: Measured, controls: int) -> Contrib
     test = found.membership
     told = ContributionReport(
         attack=equation.attack.id,
-        source=source_of(equation.attack),
+        source=equation.source,
         residual=found.fit.residual,
         converged=found.fit.converged,
         rank=found.fit.rank,
@@ -88,7 +80,7 @@ def identifiability_entries(
 
 def _identifiability(attack: Attack, said: Analysis) -> IdentifiabilityReport:
     return IdentifiabilityReport(
-        source=source_of(attack),
+        source=attack.source,
         rank_needed=said.unknowns,
         rank=said.rank,
         undetermined=said.undetermined,

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
 
 from audit.attacks import Observation
-from audit.battery import AttackResult, Outcome
 from audit.budget import Budget, Clock
-from audit.diagnostics.measure import Equation, Measurements, measure
+from audit.diagnostics.measure import Measurements, measure
 from audit.model.network import network
 from audit.model.preprocessing import Preprocessing
 from audit.report.evidence import Audit
@@ -28,7 +27,7 @@ from audit.request.weights import Model
 from audit.run.assembly import assemble
 from audit.run.positive_control import try_positive_control
 from audit.run.progress import Listener, Silent
-from audit.run.session import Session
+from audit.run.session import Attacked, Session
 from audit.verdict.waivers import refuse_expired
 from audit.words import printable
 
@@ -102,29 +101,26 @@ def run(
         seconds = whole.left - min(part * whole.left, most)
         tell.stage(f"attacking {inputs.weights.architecture.sizes}")
         observation = observe_inputs(inputs)
-        outcomes = session.attack(observation, seconds)
+        attacked = session.attack(observation, seconds)
         measured = control = None
         if not interrupted():
             tell.stage("measuring what the weights hold")
             granted = session.budget(_MEASURING * min(part * request.budget, most))
-            measured = _measure(session, observation, outcomes, granted)
+            measured = _measure(session, attacked, granted)
         if request.positive_control and not interrupted():
             control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(session, started, complete=not interrupted())
-        finished = assemble(inputs, outcomes, provenance, measured, control)
+        finished = assemble(inputs, attacked.outcomes, provenance, measured, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
 
-def _measure(
-    session: Session, observation: Observation, outcomes: Sequence[Outcome], budget: Budget
-) -> Measurements:
+def _measure(session: Session, attacked: Attacked, budget: Budget) -> Measurements:
     """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
-    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    equations = [Equation(result.attack, result.objective, result.space) for result in ran]
     generator = torch.Generator().manual_seed(session.request.seed)
-    return measure(equations, observation, session.inputs.truth, generator, budget)
+    truth = session.inputs.truth
+    return measure(attacked.equations, attacked.prepared, truth, generator, budget)
 
 
 def _provenance(session: Session, started: datetime, *, complete: bool) -> Provenance:

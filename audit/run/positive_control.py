@@ -8,7 +8,9 @@ import numpy as np
 
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
-from audit.diagnostics.control_model import Draw, Kind, draw, kind_of, make_twin, share
+from audit.diagnostics.control_model import Draw, draw, make_twin, share, strongest_source
+from audit.equation.objective import Source
+from audit.errors import first_line
 from audit.model.preprocessing import Preprocessing
 from audit.report.measured import PositiveControl
 from audit.run.session import Session
@@ -17,7 +19,7 @@ from audit.words import plural
 
 
 def measure(
-    kind: Kind,
+    kind: Source,
     drawn: Draw,
     outcomes: Sequence[Outcome],
     preprocessing: Preprocessing,
@@ -96,11 +98,11 @@ def try_positive_control(
         if session.interrupted():
             return None
         tell.stage("positive control: attacking the twin")
-        outcomes = session.attack(twin.observation, seconds)
+        outcomes = session.attack(twin.observation, seconds).outcomes
     except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
-        note, trained = f"failed: {(str(error) or type(error).__name__).splitlines()[0]}", budget.spent
+        note, trained = f"failed: {first_line(error)}", budget.spent
     return measure(
-        kind_of(observation),
+        strongest_source(observation),
         drawn,
         outcomes,
         truth.preprocessing,

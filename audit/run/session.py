@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import Outcome, reconstruct
+from audit.attacks import BATTERY, Attack, Equation, Observation, Prepared
+from audit.battery import AttackResult, Outcome, prepare, reconstruct
 from audit.budget import Budget, Clock
 from audit.request.check import Inputs
 from audit.request.request import Request
 from audit.run.progress import Listener
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """What came of the battery."""
+
+    prepared: dict[Attack, Prepared]
+    """The equations of all attacks."""
+    outcomes: list[Outcome]
+    """One per attack, in the order of the battery."""
+
+    @property
+    def equations(self) -> list[Equation]:
+        """Those that were solved, in the order of the battery."""
+        ran = [
+            self.prepared[outcome.attack] for outcome in self.outcomes if isinstance(outcome, AttackResult)
+        ]
+        return [found for found in ran if isinstance(found, Equation)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +50,21 @@ class Session:
         """Begin to spend so many seconds."""
         return Budget(seconds, self.clock, self.interrupted)
 
-    def attack(self, observation: Observation, seconds: float) -> list[Outcome]:
+    def attack(self, observation: Observation, seconds: float) -> Attacked:
         """Run the attacks that were asked for on what an attacker sees, for so many seconds together."""
         budget, request = self.budget(seconds), self.request
 
         def watch(attack: Attack, step: int, loss: float) -> None:
             self.listener.step(attack.id, budget.spent, budget.seconds, loss)
 
-        return reconstruct(
+        prepared = prepare(observation, BATTERY)
+        outcomes = reconstruct(
             observation,
-            BATTERY,
+            prepared,
             request.attacks,
             budget,
             request.seed,
             watch,
             splitting=request.splitting,
         )
+        return Attacked(prepared, outcomes)

@@ -11,8 +11,10 @@ from tests.planted import (
     PLAIN_ACTIVATIONS,
     another,
     batch_gradient,
+    equation,
     generator,
     observation,
+    reason_against,
     small_network,
     without_gradient,
 )
@@ -32,7 +34,7 @@ def test_the_batch_solves_it_whatever_the_scale(activation, scale):
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     gradient, slopes = batch_gradient(net, rows)
     scaled = gradient.with_tensors([scale * tensor for tensor in gradient.tensors])
-    objective = ATTACK.objective(observed(net, scaled))
+    objective = equation(ATTACK, observed(net, scaled)).objective
     with torch.no_grad():
         solved = objective.relative_loss(Candidates(rows, scale * slopes, None))
         moved = objective.relative_loss(Candidates(1.1 * rows, scale * slopes, None))
@@ -44,15 +46,20 @@ def test_the_batch_solves_it_whatever_the_scale(activation, scale):
 def test_the_anchor_is_the_network_and_the_target_is_what_was_seen():
     net = small_network(3, 2, "all")
     seen = observed(net, another(net))
-    objective = ATTACK.objective(seen)
+    found = equation(ATTACK, seen)
+    objective = found.objective
     assert objective.target == seen.gradient.tensors
     assert objective.anchors == (net,)
     assert not objective.non_negative
-    assert (ATTACK.classes(seen), ATTACK.labels(seen, 7), ATTACK.caveat(seen)) == (0, None, None)
+    assert (
+        equation(ATTACK, seen).classes,
+        equation(ATTACK, seen).label(7),
+        equation(ATTACK, seen).caveat,
+    ) == (0, None, None)
 
 
 def test_without_a_gradient_it_does_not_apply():
-    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
+    assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")
 
 
 @pytest.mark.parametrize(
@@ -64,5 +71,5 @@ def test_a_gradient_of_zeros_does_not_apply(index, reason):
     tensors = [torch.zeros_like(tensor) for tensor in net.tensors]
     if index is not None:
         tensors[index].view(-1)[-1] = 1e-9
-    found = ATTACK.inapplicable(observed(net, net.with_tensors(tensors)))
+    found = reason_against(ATTACK, observed(net, net.with_tensors(tensors)))
     assert found is None if reason is None else reason in found

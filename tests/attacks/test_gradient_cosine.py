@@ -9,11 +9,19 @@ from torch.nn import functional
 from audit.attacks.gradient_cosine import GradientCosine, cross_entropy
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
-from audit.equation.row_space import reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
-from tests.planted import Clock, generator, observation, small_network, without_gradient
+from tests.planted import (
+    Clock,
+    equation,
+    generator,
+    in_row_space,
+    observation,
+    reason_against,
+    small_network,
+    without_gradient,
+)
 
 ATTACK = GradientCosine()
 LABELS = {1: [0, 1, 1, 1], 4: [3, 0, 3, 1]}
@@ -33,15 +41,15 @@ def of_a_batch(outputs=4, biases="all", scale=1.0, hidden=30):
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_labels_are_read_off_the_last_bias(outputs):
     seen, _ = of_a_batch(outputs)
-    assert sorted(ATTACK.labels(seen, 4).tolist()) == sorted(LABELS[outputs])
-    twice = ATTACK.labels(seen, 8).tolist()
+    assert sorted(equation(ATTACK, seen).label(4).tolist()) == sorted(LABELS[outputs])
+    twice = equation(ATTACK, seen).label(8).tolist()
     assert sorted(twice) == sorted(2 * LABELS[outputs])
     assert twice[:4] == twice[4:]
-    assert len(ATTACK.labels(seen, 3)) == 3
+    assert len(equation(ATTACK, seen).label(3)) == 3
 
 
 def test_the_reader_is_told_the_labels():
-    assert ATTACK.caveat(of_a_batch(4)[0]).endswith("with their number: 0 (1), 1 (1), 3 (2)")
+    assert equation(ATTACK, of_a_batch(4)[0]).caveat.endswith("with their number: 0 (1), 1 (1), 3 (2)")
 
 
 @pytest.mark.parametrize("scale", [1e-3, 50.0])
@@ -50,7 +58,7 @@ def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(out
     seen, rows = of_a_batch(outputs, scale=scale)
     weights = torch.full((4, 1), 0.25, dtype=torch.float64)
     truth = Candidates(rows, weights, torch.tensor(LABELS[outputs]))
-    objective = ATTACK.objective(seen)
+    objective = equation(ATTACK, seen).objective
     assert float(objective.relative_loss(truth).detach()) < 1e-20
     elsewhere = replace(truth, inputs=rows.flip(1))
     assert float(objective.relative_loss(elsewhere).detach()) > 1e-3
@@ -58,7 +66,7 @@ def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(out
 
 def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
     seen, rows = of_a_batch()
-    objective = ATTACK.objective(seen)
+    objective = equation(ATTACK, seen).objective
     start = (rows.flip(1).requires_grad_(), torch.rand(4, 1, generator=generator(), dtype=torch.float64))
 
     def loss(inputs, weights):
@@ -77,7 +85,7 @@ def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
 def test_a_sum_that_points_elsewhere_is_made_to_turn():
     seen, rows = of_a_batch()
     weights = torch.full((4, 1), -0.25, dtype=torch.float64).requires_grad_()
-    loss = ATTACK.objective(seen).relative_loss(Candidates(rows, weights, torch.tensor(LABELS[4])))
+    loss = equation(ATTACK, seen).objective.relative_loss(Candidates(rows, weights, torch.tensor(LABELS[4])))
     loss.backward()
     assert float(loss) > 1.0
     assert (weights.grad < 0).any()  # more of it takes the loss down
@@ -86,9 +94,9 @@ def test_a_sum_that_points_elsewhere_is_made_to_turn():
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_descent_finds_the_batch(outputs):
     seen, rows = of_a_batch(outputs, scale=0.2)
-    objective, space = reduce(ATTACK.objective(seen), gradient=True)
+    objective, space = in_row_space(equation(ATTACK, seen).objective)
     problem = Problem(
-        objective, Box(space.basis, seen.low, seen.high), lambda count: ATTACK.labels(seen, count)
+        objective, Box(space.basis, seen.low, seen.high), lambda count: equation(ATTACK, seen).label(count)
     )
     plan = Descent(count=8, restarts=4, steps=500)
     found = plan.minimise(problem, Budget(60.0, Clock()), generator(), lambda step, loss: None)
@@ -99,15 +107,15 @@ def test_descent_finds_the_batch(outputs):
 
 
 def test_without_a_last_bias_it_does_not_apply():
-    assert "the last layer has no bias" in ATTACK.inapplicable(of_a_batch(biases="first")[0])
+    assert "the last layer has no bias" in reason_against(ATTACK, of_a_batch(biases="first")[0])
 
 
 def test_with_a_last_bias_of_zeros_it_does_not_apply():
     seen, _ = of_a_batch()
     *rest, last = seen.gradient.tensors
     zeros = replace(seen, gradient=seen.gradient.with_tensors([*rest, torch.zeros_like(last)]))
-    assert "does not give the labels away" in ATTACK.inapplicable(zeros)
+    assert "does not give the labels away" in reason_against(ATTACK, zeros)
 
 
 def test_without_a_gradient_it_does_not_apply():
-    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
+    assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")

@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
+from audit.attacks import Method
 from audit.attacks.gradient import Gradient
 from audit.attacks.gradient_exact import MOST_SAMPLES, GradientExact
-from tests.planted import another, batch_gradient, generator, observation, small_network, without_gradient
+from tests.planted import (
+    another,
+    batch_gradient,
+    equation,
+    generator,
+    observation,
+    reason_against,
+    small_network,
+    without_gradient,
+)
 
 ATTACK = GradientExact()
 
@@ -26,44 +36,44 @@ def changed(seen, index, value):
 
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
     seen = of_a_batch(3)
-    one, other = ATTACK.objective(seen), Gradient().objective(seen)
+    one, other = equation(ATTACK, seen).objective, equation(Gradient(), seen).objective
     assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
-    assert (ATTACK.method, Gradient.method) == ("exact", "descent")
+    assert (ATTACK.method, Gradient.method) == (Method.EXACT, Method.DESCENT)
 
 
 @pytest.mark.parametrize("samples", [1, 3, MOST_SAMPLES])
 def test_it_applies_to_small_batches(samples):
-    assert ATTACK.inapplicable(of_a_batch(samples)) is None
+    assert reason_against(ATTACK, of_a_batch(samples)) is None
 
 
 def test_a_batch_too_large_is_named_by_its_rank():
-    assert f"rank {MOST_SAMPLES + 1}," in ATTACK.inapplicable(of_a_batch(MOST_SAMPLES + 1))
+    assert f"rank {MOST_SAMPLES + 1}," in reason_against(ATTACK, of_a_batch(MOST_SAMPLES + 1))
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu", "softplus", "elu"])
 @pytest.mark.parametrize("biases", ["all", "none"])
 def test_smooth_slopes_need_no_bias(activation, biases):
-    assert ATTACK.inapplicable(of_a_batch(3, activation=activation, biases=biases)) is None
+    assert reason_against(ATTACK, of_a_batch(3, activation=activation, biases=biases)) is None
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu:0.2", "selu", "elu:0.5"])
 def test_slopes_that_jump_and_are_not_zero_do_not_apply(activation):
-    reason = ATTACK.inapplicable(of_a_batch(3, activation=activation))
+    reason = reason_against(ATTACK, of_a_batch(3, activation=activation))
     assert reason.endswith("jump")
     assert activation.partition(":")[0] in reason
 
 
 def test_units_must_be_more_than_twice_the_samples():
-    assert ATTACK.inapplicable(of_a_batch(3, hidden=10)) is None
-    reason = ATTACK.inapplicable(of_a_batch(3, hidden=9))
+    assert reason_against(ATTACK, of_a_batch(3, hidden=10)) is None
+    reason = reason_against(ATTACK, of_a_batch(3, hidden=9))
     assert reason == "rank 3 of the gradient of the first layer needs 10 hidden units, there are 9"
-    assert ATTACK.inapplicable(of_a_batch(1, hidden=3, activation="tanh")) is None
+    assert reason_against(ATTACK, of_a_batch(1, hidden=3, activation="tanh")) is None
 
 
 def test_behind_a_relu_it_does_not_apply_without_a_bias():
     net = small_network(3, 2, "none")
     seen = replace(observation(net), gradient=another(net))
-    assert "the first layer has no bias" in ATTACK.inapplicable(seen)
+    assert "the first layer has no bias" in reason_against(ATTACK, seen)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +81,15 @@ def test_behind_a_relu_it_does_not_apply_without_a_bias():
     [(0, "the gradient of the first layer is zero"), (1, "the gradient of the first bias is zero")],
 )
 def test_a_dead_layer_does_not_apply(index, reason):
-    assert reason in ATTACK.inapplicable(changed(of_a_batch(3), index, torch.zeros_like))
+    assert reason in reason_against(ATTACK, changed(of_a_batch(3), index, torch.zeros_like))
 
 
 def test_nothing_but_noise_does_not_apply():
     net = small_network(3, 2, "all", inputs=90, hidden=100)
     noise = another(net)
-    reason = ATTACK.inapplicable(replace(observation(net), gradient=noise))
+    reason = reason_against(ATTACK, replace(observation(net), gradient=noise))
     assert reason == "nothing in the gradient of the first layer stands out of its noise"
 
 
 def test_without_a_gradient_it_does_not_apply():
-    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
+    assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")

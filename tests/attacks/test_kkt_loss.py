@@ -12,7 +12,7 @@ from audit.attacks.kkt_margin import KktMargin
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from tests.pairwise import pairwise
-from tests.planted import LAYOUTS, generator, kkt_point, observation, small_network, split
+from tests.planted import LAYOUTS, equation, generator, kkt_point, observation, small_network, split
 
 ATTACK = KktLoss()
 DECAY, SAMPLES = 0.1, 5
@@ -78,7 +78,7 @@ def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
     reached = net.forward(rows).requires_grad_()
     (slopes,) = torch.autograd.grad(total(reached), reached)
     truth = Candidates(rows, -slopes / DECAY, None)
-    objective = ATTACK.objective(observation(net))
+    objective = equation(ATTACK, observation(net)).objective
     assert objective.target_norm > 1.0
     assert truth.weights.shape == (SAMPLES, outputs)
     assert (truth.weights.norm(dim=0) > 0.1).all()
@@ -96,19 +96,19 @@ def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
 def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outputs):
     net, samples = kkt_point(outputs)
     outputs_of = net.forward(samples.inputs).requires_grad_()
-    margins = KktMargin().objective(observation(net)).head(outputs_of, samples.labels)
+    margins = equation(KktMargin(), observation(net)).objective.head(outputs_of, samples.labels)
     (signs,) = torch.autograd.grad(margins.sum(), outputs_of)
     signed = Candidates(samples.inputs, samples.weights * signs, None)
-    objective = ATTACK.objective(observation(net))
+    objective = equation(ATTACK, observation(net)).objective
     with torch.no_grad():
         assert objective.residual(signed).norm() < 1e-12 * objective.target_norm
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_target_and_anchor_are_the_weights(net, seen):
-    objective = ATTACK.objective(seen)
+    objective = equation(ATTACK, seen).objective
     assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
     assert objective.anchors == (net,)
     assert not objective.non_negative
-    assert (ATTACK.classes(seen), ATTACK.labels(seen, 7)) == (0, None)
-    assert ATTACK.caveat(seen).startswith("its theory supposes weight decay")
+    assert (equation(ATTACK, seen).classes, equation(ATTACK, seen).label(7)) == (0, None)
+    assert equation(ATTACK, seen).caveat.startswith("its theory supposes weight decay")

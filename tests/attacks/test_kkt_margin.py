@@ -9,7 +9,16 @@ import torch
 from audit.attacks.kkt_margin import KktMargin, margin
 from audit.equation.candidates import Candidates
 from tests.pairwise import pairwise
-from tests.planted import LAYOUTS, PLAIN_ACTIVATIONS, generator, kkt_point, observation, small_network
+from tests.planted import (
+    LAYOUTS,
+    PLAIN_ACTIVATIONS,
+    equation,
+    generator,
+    kkt_point,
+    observation,
+    reason_against,
+    small_network,
+)
 
 ATTACK = KktMargin()
 HOMOGENEOUS = ("relu", "leaky_relu:0.2", "polynomial:2", "polynomial:3")
@@ -52,20 +61,20 @@ def test_margin_leaves_outputs_alone_and_is_differentiable():
 @pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (2, 2), (3, 3), (10, 10)])
 def test_labels_are_balanced(outputs, classes):
     seen = observation(small_network(outputs))
-    assert ATTACK.classes(seen) == classes
+    assert equation(ATTACK, seen).classes == classes
     for count in (classes, 5 * classes, 5 * classes + 1):
-        shares = Counter(ATTACK.labels(seen, count).tolist())
+        shares = Counter(equation(ATTACK, seen).label(count).tolist())
         assert set(shares) == set(range(classes))
         assert max(shares.values()) - min(shares.values()) == count % classes
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_target_and_anchor_are_the_weights(net):
-    objective = ATTACK.objective(observation(net))
+    objective = equation(ATTACK, observation(net)).objective
     assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
     assert objective.anchors == (net,)
     assert objective.non_negative
-    assert ATTACK.inapplicable(observation(net)) is None
+    assert reason_against(ATTACK, observation(net)) is None
 
 
 @pytest.mark.parametrize("biases", ["none", "first", "all"])
@@ -74,7 +83,7 @@ def test_inhomogeneous_networks_are_warned_of(activation, biases):
     """Phi(c theta) = c^k Phi(theta) for c > 0 where the first bias alone scales with the first weights."""
     layers = 2 if biases == "first" and activation.startswith("polynomial") else 3
     net = small_network(2, layers, biases, activation=activation)
-    caveat = ATTACK.caveat(observation(net))
+    caveat = equation(ATTACK, observation(net)).caveat
     rows = torch.randn(4, net.inputs, generator=generator(), dtype=torch.float64)
     first, bias = net.weights[0], net.biases[0]
     scaled = replace(
@@ -94,7 +103,7 @@ def test_inhomogeneous_networks_are_warned_of(activation, biases):
 @pytest.mark.parametrize(("outputs", "copies"), [(1, 1), (1, 3), (2, 1), (2, 3), (3, 1), (5, 1)])
 def test_a_kkt_point_solves_its_own_equation(outputs, copies):
     net, samples = kkt_point(outputs, samples=5, copies=copies)
-    objective = ATTACK.objective(observation(net))
+    objective = equation(ATTACK, observation(net)).objective
     assert objective.head(net.forward(samples.inputs), samples.labels).flatten().tolist() == pytest.approx(
         [1.0] * 5
     )
@@ -106,7 +115,7 @@ def test_a_kkt_point_solves_its_own_equation(outputs, copies):
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs):
     net, samples = kkt_point(outputs)
-    objective = ATTACK.objective(observation(net))
+    objective = equation(ATTACK, observation(net)).objective
     others = Candidates(samples.inputs, samples.weights, (samples.labels + 1) % max(outputs, 2))
     assert objective.relative_loss(others) > 1.0
 
@@ -114,4 +123,4 @@ def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs):
 def test_scaling_a_two_layer_kkt_point_leaves_lambda_as_it_is():
     net, samples = kkt_point(1)
     scaled = net.with_tensors([3.0 * tensor for tensor in net.tensors])
-    assert ATTACK.objective(observation(scaled)).relative_loss(samples) < 1e-24
+    assert equation(ATTACK, observation(scaled)).objective.relative_loss(samples) < 1e-24

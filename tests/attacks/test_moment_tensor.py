@@ -5,10 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from audit.attacks import moment_tensor
+from audit.attacks import Method, moment_tensor
 from audit.attacks.gradient import Gradient
 from audit.attacks.moment_tensor import MomentTensor
-from tests.planted import batch_gradient, generator, observation, small_network, without_gradient
+from tests.planted import (
+    batch_gradient,
+    equation,
+    generator,
+    observation,
+    reason_against,
+    small_network,
+    without_gradient,
+)
 
 ATTACK = MomentTensor()
 
@@ -29,9 +37,9 @@ def first_layer(change):
 
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
     seen = of_a_batch()
-    one, other = ATTACK.objective(seen), Gradient().objective(seen)
+    one, other = equation(ATTACK, seen).objective, equation(Gradient(), seen).objective
     assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
-    assert (ATTACK.method, Gradient.method) == ("moments", "descent")
+    assert (ATTACK.method, Gradient.method) == (Method.MOMENTS, Method.DESCENT)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,7 @@ def test_it_is_the_equation_of_gradient_solved_in_another_way():
 )
 @pytest.mark.parametrize("samples", [1, 4])
 def test_it_applies_at_random_weights(activation, samples):
-    assert ATTACK.inapplicable(of_a_batch(samples, activation=activation)) is None
+    assert reason_against(ATTACK, of_a_batch(samples, activation=activation)) is None
 
 
 def test_uniform_weights_are_random_too():
@@ -47,7 +55,7 @@ def test_uniform_weights_are_random_too():
     uniform = first_layer(
         lambda weight: (2 * torch.rand(weight.shape, generator=rng, dtype=torch.float64) - 1) / 6
     )
-    assert ATTACK.inapplicable(of_a_batch(change=uniform)) is None
+    assert reason_against(ATTACK, of_a_batch(change=uniform)) is None
 
 
 @pytest.mark.parametrize(
@@ -58,17 +66,17 @@ def test_uniform_weights_are_random_too():
     ],
 )
 def test_trained_weights_are_told_from_random_ones(change, reason):
-    found = ATTACK.inapplicable(of_a_batch(8, first_layer(change)))
+    found = reason_against(ATTACK, of_a_batch(8, first_layer(change)))
     assert found.startswith("the first layer does not look as if just drawn at random: its weights have")
     assert reason in found
 
 
 def test_three_layers_do_not_apply():
-    assert ATTACK.inapplicable(of_a_batch(layers=3)) == "reads the moments of two layers, not of 3"
+    assert reason_against(ATTACK, of_a_batch(layers=3)) == "reads the moments of two layers, not of 3"
 
 
 def test_too_few_units_are_named_with_the_number_that_is_needed():
-    reason = ATTACK.inapplicable(of_a_batch(12, hidden=30))
+    reason = reason_against(ATTACK, of_a_batch(12, hidden=30))
     assert "rank 12, whose moments of order 2 need 46 hidden units" in reason
     assert reason.endswith("30 and 91 are there")
 
@@ -92,8 +100,8 @@ def test_an_activation_has_the_orders_of_its_hermite_expansion(activation, order
 
 def test_a_square_and_few_outputs_tell_no_samples_apart():
     """One matrix has many factorisations; softmax over two outputs gives one matrix up to its sign."""
-    assert ATTACK.inapplicable(of_a_batch(3, activation="polynomial:2")) is None
-    reason = ATTACK.inapplicable(of_a_batch(3, activation="polynomial:2", outputs=2))
+    assert reason_against(ATTACK, of_a_batch(3, activation="polynomial:2")) is None
+    reason = reason_against(ATTACK, of_a_batch(3, activation="polynomial:2", outputs=2))
     assert "no moments that tell samples apart" in reason
 
 
@@ -101,9 +109,9 @@ def test_a_dead_last_layer_does_not_apply():
     seen = of_a_batch()
     tensors = list(seen.gradient.tensors)
     tensors[2] = torch.zeros_like(tensors[2])
-    reason = ATTACK.inapplicable(replace(seen, gradient=seen.gradient.with_tensors(tensors)))
+    reason = reason_against(ATTACK, replace(seen, gradient=seen.gradient.with_tensors(tensors)))
     assert reason == "the gradient of the last layer is zero everywhere: it holds no moments"
 
 
 def test_without_a_gradient_it_does_not_apply():
-    assert ATTACK.inapplicable(without_gradient(observation(small_network()))).endswith("pass --gradient")
+    assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")

@@ -14,10 +14,12 @@ from tests.planted import (
     LAYOUTS,
     PLAIN_ACTIVATIONS,
     another,
+    equation,
     generator,
     observation,
     plain_sum,
     random_candidates,
+    reason_against,
     small_network,
     without_initial,
 )
@@ -72,7 +74,7 @@ def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation
         seen, parts = observed(moved(net, change), net), [none, weights]
     else:
         seen, parts = observed(net, moved(net, change, -1.0)), [weights, none]
-    objective = ATTACK.objective(seen)
+    objective = equation(ATTACK, seen).objective
     assert objective.target_norm > 0.1
     with torch.no_grad():
         solved = objective.relative_loss(Candidates(rows, torch.cat(parts, -1), None))
@@ -83,7 +85,7 @@ def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation
 
 @pairwise(**LAYOUTS, activation=ACTIVATIONS)
 def test_every_anchor_has_lambdas_of_its_own(net, seen):
-    objective, candidates = ATTACK.objective(seen), random_candidates(ATTACK, seen)
+    objective, candidates = equation(ATTACK, seen).objective, random_candidates(ATTACK, seen)
     shares = candidates.weights.split(net.outputs, dim=-1)
     assert len(shares) == 2
     expected = flat(objective.target)
@@ -95,24 +97,24 @@ def test_every_anchor_has_lambdas_of_its_own(net, seen):
 
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_the_target_is_the_change_and_the_final_weights_are_the_first_anchor(net, seen):
-    objective = ATTACK.objective(seen)
+    objective = equation(ATTACK, seen).objective
     for change, after, before in zip(objective.target, net.tensors, seen.initial.tensors, strict=True):
         torch.testing.assert_close(before + change, after)
     assert objective.anchors == (net, seen.initial)
     assert not objective.non_negative
-    assert (ATTACK.classes(seen), ATTACK.labels(seen, 7)) == (0, None)
-    assert ATTACK.caveat(seen) is None
+    assert (equation(ATTACK, seen).classes, equation(ATTACK, seen).label(7)) == (0, None)
+    assert equation(ATTACK, seen).caveat is None
 
 
 def test_without_a_start_it_does_not_apply():
-    assert "pass --initial" in ATTACK.inapplicable(without_initial(observation(small_network())))
+    assert "pass --initial" in reason_against(ATTACK, without_initial(observation(small_network())))
 
 
 @pytest.mark.parametrize("biases", ["none", "all"])
 def test_a_start_equal_to_the_end_does_not_apply(biases):
     net = small_network(3, 2, biases)
     copy = net.with_tensors([tensor.clone() for tensor in net.tensors])
-    assert "nothing changed" in ATTACK.inapplicable(observed(net, copy))
+    assert "nothing changed" in reason_against(ATTACK, observed(net, copy))
 
 
 @pytest.mark.parametrize(
@@ -123,13 +125,13 @@ def test_one_value_that_changed_is_a_change_where_it_holds_inputs(index, reason)
     net = small_network(3, 2, "all")
     tensors = [tensor.clone() for tensor in net.tensors]
     tensors[index].view(-1)[-1] += 1e-9
-    found = ATTACK.inapplicable(observed(net, net.with_tensors(tensors)))
+    found = reason_against(ATTACK, observed(net, net.with_tensors(tensors)))
     assert found is None if reason is None else found.startswith(reason)
 
 
 def test_shared_bits_of_the_start_cancel():
     net, start = small_network(dtype=torch.float32), another(small_network(dtype=torch.float32))
-    kept = start.with_tensors([net.tensors[0], start.tensors[1]])
-    target = ATTACK.objective(observed(net, kept)).target
-    assert not target[0].any()
-    assert target[1].any()
+    kept = start.with_tensors([start.tensors[0], net.tensors[1]])
+    target = equation(ATTACK, observed(net, kept)).objective.target
+    assert target[0].any()
+    assert not target[1].any()

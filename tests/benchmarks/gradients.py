@@ -30,7 +30,7 @@ from rich.console import Console
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from audit.attacks import BATTERY, Attack
+from audit.attacks import BATTERY, Attack, Method
 from audit.battery import AttackResult, reconstruct
 from audit.budget import Budget
 from audit.errors import AuditError
@@ -47,7 +47,9 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 WORTHLESS = 1.0
 """Loss of a published run from which it explains nothing of the gradient; it is not pooled."""
 
-APPLYING = tuple(attack for attack in BATTERY if attack.needs_gradient and attack.method != "tensor")
+APPLYING = tuple(
+    attack for attack in BATTERY if attack.source == "gradient" and attack.method is not Method.TENSOR
+)
 """No target has a polynomial activation."""
 OURS: dict[str, tuple[Attack, ...]] = {attack.id: (attack,) for attack in APPLYING} | {"battery": APPLYING}
 

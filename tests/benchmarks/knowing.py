@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import AttackResult, reconstruct
+from audit.battery import AttackResult
 from audit.budget import Budget
 from audit.diagnostics import stationarity as fits
 from audit.diagnostics.attainable import TOLERANCE, ceiling, local_ssim
@@ -39,6 +39,7 @@ from audit.equation.row_space import bulk_edge, row_space
 from audit.model.network import Network
 from tests.benchmarks.run import RESULTS, THRESHOLD, machine, seen_by_us, target_names
 from tests.benchmarks.targets import DATA_DIR, RECIPES, Target, prepare
+from tests.planted import equation, reason_against, run_battery
 
 
 def budget(seconds: float) -> Budget:
@@ -47,12 +48,13 @@ def budget(seconds: float) -> Budget:
 
 def known(attack: Attack, observation: Observation, target: Target, seconds: float) -> dict[str, Any]:
     """Exposure and ceiling for the equation of one attack."""
-    objective = attack.objective(observation)
+    solved = equation(attack, observation)
+    objective = solved.objective
     members, controls = torch.from_numpy(target.members), torch.from_numpy(target.controls)
-    labels = torch.from_numpy(target.labels) if attack.classes(observation) else None
+    labels = torch.from_numpy(target.labels) if solved.classes else None
     generator = torch.Generator().manual_seed(0)
     began = time.perf_counter()
-    space = row_space(objective.target[0])
+    space = row_space(objective.target[0], "weights")
     found = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
     exposed = time.perf_counter()
     most = ceiling(space, target.members, target.format, budget(seconds))
@@ -96,7 +98,7 @@ def reached(result: AttackResult, target: Target) -> NDArray[np.float64]:
 
 def against_attacks(observation: Observation, target: Target, seconds: float) -> dict[str, dict[str, float]]:
     """By how much attacks stayed under the ceiling of their own row space; negative where they came above it."""
-    outcomes = reconstruct(observation, BATTERY, None, budget(seconds), 0)
+    outcomes = run_battery(observation, BATTERY, None, budget(seconds), 0)
     rooms = {}
     for result in outcomes:
         if isinstance(result, AttackResult):
@@ -112,7 +114,7 @@ def against_attacks(observation: Observation, target: Target, seconds: float) ->
 def measure(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     target = prepare(name, data_dir=options.data_dir)
     observation = seen_by_us(target)
-    fitting = [attack for attack in BATTERY if attack.inapplicable(observation) is None]
+    fitting = [attack for attack in BATTERY if reason_against(attack, observation) is None]
     rooms = against_attacks(observation, target, options.attack_seconds) if options.attack_seconds else {}
     return [
         {**known(attack, observation, target, options.seconds), **rooms.get(attack.id, {})}
@@ -138,11 +140,11 @@ def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str
     found: dict[str, list[float]] = {"kkt-margin": [], "kkt-loss": []}
     for attack in BATTERY[:2]:
         for seed in range(seeds):
-            objective = attack.objective(untrained(seed))
+            objective = equation(attack, untrained(seed)).objective
             members, controls = torch.from_numpy(target.members), torch.from_numpy(target.controls)
             labels = torch.from_numpy(target.labels) if attack.id == "kkt-margin" else None
             generator = torch.Generator().manual_seed(seed)
-            space = row_space(objective.target[0])
+            space = row_space(objective.target[0], "weights")
             test = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
             assert test is not None
             assert test.membership is not None
@@ -153,18 +155,18 @@ def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str
 def accuracy(name: str, data_dir: Path) -> dict[str, Any]:
     """What fits step by step come to after so many steps, and the exact one (null): 5,000 unknowns of kkt-loss."""
     target = prepare(name, data_dir=data_dir)
-    objective = BATTERY[1].objective(seen_by_us(target))
+    objective = equation(BATTERY[1], seen_by_us(target)).objective
     both = torch.from_numpy(np.concatenate([target.members, target.controls]))
-    common_equation = weighted(objective, row_space(objective.target[0]), both)
+    common_equation = weighted(objective, row_space(objective.target[0], "weights"), both)
     count, most, figures = len(target.members), (fits.STEPS, fits.MOST_NON_NEGATIVE), []
     for steps in (None, 20, 40, 80, 200):
         if steps is not None:
             fits.STEPS, fits.MOST_NON_NEGATIVE = steps, 0
         found = []
-        for equation, inputs, factors in ((objective, both[:count], None), common_equation):
+        for fitted, inputs, factors in ((objective, both[:count], None), common_equation):
             began = time.perf_counter()
             part = None if steps is None else budget(600.0)
-            fit = stationarity(equation, inputs, None, part, factors)
+            fit = stationarity(fitted, inputs, None, part, factors)
             assert fit is not None
             found.append((fit, round(time.perf_counter() - began, 1)))
         (alone, _), (common, seconds) = found
@@ -192,7 +194,7 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     shapes = list(zip(widths[1:], widths, strict=False))
     weights = tuple(torch.randn(*shape, generator=generator) / shape[1] ** 0.5 for shape in shapes)
     network = Network(weights, tuple(torch.zeros(rows) for rows, _ in shapes), "relu", (1.0, 1.0))
-    objective = BATTERY[1].objective(Observation(network, None, torch.zeros(784), torch.ones(784)))
+    objective = equation(BATTERY[1], Observation(network, None, torch.zeros(784), torch.ones(784))).objective
     inputs = torch.rand(members + members // 10, 784, generator=generator)
     exact = GradientMap.of(objective, inputs[:members], None)
     parts = exact.combine(torch.randn(members, 10, generator=generator, dtype=torch.float64))
@@ -201,7 +203,7 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     objective = replace(objective, target=tuple(target))
     del exact, parts, target
     began, began_working = time.perf_counter(), time.process_time()
-    space = row_space(objective.target[0])
+    space = row_space(objective.target[0], "weights")
     found = exposure(
         objective, space, inputs[:members], None, inputs[members:], None, generator, budget(seconds)
     )

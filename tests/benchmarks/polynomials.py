@@ -20,14 +20,14 @@ from statistics import median
 import torch
 
 from audit.attacks.polynomial import Polynomial
-from audit.attacks.polynomial_delta import PolynomialDelta
+from audit.attacks.weight_delta import explain_change
 from audit.budget import Budget
-from audit.equation.identifiability import Identifiability, tensor_system
-from audit.equation.row_space import reduce
+from audit.equation.identifiability import Identifiability, analyse, tensor_system
+from audit.equation.objective import Objective
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition
-from tests.planted import Clock, generator, observation
+from tests.planted import Clock, generator, in_row_space, observation, reason_against
 from tests.polynomials import decayed, direction_errors, fitted, lazy_start, samples
 
 RESULTS = Path(__file__).parent / "results" / "polynomials.md"
@@ -62,12 +62,16 @@ def trained(order: int, units: int, size: float, mirrored: bool, share: float, s
     start = lazy_start(INPUTS, units, order, size, mirrored, seed)
     after, weights = fitted(start, rows, 300, share)
     seen = replace(observation(after), initial=start)
-    chosen = PolynomialDelta().objective(seen)
+    change = explain_change(seen)
+    assert isinstance(change, Objective)
     middle = [(one + other) / 2 for one, other in zip(start.tensors, after.tensors, strict=True)]
-    anchors = {"start": start, "middle": start.with_tensors(middle), "attack": chosen.anchors[0]}
+    anchors = {"middle": start.with_tensors(middle), "start": start}
+    anchors["attack"] = min(
+        anchors.values(), key=lambda anchor: analyse(replace(change, anchors=(anchor,))).unexplained
+    )
     found = {}
     for name, anchor in anchors.items():
-        objective, space = reduce(replace(chosen, anchors=(anchor,)))
+        objective, space = in_row_space(replace(change, anchors=(anchor,)))
         system = tensor_system(objective)
         tensor, analysis = system.solve()
         true = weights.T @ system.monomials.features(rows @ space.basis @ system.basis)
@@ -138,7 +142,7 @@ def summary(all_of_them: list[Trained]) -> Iterator[str]:
     for order in (3, 4):
         for seed in (1, 2):
             rows, _ = samples(8, 8, order, seed=seed)
-            yield f"- k = {order}, seed {seed}: {Polynomial().inapplicable(observation(decayed(rows, order)))}"
+            yield f"- k = {order}, seed {seed}: {reason_against(Polynomial(), observation(decayed(rows, order)))}"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from rich.table import Table
 
 import audit
 from audit.attacks import BATTERY, Observation
-from audit.battery import AttackFailed, AttackResult, reconstruct
+from audit.battery import AttackFailed, AttackResult
 from audit.budget import Budget
 from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
@@ -42,6 +42,7 @@ from audit.run.pipeline import observe
 from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
+from tests.planted import run_battery
 
 THRESHOLD = 0.4
 """SSIM from which a match counts as recovered: the papers' value."""
@@ -78,7 +79,7 @@ def seen_by_us(target: Target) -> Observation:
 def ours(target: Target, seconds: float, seed: int) -> Found:
     """Attack with this tool, as `model-audit scan` does; it sees the checkpoint and the input format only."""
     began = time.perf_counter()
-    outcomes = reconstruct(seen_by_us(target), BATTERY, None, Budget(seconds, time.monotonic), seed)
+    outcomes = run_battery(seen_by_us(target), BATTERY, None, Budget(seconds, time.monotonic), seed)
     elapsed = time.perf_counter() - began
     for outcome in outcomes:
         if isinstance(outcome, AttackFailed):

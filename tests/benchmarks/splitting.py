@@ -32,7 +32,7 @@ from audit.attacks import BATTERY, Attack, Observation
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
-from audit.equation.row_space import RowSpace, reduce
+from audit.equation.row_space import RowSpace
 from audit.scoring.calibration import calibrate
 from audit.solve.base import Problem, Solver
 from audit.solve.constraints import Box
@@ -43,6 +43,7 @@ from audit.solve.splitting import SampleSplitting, Ways
 from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, machine, seed_list, seen_by_us, target_names
 from tests.benchmarks.splitting_table import INITIAL, NOTE, OURS, rows, summary
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
+from tests.planted import equation, in_row_space, reason_against
 
 RESTARTS = 4
 
@@ -62,13 +63,12 @@ class Case:
 
 def case_of(attack: Attack, seen: Observation, target: Target) -> Case:
     """Make the problem as the battery does."""
-    whole = attack.objective(seen)
-    objective, space = reduce(whole)
-    problem = Problem(
-        objective, Box(space.basis, seen.low, seen.high), lambda count: attack.labels(seen, count)
-    )
+    solved = equation(attack, seen)
+    whole = solved.objective
+    objective, space = in_row_space(whole)
+    problem = Problem(objective, Box(space.basis, seen.low, seen.high), solved.label)
     share = min(1.0, (objective.target_norm / whole.target_norm) ** 2)
-    return Case(problem, space, share, attack.classes(seen), seen.network.sign_blind, target)
+    return Case(problem, space, share, solved.classes, seen.network.sign_blind, target)
 
 
 def random_ways(
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str]) -> int:
         target = prepare(name, data_dir=options.data_dir, cache=options.cache)
         seen = seen_by_us(target)
         for attack in BATTERY:
-            if attack.id in options.attacks.split(",") and attack.inapplicable(seen) is None:
+            if attack.id in options.attacks.split(",") and reason_against(attack, seen) is None:
                 console.print(f"{name}, {attack.id}")
                 case = case_of(attack, seen, target)
                 entry = {

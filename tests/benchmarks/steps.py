@@ -25,12 +25,12 @@ import torch
 
 from audit.attacks import BATTERY, Attack, Observation
 from audit.budget import Budget
-from audit.equation.row_space import reduce
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, calibrated
 from tests.benchmarks.run import RESULTS, machine, seen_by_us
 from tests.benchmarks.targets import RECIPES, prepare
+from tests.planted import equation, in_row_space, reason_against
 
 RESTARTS = 8
 STEPS = 40
@@ -38,10 +38,11 @@ STEPS = 40
 
 def costs(attack: Attack, observation: Observation, repeats: int) -> dict[str, Any]:
     """Milliseconds of a step and of a plain double-backward, and the median of their ratios."""
-    objective, space = reduce(attack.objective(observation))
+    solved = equation(attack, observation)
+    objective, space = in_row_space(solved.objective)
     box = Box(space.basis, observation.low, observation.high)
-    problem = Problem(objective, box, lambda count: attack.labels(observation, count))
-    classes = max(attack.classes(observation), 1)
+    problem = Problem(objective, box, solved.label)
+    classes = max(solved.classes, 1)
     plan = Descent(count=-(-2 * space.rank // classes) * classes, restarts=RESTARTS, steps=STEPS)
     pairs = []
     for _ in range(repeats + 1):
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     found: dict[str, list[dict[str, Any]]] = {}
     for name in options.targets.split(","):
         observation = seen_by_us(prepare(name))
-        fitting = [attack for attack in BATTERY if attack.inapplicable(observation) is None]
+        fitting = [attack for attack in BATTERY if reason_against(attack, observation) is None]
         found[name] = [costs(attack, observation, options.repeats) for attack in fitting]
         for row in found[name]:
             sys.stdout.write(

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from audit.attacks import BATTERY
-from audit.battery import AttackResult, reconstruct
+from audit.battery import AttackResult
 from tests.benchmarks import knowing
 from tests.benchmarks.knowing import budget, known, markdown, reached, row, without_training
 from tests.benchmarks.recipes import RECIPES
 from tests.benchmarks.run import seen_by_us
 from tests.benchmarks.targets import DATA_DIR, prepare
 from tests.benchmarks.test_run import TINY
+from tests.planted import run_battery
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_START = ("faces", "mnist", "cifar", "mnist10", "mnist-decay", "mnist10-adam")
@@ -55,7 +56,7 @@ def test_figures_and_table(target):
 
 def test_what_is_reached_is_the_best_of_all_pairs(target):
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first one of a process takes a second
-    outcomes = reconstruct(seen_by_us(target), BATTERY, ["kkt-loss"], budget(0.5), 0)
+    outcomes = run_battery(seen_by_us(target), BATTERY, ["kkt-loss"], budget(0.5), 0)
     (result,) = (outcome for outcome in outcomes if isinstance(outcome, AttackResult))
     found = np.concatenate([result.reconstructions, target.members[3:4]])
     object.__setattr__(result, "reconstructions", found)

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from audit.attacks import BATTERY
-from audit.battery import AttackFailed, reconstruct
+from audit.battery import AttackFailed
 from audit.budget import Budget
 from tests.benchmarks import run
 from tests.benchmarks.published import PRESETS, Attacked
 from tests.benchmarks.recipes import RECIPES, Recipe
 from tests.benchmarks.run import Found, at_the_truth, main, measure, observe, ours, published, ratio, score
 from tests.benchmarks.targets import prepare
-from tests.planted import Clock
+from tests.planted import Clock, run_battery
 
 TINY = Recipe("faces", 20, 60, 16, 1, learning_rate=0.01, steps=20, margin=100.0)
 CHANGE = Recipe("faces", 20, 60, 100, 1, 0.05, 1, method="delta", loss="mse")
@@ -99,7 +99,7 @@ def test_figures_of_a_target_whose_start_is_known(tmp_path, monkeypatch):
 def test_the_truth_is_not_looked_at_where_it_would_take_too_long(target, monkeypatch):
     model = run.load_model(target.checkpoint, None)
     seen = observe(model, None, target.format)
-    margin, *_ = reconstruct(seen, BATTERY, ["kkt-margin"], Budget(1.0, Clock(tick=0.01)), 0)
+    margin, *_ = run_battery(seen, BATTERY, ["kkt-margin"], Budget(1.0, Clock(tick=0.01)), 0)
     assert 0.0 < at_the_truth(margin, target) <= 1.0
     monkeypatch.setattr("audit.diagnostics.stationarity.MOST_NON_NEGATIVE", 19)
     assert at_the_truth(margin, target) is None

@@ -27,7 +27,15 @@ from tests.benchmarks.splitting import (
     write,
 )
 from tests.benchmarks.splitting_table import gain, gains, p_value, rows, summary
-from tests.planted import Clock, generator, observation, planted_problem, random_candidates, small_network
+from tests.planted import (
+    Clock,
+    equation,
+    generator,
+    observation,
+    planted_problem,
+    random_candidates,
+    small_network,
+)
 
 ARMS = ["none", "more", "random", "splitting"]
 
@@ -86,14 +94,14 @@ def test_starts_are_rounded_up_to_equal_shares_of_the_classes(case):
 def test_random_ways_split_all_and_keep_the_sum_to_first_order():
     seen = observation(small_network())
     candidates = random_candidates(BATTERY[0], seen, count=5, restarts=(3,))
-    ways = random_ways(BATTERY[0].objective(seen), candidates, 1.0, generator(3))
+    ways = random_ways(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(3))
     assert ways.splits.tolist() == [5, 5, 5]
     assert torch.equal(ways.shares.sum(0), torch.ones(3, 5))
     assert torch.equal((ways.shares * ways.shifts).sum(0), torch.zeros(3, 5))
     torch.testing.assert_close(ways.directions.norm(dim=-1), torch.ones(3, 5, dtype=torch.float64))
     flat = ways.directions.flatten(0, 1)
     assert ((flat @ flat.T).abs() > 0.999).sum() == 15  # none along another
-    again = random_ways(BATTERY[0].objective(seen), candidates, 1.0, generator(4))
+    again = random_ways(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(4))
     assert not torch.equal(again.directions, ways.directions)
 
 
@@ -228,7 +236,10 @@ def test_an_unknown_attack_is_refused(capsys):
 @pytest.mark.parametrize("attack", BATTERY, ids=lambda attack: attack.id)
 def test_eigenpairs_of_200_candidates_take_less_time_than_40_gradients(attack):
     seen = observation(small_network(2, 2, "first", inputs=784, hidden=500, dtype=torch.float32))
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen, 200, restarts=(1,))
+    objective, candidates = (
+        equation(attack, seen).objective,
+        random_candidates(attack, seen, 200, restarts=(1,)),
+    )
     inputs, weights = candidates.inputs.requires_grad_(), candidates.weights.requires_grad_()
 
     def seconds(work, times):

@@ -14,4 +14,4 @@ def test_the_list_of_attacks(model_audit: Run, columns: int, monkeypatch: pytest
     assert max(map(len, ended.out.splitlines())) <= columns
     words = " ".join(ended.out.split())
     for attack in BATTERY:
-        assert f"{attack.id} {attack.title}. Needs: {attack.requires}. Source: {attack.source}" in words
+        assert f"{attack.id} {attack.title}. Needs: {attack.requires}. Source: {attack.papers}" in words

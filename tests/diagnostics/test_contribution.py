@@ -19,20 +19,20 @@ from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import row_space
 from tests import tiny
-from tests.planted import Clock, columns, generator, kkt_point, observation, small_network
+from tests.planted import Clock, columns, equation, generator, kkt_point, observation, small_network
 from tests.planted import planted as solved_by
 
 BUDGET = Budget(100.0, Clock())
 
 
 def exposure(objective, *rest):
-    return exposed(objective, row_space(objective.target[0]), *rest)
+    return exposed(objective, row_space(objective.target[0], "weights"), *rest)
 
 
 def audited(attack, rows, labels, strangers, stranger_labels=None, network=None) -> object:
     network = network or small_network(1, 2, "first", rows.shape[1], 60)
-    objective = attack.objective(observation(network))
-    names = labels if attack.classes(observation(network)) else None
+    objective = equation(attack, observation(network)).objective
+    names = labels if equation(attack, observation(network)).classes else None
     return exposure(objective, rows, names, strangers, stranger_labels, generator(), BUDGET)
 
 
@@ -56,8 +56,8 @@ def planted_equation(attack, count=12, strangers=150, seed=0):
     """A target that the first `count` rows solve, with a little noise on it."""
     seen = observation(small_network(1, 2, "first", inputs=70, hidden=90, dtype=torch.float64))
     rows = torch.randn(count + strangers, 70, generator=generator(seed), dtype=torch.float64)
-    objective = attack.objective(seen)
-    labels = attack.labels(seen, count)
+    objective = equation(attack, seen).objective
+    labels = equation(attack, seen).label(count)
     weights = 0.5 + torch.rand(count, columns(objective, labels), generator=generator(2), dtype=torch.float64)
     objective = solved_by(objective, Candidates(rows[:count], weights, labels))
     first, *rest = objective.target
@@ -69,7 +69,7 @@ def planted_equation(attack, count=12, strangers=150, seed=0):
 # What is found
 
 
-@pytest.mark.parametrize("attack", BATTERY[:4], ids=lambda attack: attack.id)
+@pytest.mark.parametrize("attack", BATTERY[:3], ids=lambda attack: attack.id)
 def test_members_of_a_planted_equation_are_told_from_strangers(attack):
     equation, rows, labels, strangers = planted_equation(attack)
     names = None if labels is None else torch.arange(len(strangers)) % 2  # planted labels are not predicted
@@ -105,7 +105,7 @@ def test_a_network_that_learnt_nothing_knows_nobody(attack):
 
 def test_what_a_member_accounts_for_is_its_exposure():
     network, planted = kkt_point()
-    objective = KktMargin().objective(observation(network))
+    objective = equation(KktMargin(), observation(network)).objective
     found = exposure(objective, planted.inputs, planted.labels, planted.inputs[:0], None, generator(), BUDGET)
     # Gradients at a KKT point of this kind are orthogonal to each other.
     assert np.square(found.fit.lengths).sum() == pytest.approx(1.0)
@@ -147,10 +147,10 @@ def test_members_and_controls_are_treated_alike():
 
 def test_stretching_changes_nothing_inside_the_row_space():
     equation, rows, labels, _ = planted_equation(KktMargin())
-    basis = row_space(equation.target[0]).basis
+    basis = row_space(equation.target[0], "weights").basis
     inside = rows @ basis @ basis.T
     projected = replace(equation, target=(equation.target[0] @ basis @ basis.T, *equation.target[1:]))
-    wider, same = stretched(projected, row_space(projected.target[0]), inside)
+    wider, same = stretched(projected, row_space(projected.target[0], "weights"), inside)
     torch.testing.assert_close(same, inside)
     plain, after = stationarity(projected, inside, labels), stationarity(wider, same, labels)
     assert after.residual == pytest.approx(plain.residual, rel=1e-6)
@@ -159,8 +159,8 @@ def test_stretching_changes_nothing_inside_the_row_space():
 
 def test_stretching_makes_the_part_outside_ten_times_as_long():
     equation, rows, _, _ = planted_equation(KktMargin())
-    basis = row_space(equation.target[0]).basis
-    wider, longer = stretched(equation, row_space(equation.target[0]), rows)
+    basis = row_space(equation.target[0], "weights").basis
+    wider, longer = stretched(equation, row_space(equation.target[0], "weights"), rows)
     for before, after in ((rows, longer), (equation.target[0], wider.target[0])):
         torch.testing.assert_close(after @ basis, before @ basis)
         outside = before - before @ basis @ basis.T
@@ -173,7 +173,7 @@ def test_stretching_makes_the_part_outside_ten_times_as_long():
 def test_stretched_is_what_lies_outside_the_row_space_given():
     """A gradient has an edge of its own: the space is that of the equation, not found anew."""
     equation, rows, _, _ = planted_equation(KktLoss())
-    space = replace(row_space(equation.target[0]), basis=torch.eye(70, dtype=torch.float64)[:, :3])
+    space = replace(row_space(equation.target[0], "weights"), basis=torch.eye(70, dtype=torch.float64)[:, :3])
     longer = stretched(equation, space, rows)[1]
     torch.testing.assert_close(longer, torch.cat([rows[:, :3], 10 * rows[:, 3:]], dim=1))
 
@@ -182,7 +182,7 @@ def test_every_unit_of_the_first_layer_counts_the_same():
     """Units as long as each other in the target, whose equations are still solved by the same lambda."""
     equation, rows, labels, _ = planted_equation(KktMargin(), strangers=0)
     layout = equation.anchors[0].with_tensors(equation.target)
-    same, images, factors = weighted(equation, row_space(equation.target[0]), rows)
+    same, images, factors = weighted(equation, row_space(equation.target[0], "weights"), rows)
     units = torch.cat([layout.weights[0], layout.biases[0][:, None]], dim=1).norm(dim=1)
     assert units.max() > 2 * units.min()
     typical = units.square().mean().sqrt()
@@ -190,7 +190,7 @@ def test_every_unit_of_the_first_layer_counts_the_same():
     changed = layout.with_tensors(same.target)
     torch.testing.assert_close(changed.biases[0], layout.biases[0] * factors)
     exact = solved_by(equation, Candidates(rows, torch.ones(12, 1, dtype=torch.float64), labels))
-    same, images, factors = weighted(exact, row_space(exact.target[0]), rows)
+    same, images, factors = weighted(exact, row_space(exact.target[0], "weights"), rows)
     for most in (2000, 0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(fits, "MOST_NON_NEGATIVE", most)
@@ -203,10 +203,10 @@ def test_a_unit_that_holds_hardly_anything_counts_for_less():
     equation, rows, _, _ = planted_equation(KktMargin())
     first, *rest = equation.target
     first[4], rest[0][4] = 0.0, 0.0
-    factors = weighted(replace(equation, target=(first, *rest)), row_space(first), rows)[2]
+    factors = weighted(replace(equation, target=(first, *rest)), row_space(first, "weights"), rows)[2]
     assert factors[4] == pytest.approx(10.0)
     nothing = replace(equation, target=(torch.zeros_like(first), torch.zeros_like(rest[0]), *rest[1:]))
-    assert set(weighted(nothing, row_space(first), rows)[2].tolist()) == {1.0}
+    assert set(weighted(nothing, row_space(first, "weights"), rows)[2].tolist()) == {1.0}
 
 
 def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
@@ -231,7 +231,7 @@ def test_predictions_of_many_classes():
     network = small_network(3, 2, "first", 20, 60)
     rows = torch.randn(50, 20, generator=generator(), dtype=torch.float64)
     names = network.forward(rows).argmax(1)
-    objective = KktMargin().objective(observation(network))
+    objective = equation(KktMargin(), observation(network)).objective
     found = [
         exposure(objective, rows[:20], names[:20], rows[20:], given, generator(), BUDGET).membership.auc
         for given in (None, names[20:])
@@ -265,7 +265,7 @@ def test_true_positives_take_a_hundred_controls(controls, measured):
 def test_the_interval_is_drawn_from_the_generator():
     rows = images(60)
     network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
-    objective = KktLoss().objective(observation(network))
+    objective = equation(KktLoss(), observation(network)).objective
 
     def interval(seed):
         found = exposure(objective, rows[:30], None, rows[30:], None, generator(seed), BUDGET)

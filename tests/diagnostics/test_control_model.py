@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
-from audit.diagnostics.control_model import Draw, Twin, draw, kind_of, make_twin, share
+from audit.diagnostics.control_model import Draw, Twin, draw, make_twin, share, strongest_source
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.render.json import render
@@ -115,7 +115,7 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     sizes: list[int], activation: str
 ) -> None:
     audited = seen(sizes, activation)
-    assert kind_of(audited) == "weights"
+    assert strongest_source(audited) == "weights"
     drawn = few(sizes[0], sizes[-1])
     twin = make_twin(audited, drawn, 0, PLENTY)
     assert twin.note == ""
@@ -140,7 +140,7 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
 def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
     audited = replace(seen([20, 40, 1], "relu"), initial=random_network([20, 40, 1], "relu", seed=3))
     assert audited.initial is not None
-    assert kind_of(audited) == "change"
+    assert strongest_source(audited) == "change"
     found = make_twin(audited, few(20, 1), 0, PLENTY).observation
     assert found.initial is audited.initial
     near, far = (
@@ -153,7 +153,7 @@ def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
 def test_a_twin_of_a_gradient_needs_no_training() -> None:
     network = random_network([20, 40, 3], "relu")
     audited = replace(seen([20, 40, 3], "relu"), gradient=network)
-    assert kind_of(audited) == "gradient"
+    assert strongest_source(audited) == "gradient"
     out_of_time = Budget(0.0, time.monotonic)
     drawn = few(20, 3)
     found = make_twin(audited, drawn, 0, out_of_time).observation

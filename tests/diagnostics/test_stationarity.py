@@ -30,7 +30,7 @@ def objective(network, anchors=1, head=margin, non_negative=True):
     target = network.tensors
     if others:
         target = tuple(map(torch.sub, target, others[-1].tensors))
-    return Objective(target, (network, *others), head, non_negative, linear_head=False)
+    return Objective(target, "weights", (network, *others), head, non_negative, linear_head=False)
 
 
 def members(network, count=MEMBERS, seed=0):

@@ -6,39 +6,46 @@ from dataclasses import replace
 import pytest
 import torch
 
+from audit.attacks import kkt_loss
 from audit.attacks.gradient import Gradient
-from audit.attacks.kkt_loss import KktLoss
-from audit.equation.identifiability import MOST_UNKNOWNS, analyse, tensor_system
-from audit.equation.identifiability import undetermined as undetermined_by
-from audit.equation.row_space import reduce
+from audit.equation.identifiability import (
+    MOST_UNKNOWNS,
+    Unsolvable,
+    analyse,
+    explain_undetermined,
+    tensor_system,
+)
 from tests.helpers import normal
-from tests.planted import generator, observation
+from tests.planted import equation, generator, in_row_space, observation
 from tests.polynomials import gradient_sum, kkt_network, random_network, samples
 
 
 def stationary(network):
-    return KktLoss().objective(observation(network))
+    return kkt_loss.stationary(observation(network))
 
 
 def of_gradient(network, rows, weights=None):
     weights = normal(len(rows), network.outputs, seed=6) if weights is None else weights
     seen = replace(observation(network), gradient=gradient_sum(network, rows, weights))
-    return Gradient().objective(seen)
+    return equation(Gradient(), seen).objective
 
 
 def with_noise(objective, size, seed=0):
     """The same equation in the row space, with white noise on the target, relative to each tensor."""
-    objective, rng = reduce(objective)[0], generator(seed)
+    objective, rng = in_row_space(objective)[0], generator(seed)
     noise = [size * t.std() * torch.randn(t.shape, generator=rng, dtype=t.dtype) for t in objective.target]
     return replace(objective, target=tuple(map(torch.add, objective.target, noise)))
 
 
 def analysed(objective):
-    return tensor_system(reduce(objective)[0]).solve()
+    return tensor_system(in_row_space(objective)[0]).solve()
 
 
-def undetermined(objective, what, *, telling=False):
-    return undetermined_by(analyse(objective, what), what, telling=telling)
+def undetermined(objective, *, telling=False):
+    found = analyse(objective)
+    if isinstance(found, Unsolvable):
+        return found.reason
+    return explain_undetermined(found.analysis, objective.source, telling=telling)
 
 
 # The equations
@@ -50,7 +57,7 @@ def undetermined(objective, what, *, telling=False):
 def test_the_tensor_is_that_of_the_data(order, outputs, biases):
     network = random_network(9, 60, outputs, order, biases)
     rows, weights = normal(3, 9), normal(3, outputs, seed=6)
-    reduced, space = reduce(of_gradient(network, rows, weights))
+    reduced, space = in_row_space(of_gradient(network, rows, weights))
     system = tensor_system(reduced)
     tensor, analysis = system.solve()
     inputs = rows @ space.basis
@@ -106,7 +113,7 @@ def test_a_collapsed_network_is_not_determined():
     first, last = network.weights
     copies = replace(network, weights=(first.repeat(3, 1), last.repeat(1, 3)))
     for one in (network, copies):
-        assert undetermined(stationary(one), "the weights").startswith(
+        assert undetermined(stationary(one)).startswith(
             "the weights leave 1 direction of the data's tensor undetermined (rank 9 of 10 needed, condition"
         )
 
@@ -116,9 +123,9 @@ def test_two_distinct_neurons_determine_no_samples(order):
     """Two directions are left: for order 3 their tensor is determined, but it is always a sum of two inputs."""
     rows, weights = samples(5, 30, order)
     objective = stationary(kkt_network(rows, weights, order, units=2))
-    reason = undetermined(objective, "the weights", telling=True)
+    reason = undetermined(objective, telling=True)
     if order == 3:
-        assert undetermined(objective, "the weights") is None
+        assert undetermined(objective) is None
         assert reason.startswith("the weights hold rank 2 only")
     else:
         assert reason.startswith("the weights leave 1 direction ")
@@ -134,7 +141,7 @@ def test_plurals():
     objective = of_gradient(random_network(9, 4), normal(4, 9))
     _, analysis = analysed(objective)
     assert analysis.sentence("the gradient").startswith("the gradient leaves 4 directions of ")
-    assert undetermined(objective, "the gradient") == analysis.sentence("the gradient")
+    assert undetermined(objective) == analysis.sentence("the gradient")
 
 
 # What they are not written down for
@@ -157,13 +164,13 @@ def test_plurals():
     ],
 )
 def test_other_networks_are_refused(change, reason):
-    assert reason in undetermined(stationary(change(random_network(9, 30))), "the weights")
+    assert reason in undetermined(stationary(change(random_network(9, 30))))
 
 
 def test_a_layer_of_noise_is_called_that():
     """The rank estimate keeps two directions nevertheless."""
-    assert reduce(stationary(random_network(100, 100)))[1].signals == 0
-    reason = undetermined(stationary(random_network(100, 100)), "the weights")
+    assert in_row_space(stationary(random_network(100, 100)))[1].signals == 0
+    reason = undetermined(stationary(random_network(100, 100)))
     assert reason == "nothing in the first layer of the weights stands out of noise"
 
 
@@ -171,12 +178,12 @@ def test_a_gradient_is_known_more_exactly_than_a_change():
     """One of three samples is a millionth of the others: below the rounding of many steps, not of one."""
     weights = torch.tensor([[1.0], [1.0], [1e-6]], dtype=torch.float64)
     objective = of_gradient(random_network(100, 100), normal(3, 100), weights)
-    assert analyse(objective, "the gradient", gradient=True).directions == 3
-    assert analyse(objective, "the change").directions == 2
+    assert analyse(objective).analysis.directions == 3
+    assert analyse(replace(objective, source="change")).analysis.directions == 2
 
 
 def test_large_tensors_are_refused():
-    reason = undetermined(stationary(random_network(24, 110)), "the weights")
+    reason = undetermined(stationary(random_network(24, 110)))
     assert reason == (
         f"the data's tensor has 2600 entries (rank 24, order 3, 1 output), more than the {MOST_UNKNOWNS} "
         f"that there is time for"
@@ -191,7 +198,7 @@ def test_of_large_tensors_it_is_counted_what_stays_open_at_least(order, outputs,
     exact = analysed(objective)[1]
     monkeypatch.setattr("audit.equation.identifiability.MOST_UNKNOWNS", 0)
     monkeypatch.setattr("audit.equation.identifiability.tensor_system", None)  # nothing is written down
-    assert undetermined(objective, "the gradient").startswith(
+    assert undetermined(objective).startswith(
         f"the gradient leaves at least {exact.undetermined} directions of the data's tensor undetermined: it has "
         f"{exact.unknowns} entries (rank 4, order {order}, {outputs} output{'s' if outputs > 1 else ''}), and no "
         f"more than {exact.unknowns - exact.undetermined} of the equations are independent"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from audit.attacks import Attack, Observation
@@ -15,10 +16,12 @@ from tests.planted import (
     KINKED,
     LAYOUTS,
     PLAIN_ACTIVATIONS,
+    equation,
     generator,
     plain_sum,
     planted,
     random_candidates,
+    small_network,
     split,
 )
 
@@ -37,13 +40,20 @@ on_two_layers = pairwise(attack=EQUATIONS, **LAYOUTS | {"layers": [2]}, activati
 RESTARTS = 3
 
 
+@pytest.fixture
+def net(attack: Attack, outputs: int, layers: int, biases: str, activation: str) -> Network:
+    """The network of a case; labels are read off a last bias."""
+    biases = "all" if attack.id == "gradient-cosine" else biases
+    return small_network(outputs, layers, biases, activation=activation)
+
+
 def restart(candidates: Candidates, index: int) -> Candidates:
     return Candidates(candidates.inputs[index], candidates.weights[index], candidates.labels)
 
 
-def equation(attack: Attack, seen: Observation) -> Objective:
+def plain(attack: Attack, seen: Observation) -> Objective:
     """With the sum as it is: a free scale is neither linear nor, for the loss does not need it, differentiated."""
-    return replace(attack.objective(seen), scale_free=False)
+    return replace(equation(attack, seen).objective, scale_free=False)
 
 
 # The equation
@@ -53,7 +63,7 @@ def equation(attack: Attack, seen: Observation) -> Objective:
 def test_target_and_anchors_share_the_layout_of_the_network(
     attack: Attack, net: Network, seen: Observation
 ) -> None:
-    objective = attack.objective(seen)
+    objective = equation(attack, seen).objective
     shapes = [tensor.shape for tensor in net.tensors]
     assert [tensor.shape for tensor in objective.target] == shapes
     assert [[tensor.shape for tensor in anchor.tensors] for anchor in objective.anchors] == [shapes] * len(
@@ -66,7 +76,7 @@ def test_target_and_anchors_share_the_layout_of_the_network(
 def test_residual_has_one_value_per_parameter_and_restart(
     attack: Attack, net: Network, seen: Observation, smoothing: float | None
 ) -> None:
-    objective = attack.objective(seen)
+    objective = equation(attack, seen).objective
     parameters = sum(tensor.numel() for tensor in net.tensors)
     single = objective.residual(random_candidates(attack, seen), smoothing)
     batch = objective.residual(random_candidates(attack, seen, restarts=(RESTARTS,)), smoothing)
@@ -80,7 +90,7 @@ def test_residual_has_one_value_per_parameter_and_restart(
 def test_residual_is_the_target_minus_the_plain_sum(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
-    objective, candidates = equation(attack, seen), random_candidates(attack, seen)
+    objective, candidates = plain(attack, seen), random_candidates(attack, seen)
     expected = flat(objective.target) - plain_sum(objective, candidates, smoothing)
     torch.testing.assert_close(objective.residual(candidates, smoothing), expected)
 
@@ -89,7 +99,7 @@ def test_residual_is_the_target_minus_the_plain_sum(
 def test_residual_is_affine_linear_in_lambda(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
-    objective, one = equation(attack, seen), random_candidates(attack, seen)
+    objective, one = plain(attack, seen), random_candidates(attack, seen)
     other = replace(one, weights=random_candidates(attack, seen, seed=2).weights)
     mixed = replace(one, weights=2.0 * one.weights - 0.7 * other.weights)
     target = flat(objective.target)
@@ -102,7 +112,7 @@ def test_residual_is_affine_linear_in_lambda(
 def test_residual_is_additive_over_candidates(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
-    objective = equation(attack, seen)
+    objective = plain(attack, seen)
     parts = [random_candidates(attack, seen, count, seed=count) for count in (3, 5)]
     target = flat(objective.target)
     together = objective.residual(concatenate(parts), smoothing) - target
@@ -114,7 +124,7 @@ def test_residual_is_additive_over_candidates(
 def test_the_order_of_candidates_does_not_matter(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen, 5)
+    objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen, 5)
     order = torch.tensor([3, 0, 4, 1, 2])
     labels = None if candidates.labels is None else candidates.labels[order]
     other = Candidates(candidates.inputs[order], candidates.weights[order], labels)
@@ -127,7 +137,7 @@ def test_the_order_of_candidates_does_not_matter(
 def test_restarts_in_a_batch_equal_restarts_one_by_one(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
-    objective = attack.objective(seen)
+    objective = equation(attack, seen).objective
     batch = random_candidates(attack, seen, restarts=(RESTARTS,))
     together = objective.residual(batch, smoothing)
     for index in range(RESTARTS):
@@ -136,7 +146,7 @@ def test_restarts_in_a_batch_equal_restarts_one_by_one(
 
 @on_every_layout
 def test_restarts_do_not_see_each_other(attack: Attack, seen: Observation) -> None:
-    objective = attack.objective(seen)
+    objective = equation(attack, seen).objective
     batch = random_candidates(attack, seen, restarts=(RESTARTS,))
     inputs = batch.inputs.clone().requires_grad_()
     objective.relative_loss(replace(batch, inputs=inputs), 6.0)[1].backward()
@@ -150,7 +160,7 @@ def test_residual_vanishes_at_a_planted_solution(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
     candidates = random_candidates(attack, seen)
-    objective = planted(attack.objective(seen), candidates, smoothing)
+    objective = planted(equation(attack, seen).objective, candidates, smoothing)
     # softplus is cut off where it differs from its argument by 2e-9.
     tolerance = 1e-13 if smoothing is None else 1e-9
     assert norm(objective.residual(candidates, smoothing)) < tolerance * objective.target_norm
@@ -160,7 +170,7 @@ def test_residual_vanishes_at_a_planted_solution(
 
 @on_every_network
 def test_gradient_against_finite_differences(attack: Attack, seen: Observation) -> None:
-    objective = equation(attack, seen)
+    objective = plain(attack, seen)
     candidates = random_candidates(attack, seen, count=2, restarts=(2,))
     # One direction of the residual at a time would repeat the same work p times.
     rng = torch.Generator().manual_seed(0)
@@ -175,7 +185,7 @@ def test_gradient_against_finite_differences(attack: Attack, seen: Observation) 
 
 @kinked
 def test_large_smoothing_is_the_activation_itself(attack: Attack, seen: Observation) -> None:
-    objective, candidates = equation(attack, seen), random_candidates(attack, seen)
+    objective, candidates = plain(attack, seen), random_candidates(attack, seen)
     exact = objective.residual(candidates)
     gaps = [norm(objective.residual(candidates, s) - exact) for s in (5.0, 50.0, 1e6)]
     assert gaps[0] > gaps[1] > gaps[2]
@@ -187,7 +197,7 @@ def test_large_smoothing_is_the_activation_itself(attack: Attack, seen: Observat
 def test_units_of_pre_activations_do_not_change_the_equation_itself(
     attack: Attack, seen: Observation
 ) -> None:
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen)
+    objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
     others = tuple(replace(anchor, units=tuple(9.0 for _ in anchor.units)) for anchor in objective.anchors)
     other = replace(objective, anchors=others)
     torch.testing.assert_close(other.residual(candidates), objective.residual(candidates))
@@ -196,7 +206,7 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(
 
 @smooth
 def test_smooth_activations_are_their_own_stand_in(attack: Attack, seen: Observation) -> None:
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen)
+    objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
     for smoothing in (0.5, 50.0):
         assert torch.equal(objective.residual(candidates, smoothing), objective.residual(candidates))
 
@@ -206,9 +216,9 @@ def test_smooth_activations_are_their_own_stand_in(attack: Attack, seen: Observa
 
 @on_every_layout
 def test_a_linear_head_is_called_linear(attack: Attack, net: Network, seen: Observation) -> None:
-    objective = attack.objective(seen)
+    objective = equation(attack, seen).objective
     one, other = torch.randn(2, 5, net.outputs, generator=generator(), dtype=torch.float64)
-    labels = attack.labels(seen, 5)
+    labels = equation(attack, seen).label(5)
     sums = objective.head(one, labels) + objective.head(other, labels)
     assert objective.linear_head == torch.allclose(objective.head(one + other, labels), sums)
 
@@ -217,7 +227,7 @@ def test_a_linear_head_is_called_linear(attack: Attack, net: Network, seen: Obse
 def test_hidden_units_are_independent_if_and_only_if_the_objective_says_so(
     attack: Attack, net: Network, seen: Observation
 ) -> None:
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen)
+    objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
     units = torch.tensor([4, 0])
     part = objective.hidden_subset(units).residual(candidates, 6.0)
     whole = net.with_tensors(split(objective.residual(candidates, 6.0), objective.target))

@@ -21,7 +21,7 @@ def first_output_squared(outputs, labels):
 def objective(head=every_output, anchors=2, outputs=3, layers=3):
     networks = tuple(small_network(outputs, layers, "all", seed=seed) for seed in range(anchors))
     target = small_network(outputs, layers, "all", seed=9).tensors
-    return Objective(target, networks, head, non_negative=False, linear_head=head is every_output)
+    return Objective(target, "weights", networks, head, non_negative=False, linear_head=head is every_output)
 
 
 def candidates(columns, shape=(4,), seed=0):
@@ -133,7 +133,7 @@ def weighted_sum(outputs, labels):
 def test_equations_of_some_hidden_units_are_those_of_the_whole(head, outputs, columns, biases, smoothing):
     anchors = tuple(small_network(outputs, 2, biases, seed=seed) for seed in range(2))
     target = small_network(outputs, 2, biases, seed=9).tensors
-    equation = Objective(target, anchors, head, non_negative=False, linear_head=True)
+    equation = Objective(target, "weights", anchors, head, non_negative=False, linear_head=True)
     guesses = candidates(columns, shape=(3, 4))
     assert equation.separable
     units = torch.tensor([4, 0, 5])
@@ -149,7 +149,7 @@ def test_equations_of_some_hidden_units_are_those_of_the_whole(head, outputs, co
 @pytest.mark.parametrize("head", [margin, first_output_squared])
 def test_units_depend_on_each_other_where_the_head_is_not_linear(head):
     net = small_network(3)
-    equation = Objective(net.tensors, (net,), head, non_negative=True, linear_head=False)
+    equation = Objective(net.tensors, "weights", (net,), head, non_negative=True, linear_head=False)
     guesses = replace(candidates(1), labels=torch.tensor([0, 1, 2, 0]))
     units = torch.tensor([4, 0, 5])
     whole = net.with_tensors(split(equation.residual(guesses), equation.target))
@@ -171,7 +171,7 @@ def test_hidden_subset_of_a_network():
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_disjoint_parts_hold_every_equation_of_hidden_units_once(outputs):
     target, anchor = small_network(outputs, seed=9).tensors, small_network(outputs)
-    equation = Objective(target, (anchor,), every_output, non_negative=False, linear_head=True)
+    equation = Objective(target, "weights", (anchor,), every_output, non_negative=False, linear_head=True)
     guesses = candidates(outputs)
     parts = [equation.hidden_subset(units) for units in torch.randperm(7, generator=generator()).chunk(3)]
     together = sum(part.residual(guesses).square().sum() for part in parts)

@@ -11,9 +11,17 @@ from torch.nn import functional
 
 from audit.attacks.kkt_margin import KktMargin
 from audit.equation.candidates import Candidates
-from audit.equation.row_space import bulk_edge, gradient_edge, noise_edge, reduce, row_space
+from audit.equation.row_space import bulk_edge, gradient_edge, noise_edge, row_space
 from tests.helpers import normal
-from tests.planted import generator, observation, planted, random_candidates, small_network
+from tests.planted import (
+    equation,
+    generator,
+    in_row_space,
+    observation,
+    planted,
+    random_candidates,
+    small_network,
+)
 
 
 def low_rank(rows, columns, rank, seed=0, size=2.0):
@@ -31,7 +39,7 @@ def low_rank(rows, columns, rank, seed=0, size=2.0):
 def noisy_problem(outputs, layers, biases):
     """Few samples, and on the first layer's part of their sum the noise of an initialisation."""
     seen = observation(small_network(outputs, layers, biases, inputs=80, hidden=70))
-    exact = planted(KktMargin().objective(seen), random_candidates(KktMargin(), seen, count=5))
+    exact = planted(equation(KktMargin(), seen).objective, random_candidates(KktMargin(), seen, count=5))
     first, *rest = exact.target
     size = float(torch.linalg.matrix_norm(first, 2))
     return replace(exact, target=(first + 1e-4 * size * normal(*first.shape), *rest)), seen
@@ -44,10 +52,10 @@ def noisy_problem(outputs, layers, biases):
 )
 def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, layers, biases, smoothing):
     objective, seen = noisy_problem(outputs, layers, biases)
-    reduced, space = reduce(objective)
+    reduced, space = in_row_space(objective)
     assert 2 <= space.rank < 10
     height, width = objective.target[0].shape
-    labels = KktMargin().labels(seen, 6)
+    labels = equation(KktMargin(), seen).label(6)
     differences = []
     for seed in range(3):
         small_inputs = normal(6, space.rank, seed=seed)
@@ -65,7 +73,7 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
 
 def test_everything_but_the_first_weight_stays():
     objective, _ = noisy_problem(3, 3, "all")
-    reduced, space = reduce(objective)
+    reduced, space = in_row_space(objective)
     for small, large in zip(reduced.target[1:], objective.target[1:], strict=True):
         assert torch.equal(small, large)
     anchor, (before,) = reduced.anchors[0], objective.anchors
@@ -81,7 +89,7 @@ def test_everything_but_the_first_weight_stays():
 def test_every_anchor_is_reduced_and_computes_what_it_did():
     objective, _ = noisy_problem(1, 2, "all")
     two = replace(objective, anchors=(*objective.anchors, small_network(1, 2, "all", 80, 70, seed=5)))
-    reduced, space = reduce(two)
+    reduced, space = in_row_space(two)
     inputs = normal(4, space.rank)
     for small, large in zip(reduced.anchors, two.anchors, strict=True):
         torch.testing.assert_close(small.forward(inputs, 5.0), large.forward(space.lift(inputs), 5.0))
@@ -92,7 +100,7 @@ def test_every_anchor_is_reduced_and_computes_what_it_did():
 
 @pytest.mark.parametrize("shape", [(90, 70), (70, 200), (12, 30), (30, 12)])
 def test_lift_and_projection(shape):
-    space = row_space(low_rank(*shape, 4))
+    space = row_space(low_rank(*shape, 4), "weights")
     assert space.basis.shape == (shape[1], space.rank)
     assert len(space.singular_values) == min(shape)
     torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64))
@@ -105,7 +113,7 @@ def test_lift_and_projection(shape):
 def test_the_samples_that_matter_are_in_the_row_space():
     seen = observation(small_network(3, 3, "all", inputs=80, hidden=70))
     samples = random_candidates(KktMargin(), seen, count=5)
-    _, space = reduce(planted(KktMargin().objective(seen), samples))
+    _, space = in_row_space(planted(equation(KktMargin(), seen).objective, samples))
     assert space.rank == 5
     torch.testing.assert_close(space.lift(samples.inputs @ space.basis), samples.inputs)
 
@@ -116,7 +124,7 @@ def test_singular_values_and_directions_are_those_of_the_layer(shape):
     sizes = torch.logspace(0, -5, 8, dtype=torch.float64)
     left, right = (torch.linalg.qr(normal(size, 8, seed=size)).Q for size in shape)
     block = (left * sizes) @ right.T + 1e-8 * normal(*shape) / sum(shape)
-    space = row_space(block)
+    space = row_space(block, "weights")
     torch.testing.assert_close(space.singular_values, torch.linalg.svdvals(block), rtol=1e-3, atol=2e-8)
     torch.testing.assert_close(
         space.basis.T @ space.basis, torch.eye(space.rank, dtype=torch.float64), rtol=0.0, atol=1e-6
@@ -129,7 +137,7 @@ def test_singular_values_and_directions_are_those_of_the_layer(shape):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_precision_is_that_of_the_layer(dtype):
-    assert row_space(low_rank(80, 90, 3).to(dtype)).basis.dtype is dtype
+    assert row_space(low_rank(80, 90, 3).to(dtype), "weights").basis.dtype is dtype
 
 
 # How many directions are signal
@@ -141,7 +149,7 @@ SHAPES = [(100, 100), (400, 90), (90, 400), (500, 784), (70, 1000)]
 @pytest.mark.parametrize("rank", [2, 7, 25])
 def test_planted_rank_is_found_under_noise(shape, rank):
     block = low_rank(*shape, rank) + normal(*shape)
-    space = row_space(block)
+    space = row_space(block, "weights")
     assert space.rank == rank
     planted_directions = torch.linalg.svd(low_rank(*shape, rank), full_matrices=False).Vh[:rank]
     assert (planted_directions @ space.basis).norm(dim=1).min() > 0.8
@@ -150,13 +158,13 @@ def test_planted_rank_is_found_under_noise(shape, rank):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_noise_alone_holds_no_more_than_the_fewest_directions(shape):
-    assert row_space(normal(*shape)).rank == 2
+    assert row_space(normal(*shape), "weights").rank == 2
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e5])
 def test_the_level_of_the_noise_need_not_be_known(scale):
     block = low_rank(150, 120, 6) + normal(150, 120)
-    assert row_space(scale * block).rank == row_space(block).rank == 6
+    assert row_space(scale * block, "weights").rank == row_space(block, "weights").rank == 6
 
 
 def optimal_threshold(beta):
@@ -203,7 +211,7 @@ def test_rounding_is_no_noise_of_an_initialisation(shape):
 
 def test_effective_rank():
     def space(*sizes):
-        return row_space(torch.diag(torch.tensor(sizes)))
+        return row_space(torch.diag(torch.tensor(sizes)), "weights")
 
     assert space(3.0, 3.0, 3.0, 3.0).effective_rank == pytest.approx(4.0)
     assert space(5.0, 0.0, 0.0).effective_rank == pytest.approx(1.0)
@@ -217,7 +225,7 @@ def test_effective_rank():
 @pytest.mark.parametrize("rank", [2, 5])
 def test_exactly_low_rank_layers(shape, rank, dtype):
     left, right = normal(shape[0], rank).to(dtype), normal(rank, shape[1], seed=2).to(dtype)
-    space = row_space(left @ right)
+    space = row_space(left @ right, "weights")
     assert space.rank == rank
     lifted = space.lift(right @ space.basis)
     torch.testing.assert_close(lifted, right, rtol=1e-3, atol=1e-4)
@@ -225,12 +233,12 @@ def test_exactly_low_rank_layers(shape, rank, dtype):
 
 @pytest.mark.parametrize("shape", [(64, 64), (5, 900), (900, 5), (30, 200), (1, 50)])
 def test_narrow_layers_are_kept_whole(shape):
-    assert row_space(normal(*shape)).rank == min(shape)
+    assert row_space(normal(*shape), "weights").rank == min(shape)
 
 
 @pytest.mark.parametrize(("shape", "rank"), [((100, 80), 2), ((10, 30), 2), ((1, 30), 1), ((30, 1), 1)])
 def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank):
-    space = row_space(torch.zeros(shape))
+    space = row_space(torch.zeros(shape), "weights")
     assert space.rank == rank
     torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(rank))
     assert functional.normalize(space.lift(torch.eye(rank)), dim=1).norm(dim=1).min() > 0.99
@@ -238,7 +246,7 @@ def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank):
 
 def test_a_layer_that_is_not_finite_is_a_runtime_error():
     with pytest.raises(RuntimeError):
-        row_space(torch.full((5, 5), torch.nan))
+        row_space(torch.full((5, 5), torch.nan), "weights")
 
 
 # Rank of one gradient
@@ -260,22 +268,22 @@ def few_samples(rows, columns, weights, dead=0):
 @pytest.mark.parametrize("samples", [1, 3, 8])
 def test_rank_of_a_gradient_in_any_precision(shape, dtype, samples):
     block = few_samples(*shape, [1.0] * samples).to(dtype).float()
-    space = row_space(block, gradient=True)
+    space = row_space(block, "gradient")
     assert space.signals == samples
     assert space.noise < torch.finfo(dtype).eps
 
 
 def test_a_sample_of_small_loss_counts():
     block = few_samples(300, 784, [1.0, 1.0, 1e-5, 1.0]).float()
-    assert row_space(block, gradient=True).signals == 4
-    assert row_space(block.half().float(), gradient=True).signals == 3
-    assert row_space(block).signals == 3  # what training did is less exact
+    assert row_space(block, "gradient").signals == 4
+    assert row_space(block.half().float(), "gradient").signals == 3
+    assert row_space(block, "weights").signals == 3  # what training did is less exact
 
 
 def test_rank_of_a_noised_gradient():
     block = few_samples(300, 784, [1.0] * 4)
     noised = block + 1e-2 * block.std() * normal(300, 784, seed=3)
-    space = row_space(noised, gradient=True)
+    space = row_space(noised, "gradient")
     assert space.signals == 4
     assert space.noise == pytest.approx(1e-2, rel=0.2)
 
@@ -285,7 +293,7 @@ def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
     block = few_samples(300, 784, [1.0] * 4, dead=200)
     touched = (block != 0).double()
     noised = block + 1e-2 * block.std() * normal(300, 784, seed=3) * touched
-    assert row_space(noised, gradient=True).signals == 4
+    assert row_space(noised, "gradient").signals == 4
 
 
 def test_the_edge_of_a_gradient_scales_with_it():

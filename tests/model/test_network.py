@@ -18,6 +18,7 @@ from tests.planted import (
     LAYOUTS,
     PLAIN_ACTIVATIONS,
     UNITS,
+    equation,
     generator,
     observation,
     plain_outputs,
@@ -128,7 +129,10 @@ def test_stand_in_of_any_activation_tends_to_it(activation):
 
 @pairwise(**LAYOUTS | {"outputs": [3]}, activation=ACTIVATIONS)
 def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net):
-    objective, weights = KktLoss().objective(observation(net)), torch.ones(1, 3, dtype=torch.float64)
+    objective, weights = (
+        equation(KktLoss(), observation(net)).objective,
+        torch.ones(1, 3, dtype=torch.float64),
+    )
     here, there = (plain_sum(objective, Candidates(x, weights, None)) for x in (rows(1), -rows(1)))
     assert net.sign_blind == (torch.allclose(here, there) or torch.allclose(here, -there))
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audit.attacks import BATTERY
+from audit.attacks import BATTERY, Equation
 from audit.budget import Budget
 from audit.cli.inspection_table import lines
-from audit.diagnostics.measure import Equation
 from audit.errors import ArchitectureError
 from audit.render import diagnostics as held
 from audit.request.request import Request

@@ -16,7 +16,7 @@ from audit.scoring.similarity import rescale, ssim
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box
 from audit.solve.images import Readings
-from tests.planted import generator, observation, small_network
+from tests.planted import equation, generator, observation, small_network
 from tests.tiny import blobs
 
 SIDE, HALF, RESTARTS = 8, 3, 2
@@ -57,7 +57,7 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, activation="tanh", splitting=Tr
     images = np.zeros((2, SIZE), np.float32)
     return AttackResult(
         attack=attack,
-        objective=attack.objective(observation(network)),
+        objective=equation(attack, observation(network)).objective,
         solution=replace(solution, splitting=done if splitting else None),
         space=RowSpace(basis, torch.ones(SIZE), 0.0),
         read=Readings(Box(basis, low, high)),

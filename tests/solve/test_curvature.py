@@ -20,6 +20,7 @@ from tests.helpers import flat
 from tests.planted import (
     Clock,
     costing,
+    equation,
     generator,
     observation,
     plain_outputs,
@@ -66,7 +67,7 @@ def case(
     network = small_network(outputs, *LAYOUTS[layout], activation=name, seed=seed)
     seen = observation(network)
     candidates = random_candidates(method, seen, restarts=restarts, seed=seed + 1)
-    return Case(method.objective(seen), candidates, smoothing if ACTIVATIONS[name] else None)
+    return Case(equation(method, seen).objective, candidates, smoothing if ACTIVATIONS[name] else None)
 
 
 def directions(like: Tensor, seed=3):
@@ -192,7 +193,7 @@ def test_relu_itself_has_no_curvature(layout):
 def test_a_network_without_hidden_layers_has_no_curvature():
     network = small_network(3, 1)
     seen = observation(network)
-    made = Case(KktLoss().objective(seen), random_candidates(KktLoss(), seen), 10.0)
+    made = Case(equation(KktLoss(), seen).objective, random_candidates(KktLoss(), seen), 10.0)
     assert not made.product(directions(made.candidates.inputs)).any()
 
 
@@ -462,7 +463,7 @@ def test_extremes_of_matrices_of_low_rank(attack, size):
     seen = observation(small_network(1, inputs=20, hidden=3, activation="tanh"))
     candidates = random_candidates(attack, seen)
     near = replace(candidates, weights=(1 + size) * candidates.weights)
-    made = Case(planted(attack.objective(seen), candidates), near, None)
+    made = Case(planted(equation(attack, seen).objective, candidates), near, None)
     matrices = dense(made)
     ranks = torch.linalg.matrix_rank(matrices, rtol=1e-5)
     assert ranks.max() < 10

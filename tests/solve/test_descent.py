@@ -8,12 +8,12 @@ from itertools import islice
 import pytest
 import torch
 
+from audit.attacks import Method
 from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.attacks.weight_delta import WeightDelta
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
-from audit.equation.row_space import reduce
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent, _portions, _squares, calibrated, weight_unit
@@ -24,14 +24,16 @@ from tests.planted import (
     Clock,
     columns,
     costing,
+    equation,
     generator,
+    in_row_space,
     observation,
     planted_problem,
     random_candidates,
     small_network,
 )
 
-FREE = [attack for attack in EQUATIONS if attack.method == "descent" and attack.id != "gradient-cosine"]
+FREE = [attack for attack in EQUATIONS if attack.method is Method.DESCENT and attack.id != "gradient-cosine"]
 """Those of any lambda that are solved like this."""
 SHORT = Descent(count=6, restarts=3, steps=60)
 
@@ -273,7 +275,7 @@ def test_every_unit_is_as_likely_as_any_other():
 def test_the_loss_from_samples_of_the_hidden_units_is_unbiased(attack, biases, outputs):
     """The mean over a partition into equal parts is the loss itself, biases of the outputs included."""
     seen = observation(small_network(outputs, 2, biases, hidden=40))
-    objective, candidates = attack.objective(seen), random_candidates(attack, seen, restarts=(2,))
+    objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen, restarts=(2,))
     whole = objective.residual(candidates, 6.0).square().sum(-1)
     torch.testing.assert_close(_squares(objective, candidates, 6.0, 1.0), whole)
     parts = [objective.hidden_subset(units) for units in islice(_portions(40, 10, generator()), 4)]
@@ -302,9 +304,9 @@ def test_planted_samples_are_found_from_samples_of_the_hidden_units():
 def test_wide_networks_whose_units_depend_on_each_other_are_looked_at_as_a_whole():
     net = small_network(1, 3, inputs=8, hidden=600, dtype=torch.float32)
     seen = observation(net)
-    objective, space = reduce(KktMargin().objective(seen))
+    objective, space = in_row_space(equation(KktMargin(), seen).objective)
     box = Box(space.basis, seen.low, seen.high)
-    problem = Problem(objective, box, lambda count: KktMargin().labels(seen, count))
+    problem = Problem(objective, box, lambda count: equation(KktMargin(), seen).label(count))
     found = minimise(replace(SHORT, steps=3), problem)
     assert found.steps == 3 * 3
     assert torch.isfinite(found.losses).all()
@@ -509,7 +511,7 @@ def test_lambda_is_in_units_that_reach_the_target(count):
     objective = calibrated(given.problem)
     unit = weight_unit(given.problem, objective, count)
     rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
-    labels = KktMargin().labels(observation(objective.anchors[0]), 500)[:, None]
+    labels = equation(KktMargin(), observation(objective.anchors[0])).label(500)[:, None]
     single = Candidates(rows, torch.full((500, 1, 1), unit), labels)
     target = torch.cat([tensor.flatten() for tensor in objective.target])
     with torch.no_grad():

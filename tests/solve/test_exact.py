@@ -8,13 +8,12 @@ import torch
 
 from audit.attacks.gradient import Gradient
 from audit.budget import Budget
-from audit.equation.row_space import reduce
 from audit.solve import exact as solver
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.exact import ExactInputs
 from audit.solve.sparse import DRAWS
-from tests.planted import Clock, batch_gradient, generator, observation, small_network
+from tests.planted import Clock, batch_gradient, equation, generator, in_row_space, observation, small_network
 
 INPUTS = 90
 
@@ -41,8 +40,10 @@ def planted(
     gradient = gradient.with_tensors([change(tensor) for tensor in gradient.tensors])
     seen = replace(observation(net), gradient=gradient)
     to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
-    objective = replace(Gradient().objective(seen), target=to[0], anchors=(net.with_tensors(to[1]),))
-    reduced, space = reduce(objective, gradient=True)
+    objective = replace(
+        equation(Gradient(), seen).objective, target=to[0], anchors=(net.with_tensors(to[1]),)
+    )
+    reduced, space = in_row_space(objective)
     box = Box(space.basis, seen.low.to(dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
 
@@ -121,7 +122,7 @@ def test_one_output():
     (net.with_tensors(tensors).forward(rows) - torch.arange(4)[:, None]).square().mean().backward()
     gradient = net.with_tensors([tensor.grad for tensor in tensors])
     seen = replace(observation(net), gradient=gradient)
-    reduced, space = reduce(Gradient().objective(seen), gradient=True)
+    reduced, space = in_row_space(equation(Gradient(), seen).objective)
     problem = Problem(reduced, Box(space.basis, seen.low, seen.high), lambda count: None)
     assert worst(solve(problem, 4), space, rows) < 1e-5
 
@@ -178,7 +179,7 @@ def test_known_twice_is_one_sample():
     net = small_network(5, 2, "all", INPUTS, 100)
     rows = torch.rand(3, INPUTS, generator=generator(4), dtype=torch.float64)[[0, 1, 2, 2]]
     seen = replace(observation(net), gradient=batch_gradient(net, rows)[0])
-    reduced, space = reduce(Gradient().objective(seen), gradient=True)
+    reduced, space = in_row_space(equation(Gradient(), seen).objective)
     problem = Problem(reduced, Box(space.basis, seen.low, seen.high), lambda count: None)
     found = solve(problem, space.signals)
     assert found.status is Status.SOLVED

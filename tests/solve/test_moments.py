@@ -9,13 +9,12 @@ from torch.nn import functional
 from audit.attacks.gradient import Gradient
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
-from audit.equation.row_space import reduce
 from audit.solve import moments as solver
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.hermite import Points, common_components, moments, unknowns
 from audit.solve.moments import MomentStarts
-from tests.planted import Clock, batch_gradient, generator, observation, small_network
+from tests.planted import Clock, batch_gradient, equation, generator, in_row_space, observation, small_network
 
 INPUTS = 30
 
@@ -27,8 +26,8 @@ def planted(activation="tanh", hidden=300, outputs=4, biases="all", samples=3, d
     gradient, _ = batch_gradient(net, rows)
     seen = observation(net, bound=1.0)
     to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
-    objective = Gradient().objective(replace(seen, gradient=gradient))
-    reduced, space = reduce(replace(objective, target=to[0], anchors=(net.with_tensors(to[1]),)))
+    objective = equation(Gradient(), replace(seen, gradient=gradient)).objective
+    reduced, space = in_row_space(replace(objective, target=to[0], anchors=(net.with_tensors(to[1]),)))
     box = Box(space.basis, torch.zeros(INPUTS, dtype=dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
 

@@ -11,11 +11,18 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.polynomial import Polynomial
 from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.budget import Budget
-from audit.equation.row_space import reduce
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition, diagonalised
-from tests.planted import Clock, batch_gradient, generator, observation
+from tests.planted import (
+    Clock,
+    batch_gradient,
+    equation,
+    generator,
+    in_row_space,
+    observation,
+    reason_against,
+)
 from tests.polynomials import (
     decayed,
     direction_errors,
@@ -31,7 +38,7 @@ from tests.polynomials import (
 
 def solved(attack, seen):
     """Solution, and its inputs in network units."""
-    objective, space = reduce(attack.objective(seen))
+    objective, space = in_row_space(equation(attack, seen).objective)
     problem = Problem(objective, Box(space.basis, seen.low, seen.high), lambda count: None)
     found = TensorDecomposition().minimise(
         problem, Budget(1.0, Clock()), generator(), lambda step, loss: None
@@ -188,7 +195,7 @@ def test_a_lazily_trained_network_has_the_error_it_states(order):
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [3, 4])
 def test_a_network_trained_with_weight_decay_collapses_and_says_so(order):
-    reason = Polynomial().inapplicable(observation(decayed(samples(8, 8, order)[0], order)))
+    reason = reason_against(Polynomial(), observation(decayed(samples(8, 8, order)[0], order)))
     assert re.match(r"the weights (leave \d+ directions? of the data's tensor|hold rank 2 only)", reason)
 
 
