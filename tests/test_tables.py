@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +40,9 @@ class Table:
     @property
     def request(self) -> Request:
         normalisation = {"mean": str(self.mean), "std": str(self.std)}
-        return Request(self.checkpoint, str(self.members), str(self.controls), budget=1e6, **normalisation)
+        return Request.of(
+            self.checkpoint, data=self.members, controls=self.controls, budget=1e6, **normalisation
+        )
 
     @property
     def arguments(self) -> list[str]:
@@ -207,30 +209,30 @@ def test_attackers_know_the_usual_range_of_columns_by_controls_and_not_by_member
         pytest.approx(inputs.truth.preprocessing.box()[0]),
         pytest.approx(inputs.truth.preprocessing.box()[1]),
     )
-    alone = check(replace(table.request, controls=None))
+    alone = check(table.request.but(controls=None))
     assert alone.truth.preprocessing.box()[1] == pytest.approx(2.0, rel=1e-4)
     assert any("by --mean and --std" in note for note in alone.notes)
 
 
 def test_policies_may_ask_for_correlation(table: Table, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("version: 1\nname: mine\nmatch: {metric: correlation}\nlimits: []\n")
-    inputs = check(replace(table.request, policy=str(tmp_path / "mine.yaml")))
+    inputs = check(table.request.but(policy=str(tmp_path / "mine.yaml")))
     assert inputs.policy.match.threshold == 0.8
     assert not any("SSIM" in note for note in inputs.notes)
     (tmp_path / "mine.yaml").write_text(
         "version: 1\nname: mine\nmatch: {metric: correlation, threshold: 0.7, fdr: 0.1}\nlimits: []\n"
     )
-    match = check(replace(table.request, policy=str(tmp_path / "mine.yaml"))).policy.match
+    match = check(table.request.but(policy=str(tmp_path / "mine.yaml"))).policy.match
     assert (match.threshold, match.fdr) == (0.7, 0.1)
     assert check(table.request).policy.match.metric == "correlation"
     assert check(table.request).policy.match.fdr == 0.05
-    as_images = replace(
-        table.request, input_shape="1,6,6", mean=None, std=None, policy=str(tmp_path / "mine.yaml")
+    as_images = table.request.but(
+        input_shape="1,6,6", mean=None, std=None, policy=str(tmp_path / "mine.yaml")
     )
     for path in (table.members, table.controls):
         write(path, np.random.default_rng(len(path.name)).uniform(size=(100, 36)))
     assert "compares by correlation, which is for rows of a table" in complaint(as_images)
-    assert check(replace(as_images, policy="release")).truth.preprocessing.shape == (1, 6, 6)
+    assert check(as_images.but(policy="release")).truth.preprocessing.shape == (1, 6, 6)
 
 
 def test_columns_without_a_difference_are_left_out_and_named(table: Table) -> None:
@@ -244,14 +246,14 @@ def test_columns_without_a_difference_are_left_out_and_named(table: Table) -> No
     assert (high > low).all()
     rows[:] = 1.0
     write(table.members, rows[:1])
-    message = complaint(replace(table.request, controls=None))
+    message = complaint(table.request.but(controls=None))
     assert "every column of" in message
     assert "the same in all rows" in message
 
 
 def test_tables_of_another_width_show_both_numbers(table: Table) -> None:
     write(table.members, people()[:MEMBERS, :30], NAMES[:30])
-    bare = replace(table.request, mean=None, std=None)
+    bare = table.request.but(mean=None, std=None)
     assert "the rows have 30 columns, fc1.weight takes 36" in complaint(bare)
     assert "belong into a column 'label'" in complaint(bare)
     assert "(36,), the data has 30 columns" in complaint(table.request)
@@ -269,14 +271,14 @@ def test_columns_in_another_order_are_refused(table: Table) -> None:
 
 def test_rows_and_images_do_not_mix(table: Table) -> None:
     np.savez(table.controls.with_suffix(".npz"), images=np.random.default_rng(0).uniform(size=(9, 6, 6)))
-    mixed = replace(table.request, controls=str(table.controls.with_suffix(".npz")))
+    mixed = table.request.but(controls=str(table.controls.with_suffix(".npz")))
     assert "images are 1 x 6 x 6" in complaint(mixed)
-    mixed = replace(mixed, data=mixed.controls, controls=mixed.data, mean=None, std=None)
+    mixed = mixed.but(data=mixed.samples.controls, controls=mixed.samples.data, mean=None, std=None)
     assert "pass --input-shape C,H,W if the rows are flattened images" in complaint(mixed)
 
 
 def test_a_table_needs_its_normalisation(table: Table) -> None:
-    message = complaint(replace(table.request, mean=None, std=None))
+    message = complaint(table.request.but(mean=None, std=None))
     assert "normalisation is not stated" in message
     assert "--mean 0 --std 1" in message
 
@@ -284,7 +286,7 @@ def test_a_table_needs_its_normalisation(table: Table) -> None:
 def test_two_columns_are_too_few(table: Table) -> None:
     save_file({"a.weight": torch.rand(5, 2), "b.weight": torch.rand(1, 5)}, table.checkpoint)
     write(table.members, people()[:MEMBERS, :2], NAMES[:2])
-    request = replace(table.request, controls=None, mean=None, std=None)
+    request = table.request.but(controls=None, mean=None, std=None)
     assert "rows have 2 columns, and a correlation needs at least 3" in complaint(request)
 
 
@@ -297,7 +299,7 @@ def test_rows_come_back_from_a_gradient_as_they_are(tmp_path: Path) -> None:
     hidden = (inputs @ tensors["fc1.weight"].T + tensors["fc1.bias"]).relu()
     (hidden @ tensors["fc2.weight"].T - 1).square().mean().backward()
     save_file({name: value.grad for name, value in tensors.items()}, tmp_path / "seen.safetensors")
-    seen = replace(table.request, gradient=tmp_path / "seen.safetensors", attacks=("gradient-exact",))
-    report = run(replace(seen, budget=30.0, policy="research")).report
+    seen = table.request.but(gradient=tmp_path / "seen.safetensors", attacks=("gradient-exact",))
+    report = run(seen.but(budget=30.0, policy="research")).report
     assert report.summary.confirmed == MEMBERS
     assert max(sample.relative_error or 1.0 for sample in report.samples) < 0.01

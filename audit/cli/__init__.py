@@ -19,7 +19,7 @@ from audit.cli.policies import policies
 from audit.cli.report import report
 from audit.cli.scan import demo, scan
 from audit.cli.schemas import schema
-from audit.cli.shell import BROKEN_OFF, EXIT_CODES, UNUSABLE, complain, say
+from audit.cli.shell import EXIT_CODES, INTERRUPTED, UNUSABLE, complain, say
 
 __all__ = ["EXIT_CODES", "app", "main"]
 
@@ -34,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # boxes leave no room for words in a narrow terminal
 )
 app.command(short_help="Audit a checkpoint.")(scan)
-app.command(short_help="Train a model that leaks faces, and scan it.")(demo)
+app.command(short_help="Train a model that memorises faces, and scan it.")(demo)
 app.command(short_help="Show what a checkpoint holds, and which attacks apply.")(inspect)
 app.command(short_help="List the attacks.")(attacks)
 app.command(short_help="Write the reports of an earlier run again.")(report)
@@ -76,8 +76,8 @@ def main() -> NoReturn:
         code = UNUSABLE
     except Exception:
         say(traceback.format_exc(), err=True)
-        complain("broken off by a mistake of its own; please report the lines above")
-        code = BROKEN_OFF
+        complain("internal error; please report the traceback above")
+        code = INTERRUPTED
     sys.exit(code)
 
 

@@ -24,14 +24,16 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from audit.errors import ConfigError, suggest
+from audit.request.option import Field as Option
+from audit.request.request import options
 from audit.yaml_file import read_mapping
 
 _NAMED_SET = re.compile(r"[\w-]+:(train|test)\b", re.IGNORECASE)
 
 
-def key(parameter: str) -> str:
-    """Name of an option in a file, of a parameter as `input_shape`."""
-    return parameter.replace("_", "-")
+def _key(name: str) -> str:
+    """Name of an option in a file, of a field such as `input_shape`."""
+    return name.replace("_", "-")
 
 
 def _numbers(value: str) -> bool:
@@ -66,60 +68,59 @@ def _formats(value: str | list[str], info: ValidationInfo) -> list[str]:
 
 
 _File = Annotated[str, _relative_unless()]
-_Images = Annotated[str, _relative_unless(_NAMED_SET.match)]
+_Samples = Annotated[str, _relative_unless(_NAMED_SET.match)]
 _Policy = Annotated[str, _relative_unless(re.compile(r"[\w-]+").fullmatch)]
 _Normalisation = Annotated[str | float | list[float], AfterValidator(_words), _relative_unless(_numbers)]
 # YAML reads 1e-3 as text.
 _Number = Annotated[float, Field(strict=False)]
 
 
-@with_config(ConfigDict(extra="forbid", strict=True, alias_generator=key, title="audit.yaml"))
-class Config(TypedDict, total=False):
-    """Options of `model-audit scan`, by their names without the dashes in front. All may be left out."""
-
-    checkpoint: _File
-    data: _Images
-    controls: _Images
-    initial: _File
-    gradient: _File
-    gradient_kind: str
-    learning_rate: _Number
-    policy: _Policy
-    budget: Annotated[str | float, AfterValidator(_words)]
-    attacks: Annotated[str | list[str], AfterValidator(_words)]
-    activation: str
-    input_shape: Annotated[str | list[int], AfterValidator(_words)]
-    mean: _Normalisation
-    std: _Normalisation
-    threshold: _Number
-    device: str
-    precision: str
-    no_splitting: bool
-    positive_control: bool
-    seed: int
-    out: _File
-    format: Annotated[str | list[str], AfterValidator(_formats)]
-    data_root: _File
-    download: bool
-    redact: bool
-    evidence: _File
-    waivers: _File
-    baseline: _File
-    dp: Annotated[str | list[_Number], AfterValidator(_words)]
-    progress: bool
-    quiet: bool
+_WRITTEN: dict[str, Any] = {
+    "data": _Samples,
+    "controls": _Samples,
+    "policy": _Policy,
+    "mean": _Normalisation,
+    "std": _Normalisation,
+    "budget": Annotated[str | float, AfterValidator(_words)],
+    "attacks": Annotated[str | list[str], AfterValidator(_words)],
+    "input_shape": Annotated[str | list[int], AfterValidator(_words)],
+    "format": Annotated[str | list[str], AfterValidator(_formats)],
+    "dp": Annotated[str | list[_Number], AfterValidator(_words)],
+}
+"""How options are written that are more than their type says."""
+_BY_TYPE: dict[Any, Any] = {Path: _File, float: _Number}
+"""How all others are written, where it is not as the type of the option."""
 
 
-CONFIG = TypeAdapter(Config)
+_KEYS = {one.key: one for one in options()}
+"""All that a file may say."""
+
+
+def _written(field: Option) -> Any:
+    written = _WRITTEN.get(field.name) or _BY_TYPE.get(field.type, field.type)
+    return Annotated[written, Field(description=field.option.plain)]
+
+
+def _typed_dict() -> Any:
+    make: Any = TypedDict
+    made = make("Config", {one.name: _written(one) for one in _KEYS.values()}, total=False)
+    made.__doc__ = (
+        "Options of `model-audit scan`, by their names without the dashes in front. All may be left out."
+    )
+    settings = ConfigDict(extra="forbid", strict=True, alias_generator=_key, title="audit.yaml")
+    return with_config(settings)(made)
+
+
+CONFIG: TypeAdapter[dict[str, Any]] = TypeAdapter(_typed_dict())
 """Validates what a file holds, in the context of its folder."""
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path) -> dict[str, Any]:
     """Read a file of options.
 
     Returns
     -------
-    Config
+    dict[str, Any]
         What the file says and nothing else, by the names of parameters (`input_shape`). Paths are relative to the
         working directory, and lists are joined by commas, as on the command line.
 
@@ -143,7 +144,7 @@ def _explained(path: Path, content: Mapping[str, Any], error: ValidationError) -
     details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     name = str(details[0]["loc"][0])
     if details[0]["type"] == "extra_forbidden":
-        return ConfigError(f"{path}: unknown key {name!r}", suggest(name, map(key, Config.__annotations__)))
+        return ConfigError(f"{path}: unknown key {name!r}", suggest(name, _KEYS))
     if content[name] is None:
         return ConfigError(f"{path}: {name} has no value", "give it one, or leave the key out")
     said = " or ".join(detail["msg"].lower() for detail in details if detail["loc"][0] == name)

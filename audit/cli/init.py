@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audit.cli.options import Checkpoint
-from audit.cli.scan import scan
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import OutputError, UsageError
+from audit.request.request import options
 
 if TYPE_CHECKING:
     from audit.model.architecture import Architecture
@@ -74,20 +74,9 @@ def _entries(known: Mapping[str, str]) -> Iterator[str]:
     """Every option with its help: those known with their values, the others with defaults, as comments."""
     import yaml
 
-    from audit.cli.config import Config, key
-
-    for parameter in scan_parameters():
-        if parameter.name in Config.__annotations__:
-            value = known.get(parameter.name, parameter.default)
-            line = f"{key(parameter.name)}: {parameter.metavar}"
-            if value is not None:
-                pair = {key(parameter.name): str(value) if isinstance(value, Path) else value}
-                line = yaml.safe_dump(pair, allow_unicode=True, width=1_000_000).rstrip()
-            yield f"# {parameter.help}\n{'' if parameter.name in known else '# '}{line}\n"
-
-
-def scan_parameters() -> list[Any]:
-    """Arguments and options of `scan`, as typer understands them."""
-    command = typer.Typer(add_completion=False)
-    command.command()(scan)
-    return typer.main.get_command(command).params
+    for one in options():
+        value = known.get(one.name, one.text)
+        line = f"{one.key}: {one.option.metavar}"
+        if value is not None:
+            line = yaml.safe_dump({one.key: value}, allow_unicode=True, width=1_000_000).rstrip()
+        yield f"# {one.option.plain}\n{'' if one.name in known else '# '}{line}\n"

@@ -1,18 +1,20 @@
-"""Options that several commands take, and what their values mean."""
+"""Options of commands, made from the fields of a request, and what their values mean."""
 
 from __future__ import annotations
 
-import re
+import inspect
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import typer
 
-from audit.cli.completion import ACTIVATIONS, one_of
+from audit.cli.completion import ACTIVATIONS, ATTACKS, FORMATS, POLICIES, one_of, some_of
 from audit.cli.shell import errors_in_one_line
 from audit.errors import UsageError, suggest
+from audit.request.option import Field, split
+from audit.request.request import DEVICES, KINDS, PRECISIONS, options
 
 
 def _seed(value: int) -> int:
@@ -28,59 +30,108 @@ def _read(context: typer.Context, path: Path | None) -> Path | None:
     with errors_in_one_line():
         from audit.cli.config import load_config
 
-        context.default_map = dict(load_config(path))
+        context.default_map = load_config(path)
     return path
 
 
-Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pt or .pth file.")]
-Controls = Annotated[
-    str | None, typer.Option(metavar="CONTROLS", help="Images the model never saw, in the same forms.")
-]
-Initial = Annotated[
-    Path | None,
-    typer.Option(metavar="CHECKPOINT", help="The weights before training, or the public base model."),
-]
-Gradient = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Gradient of one batch, under the checkpoint's tensor names."),
-]
-GradientKind = Annotated[
-    str, typer.Option(metavar="NAME", help="gradient, or update: what a step added to the weights.")
-]
-LearningRate = Annotated[
-    float | None, typer.Option(metavar="X", help="Of the step, for an update: for the record.")
-]
-Activation = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=one_of(*ACTIVATIONS),
-        help="Default: as the checkpoint states, else relu.",
-    ),
-]
-InputShape = Annotated[
-    str | None, typer.Option(metavar="C,H,W", help="As 1,28,28; default: the members' shape.")
-]
-Mean = Annotated[
-    str | None, typer.Option(metavar="X|FILE", help="Subtracted from pixels: X, one per channel, or .npy.")
-]
-Std = Annotated[str | None, typer.Option(metavar="X|FILE", help="Divided by then, likewise.")]
-DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Where named data sets lie.")]
-Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch named sets there.")]
-RunFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Run folder; default: reports/NAME-TIME.")
-]
-Seed = Annotated[int, typer.Option(metavar="N", callback=_seed, help="Of all that is random.")]
+_CHECKS: dict[str, Callable[[Any], Any]] = {"seed": _seed}
+_WORDS: dict[str, Callable[[str], list[str]]] = {
+    "activation": one_of(*ACTIVATIONS),
+    "gradient_kind": one_of(*KINDS),
+    "attacks": some_of(*ATTACKS),
+    "device": one_of(*DEVICES),
+    "precision": one_of(*PRECISIONS),
+    "policy": one_of(*POLICIES),
+    "format": some_of(*FORMATS),
+}
+"""What a shell completes."""
+
+CONFIG_HELP = "A YAML file with any of these options; the command line takes precedence."
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
         callback=_read,
         is_eager=True,
-        help="YAML with any of these, and the checkpoint; the command line wins.",
+        help=CONFIG_HELP,
     ),
 ]
-BudgetText = Annotated[str, typer.Option(metavar="TIME", help="For the whole audit: 60s, 10m, 2h.")]
+Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help=options()[0].option.plain)]
+
+Command = Callable[..., None]
+
+
+def takes(
+    fields: Sequence[Field], *, required: Collection[str] = (), defaults: Mapping[str, Any] | None = None
+) -> Callable[[Command], Command]:
+    """Give a command that accepts `**given` a parameter for each of some options.
+
+    Parameters
+    ----------
+    fields:
+        In this order, before the command's own parameters.
+    required:
+        Names of options that must be given although a request can do without.
+    defaults:
+        Values of this command that differ from those of the fields, by name.
+    """
+    other = defaults or {}
+
+    def dress(function: Command) -> Command:
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        context = [one for one in own if one.annotation is typer.Context]
+        rest = [one for one in own if one not in context and one.kind is not one.VAR_KEYWORD]
+        made = [_parameter(one, required=one.name in required, default=other.get(one.name)) for one in fields]
+        parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (*context, *made, *rest)]
+        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        function.__annotations__ = {one.name: one.annotation for one in parameters}
+        return function
+
+    return dress
+
+
+def _parameter(field: Field, *, required: bool, default: Any) -> inspect.Parameter:
+    """Describe an option in the words of typer."""
+    required = required or field.required
+    if default is None and not required:
+        default = field.text
+    if field.name == "checkpoint":
+        info: Any = typer.Argument(metavar=field.option.metavar, help=field.option.plain)
+    else:
+        info = typer.Option(
+            *_flags(field),
+            metavar=field.option.metavar or None,
+            help=field.option.plain + _default(field, required=required),
+            callback=_CHECKS.get(field.name),
+            autocompletion=_WORDS.get(field.name),
+        )
+    kind = _kind(field)
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else default,
+        annotation=Annotated[kind if required or not field.optional else kind | None, info],
+    )
+
+
+def _kind(field: Field) -> Any:
+    """What typer makes of the text of an option."""
+    if field.name in ("budget", "attacks"):  # a time, and words with commas
+        return str
+    return list[str] if get_origin(field.type) is tuple else field.type
+
+
+def _flags(field: Field) -> list[str]:
+    flag = f"--{field.key}"
+    if field.type is not bool:
+        return [flag]
+    return [f"{flag}/--no-{field.key}" if field.default else flag]
+
+
+def _default(field: Field, *, required: bool) -> str:
+    """What leaving an option out amounts to, where typer cannot show it."""
+    words = field.option.default.replace("`", "")
+    return f" Default: {words}." if words and not required else ""
 
 
 def command(context: typer.Context) -> str:
@@ -104,20 +155,7 @@ def _spelt(parameter: Any, value: Any) -> list[str]:
     return [word for item in items for word in (parameter.opts[0], str(item))]
 
 
-def parse_budget(text: str) -> float:
-    """Seconds in `60s`, `10m`, `2h` or a plain number of seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
-    if not found or float(found[1]) == 0:
-        raise UsageError(f"--budget is {text!r}", "give a positive time such as 60s, 10m or 2h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def words(text: str) -> list[str]:
-    """Split at commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def formats(given: list[str] | None) -> list[str]:
+def formats(given: Sequence[str] | None) -> list[str]:
     """Names of formats in what was given to `--format`; the default ones if nothing was."""
     from audit.render.formats import DEFAULT, FORMATS
 
@@ -130,7 +168,7 @@ def formats(given: list[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def elsewhere(given: list[str] | None) -> dict[str, Path]:
+def elsewhere(given: Sequence[str] | None) -> dict[str, Path]:
     """Where reports go that were given a path of their own, as in `--format html,sarif=out.sarif`, by format."""
     found: dict[str, Path] = {}
     for name, path in _asked(given or []):
@@ -145,8 +183,8 @@ def elsewhere(given: list[str] | None) -> dict[str, Path]:
     return found
 
 
-def _asked(given: list[str]) -> Iterator[tuple[str, str | None]]:
+def _asked(given: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Pairs of format and path, None for its own name in the run folder."""
-    for word in (word for text in given for word in words(text)):
+    for word in split(given):
         name, sign, path = word.partition("=")
         yield name.strip(), path.strip() if sign else None

@@ -6,209 +6,63 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from audit.cli.completion import ATTACKS, FORMATS, POLICIES, one_of, some_of
-from audit.cli.options import (
-    Activation,
-    BudgetText,
-    Checkpoint,
-    ConfigFile,
-    Controls,
-    DataRoot,
-    Download,
-    Gradient,
-    GradientKind,
-    Initial,
-    InputShape,
-    LearningRate,
-    Mean,
-    RunFolder,
-    Seed,
-    Std,
-    command,
-    elsewhere,
-    formats,
-    parse_budget,
-    words,
-)
-from audit.cli.shell import BROKEN_OFF, EXIT_CODES, complain, errors_in_one_line, interrupts, say
+from audit.cli.options import ConfigFile, command, elsewhere, formats, takes
+from audit.cli.shell import EXIT_CODES, INTERRUPTED, complain, errors_in_one_line, interrupts, say
 from audit.errors import AuditError
+from audit.request.request import Request, options
 
 if TYPE_CHECKING:
     from audit.report.evidence import Audit
-    from audit.request.request import Request
+
+_OF_DEMO = [one for one in options() if one.name in ("budget", "seed", "out")]
 
 
-def scan(
-    context: typer.Context,
-    checkpoint: Checkpoint,
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="MEMBERS", help="The training data: .npz, .pt, .csv, folder or mnist:train[:500]."
-        ),
-    ],
-    controls: Controls = None,
-    initial: Initial = None,
-    gradient: Gradient = None,
-    gradient_kind: GradientKind = "gradient",
-    learning_rate: LearningRate = None,
-    policy: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            autocompletion=one_of(*POLICIES),
-            help="release, strict, research, or a file.",
-        ),
-    ] = "release",
-    budget: BudgetText = "2m",
-    attacks: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            autocompletion=some_of(*ATTACKS),
-            help="Attacks to run; default: all that apply.",
-        ),
-    ] = None,
-    activation: Activation = None,
-    input_shape: InputShape = None,
-    mean: Mean = None,
-    std: Std = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="SSIM", help="That counts as recovered; default: the policy's.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="float32, or float64 at about twice the time.")
-    ] = "float32",
-    no_splitting: Annotated[
-        bool, typer.Option("--no-splitting", help="Start with all candidates instead of splitting a few.")
-    ] = False,
-    positive_control: Annotated[
-        bool,
-        typer.Option(
-            "--positive-control",
-            help="Try the same attacks on a twin that was made to leak; twice the time, plus training.",
-        ),
-    ] = False,
-    waivers: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Accepted findings; default: audit-waivers.yaml, if there."),
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="An earlier run; what it confirmed does not count again."),
-    ] = None,
-    dp: Annotated[
-        str | None,
-        typer.Option(metavar="SIGMA,Q,STEPS", help="If trained by DP-SGD, how: its bound is reported."),
-    ] = None,
-    seed: Seed = 0,
-    out: RunFolder = None,
-    format: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B=PATH",
-            autocompletion=some_of(*FORMATS),
-            help="html, markdown, json (these three by default), sarif, junit, summary; in --out, or at PATH.",
-        ),
-    ] = None,
-    redact: Annotated[
-        bool, typer.Option("--redact", help="Write no image: reports show silhouettes, and numbers.")
-    ] = False,
-    evidence: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="With --redact: private folder for the images.")
-    ] = None,
-    data_root: DataRoot = Path("data"),
-    download: Download = False,
-    progress: Annotated[
-        bool, typer.Option("--progress/--no-progress", help="Show progress on stderr.")
-    ] = True,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print the verdict and the report's path only.")
-    ] = False,
-    config: ConfigFile = None,
-) -> None:
-    """Audit a checkpoint: attack it, and compare what comes back with its training images.
+@takes(options(), required=("data",))
+def scan(context: typer.Context, config: ConfigFile = None, **given: Any) -> None:
+    """Audit a checkpoint: attack it, and compare the reconstructions with its training data.
 
-    Exit codes: 0 PASS, 1 FAIL, 2 unusable input, 3 INCONCLUSIVE, 4 broken off part-way.
+    Exit codes: 0 PASS, 1 FAIL, 2 unusable input, 3 INCONCLUSIVE, 4 interrupted or failed.
     """
     with errors_in_one_line():
-        from audit.request.request import Request
-
-        request = Request(
-            checkpoint=checkpoint,
-            data=data,
-            controls=controls,
-            initial=initial,
-            gradient=gradient,
-            gradient_kind=gradient_kind,
-            learning_rate=learning_rate,
-            policy=policy,
-            budget=parse_budget(budget),
-            attacks=None if attacks is None else tuple(words(attacks)),
-            activation=activation,
-            input_shape=input_shape,
-            mean=mean,
-            std=std,
-            threshold=threshold,
-            device=device,
-            precision=precision,
-            splitting=not no_splitting,
-            positive_control=positive_control,
-            seed=seed,
-            redact=redact,
-            evidence=evidence,
-            data_root=data_root,
-            download=download,
-            waivers=waivers or _default_waivers(),
-            baseline=baseline,
-            dp=dp,
-            command=command(context),
-        )
-        folder = out or _default_folder(checkpoint.stem)
-        names, paths = formats(format), elsewhere(format)
-        finished, reports = _run(request, folder, names, paths, config, progress=progress and not quiet)
-        say("\n".join(_outcome(finished, reports, quiet=quiet)))
+        request = Request.of(**given, command=command(context))
+        if request.verdict.waivers is None:
+            request = request.but(waivers=_default_waivers())
+        finished, reports = _run(request, config)
+        say("\n".join(_outcome(finished, reports, quiet=request.output.quiet)))
     raise typer.Exit(_exit_code(finished))
 
 
-def demo(out: RunFolder = None, budget: BudgetText = "60s", seed: Seed = 0) -> None:
-    """Train a model that leaks the faces it learned, scan it, and show the faces that come back.
+@takes(_OF_DEMO, defaults={"budget": "60s"})
+def demo(**given: Any) -> None:
+    """Train a model that memorises the faces it is trained on, scan it, and show the faces that come back.
 
     Exit code 0 when the demonstration ran.
     """
     with errors_in_one_line():
-        seconds, folder = parse_budget(budget), out or _default_folder("demo")
+        request = Request.of("model.safetensors", **given)
+        folder = request.output.out or _default_folder("demo")
         say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
-        from audit.request.request import Request
         from audit.run import run_folder
         from audit.run.demo import prepare
 
         run_folder.prepare(folder)
-        files = prepare(folder, seed)
-        options = ["--data", str(files.members), "--controls", str(files.controls), "--mean", str(files.mean)]
-        options += ["--budget", budget, "--seed", str(seed)]
-        by_hand = shlex.join(["model-audit", "scan", str(files.checkpoint), *options])
-        request = Request(
-            checkpoint=files.checkpoint,
-            data=str(files.members),
-            controls=str(files.controls),
-            mean=str(files.mean),
-            budget=seconds,
-            seed=seed,
-            command=by_hand,
-        )
-        finished, reports = _run(request, folder, formats(None), {}, None, progress=True)
+        files = prepare(folder, request.attack.seed)
+        named = {"data": files.members, "controls": files.controls, "mean": files.mean}
+        repeated = {"budget": given["budget"], "seed": given["seed"]}
+        words = [word for name, value in (named | repeated).items() for word in (f"--{name}", str(value))]
+        by_hand = shlex.join(["model-audit", "scan", str(files.checkpoint), *words])
+        request = Request.of(files.checkpoint, **named, **repeated, out=folder, command=by_hand)
+        finished, reports = _run(request, None)
         code = _exit_code(finished)
         last = (
             f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
         )
         say("\n".join([*_outcome(finished, reports, quiet=False), last]))
-    raise typer.Exit(0 if finished.report.provenance.complete else BROKEN_OFF)
+    raise typer.Exit(0 if finished.report.provenance.complete else INTERRUPTED)
 
 
 def _default_folder(name: str) -> Path:
@@ -221,16 +75,10 @@ def _default_waivers() -> Path | None:
     return DEFAULT if DEFAULT.exists() else None
 
 
-def _run(
-    request: Request,
-    folder: Path,
-    names: list[str],
-    paths: dict[str, Path],
-    config: Path | None,
-    *,
-    progress: bool,
-) -> tuple[Audit, list[Path]]:
+def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
+    output = request.output
+    names, paths = formats(output.format), elsewhere(output.format)
     from audit.cli.progress import StandardError, listener
     from audit.request.check import check
     from audit.run import run_folder
@@ -239,18 +87,20 @@ def _run(
 
     inputs = check(request)
     refuse_expired(inputs.accepted.waivers, datetime.now(UTC).date())
+    folder = output.out or _default_folder(request.model.checkpoint.stem)
     read = [*request.files, config] if config else request.files
     run_folder.refuse_clashes(folder, names, paths, read)
     run_folder.prepare(folder, paths.values())
-    if request.redact:
-        run_folder.prepare_redacted(folder, request.evidence)
+    if output.redact:
+        run_folder.prepare_redacted(folder, output.evidence)
     with interrupts() as stop:
-        finished = run(request, inputs, listener(StandardError(), show=progress), stop.is_set)
+        show = output.progress and not output.quiet
+        finished = run(request, inputs, listener(StandardError(), show=show), stop.is_set)
         try:
-            return finished, run_folder.write(finished, folder, names, paths, request.evidence)
+            return finished, run_folder.write(finished, folder, names, paths, output.evidence)
         except AuditError as error:
             complain(str(error))
-            raise typer.Exit(BROKEN_OFF) from error
+            raise typer.Exit(INTERRUPTED) from error
 
 
 def _outcome(finished: Audit, reports: list[Path], *, quiet: bool) -> Iterator[str]:
@@ -264,4 +114,4 @@ def _outcome(finished: Audit, reports: list[Path], *, quiet: bool) -> Iterator[s
 
 def _exit_code(finished: Audit) -> int:
     report = finished.report
-    return EXIT_CODES[report.verdict] if report.provenance.complete else BROKEN_OFF
+    return EXIT_CODES[report.verdict] if report.provenance.complete else INTERRUPTED

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from audit.cli.completion import SCHEMAS, one_of
-from audit.cli.init import scan_parameters
 from audit.cli.shell import errors_in_one_line, say
 
 
@@ -19,11 +18,6 @@ def schema(
 ) -> None:
     """Print the JSON Schema of policies, of audit.yaml, or of report.json."""
     with errors_in_one_line():
-        from audit.cli.config import key
         from audit.cli.json_schema import schema as described
 
-        content = described(name)
-        if name == "config":
-            for parameter in scan_parameters():
-                content["properties"].get(key(parameter.name), {})["description"] = parameter.help
-        say(json.dumps(content, indent=2, ensure_ascii=False))
+        say(json.dumps(described(name), indent=2, ensure_ascii=False))

@@ -17,7 +17,8 @@ from audit.errors import AuditError
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 """By verdict."""
-UNUSABLE, BROKEN_OFF = 2, 4
+UNUSABLE, INTERRUPTED = 2, 4
+"""Of input that cannot be used; of an audit that was interrupted or failed."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """What a terminal would obey instead of showing it: names are whatever a file says."""
@@ -32,8 +33,8 @@ def errors_in_one_line() -> Iterator[None]:
         complain(str(error))
         raise typer.Exit(UNUSABLE) from error
     except KeyboardInterrupt:
-        complain("broken off before the report was written")
-        raise typer.Exit(BROKEN_OFF) from None
+        complain("interrupted before the report was written")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from audit.attacks import BATTERY
 from audit.dataset import Samples
 from audit.request.baseline import load_baseline
-from audit.request.request import Request
+from audit.request.request import VerdictOptions
 from audit.verdict.findings import Suppression
 from audit.verdict.policy import MatchRule, Policy
 from audit.verdict.waivers import Waivers, load_waivers
@@ -24,13 +24,13 @@ class Accepted:
 
 
 def read_accepted(
-    request: Request, members: Samples, checkpoint: str, policy: Policy, rule: MatchRule
+    asked: VerdictOptions, members: Samples, checkpoint: str, policy: Policy, rule: MatchRule
 ) -> tuple[Accepted, list[str]]:
     """Read waivers and baseline.
 
     Parameters
     ----------
-    request:
+    asked:
         Names both.
     members:
         Of this audit, as waivers name them and as the baseline must have had them.
@@ -50,12 +50,12 @@ def read_accepted(
         When a file cannot be used, or the baseline is of other members.
     """
     waivers, suppressions, notes = None, {}, []
-    if request.waivers is not None:
-        waivers = load_waivers(request.waivers, members.ids, [attack.id for attack in BATTERY])
+    if asked.waivers is not None:
+        waivers = load_waivers(asked.waivers, members.ids, [attack.id for attack in BATTERY])
         notes.append(f"waivers: {waivers.path}, {len(waivers.entries)} in it")
         suppressions = waivers.suppressions
-    if request.baseline is not None:
-        baseline = load_baseline(request.baseline, members)
+    if asked.baseline is not None:
+        baseline = load_baseline(asked.baseline, members)
         notes += baseline.notes(checkpoint, policy.name, rule)
         suppressions = baseline.suppressions(members) | suppressions
     return Accepted(waivers, suppressions), notes

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from audit.dataset.truth import Truth
 from audit.diagnostics.control_model import share
 from audit.diagnostics.dp_bound import DpSgd, parse_dp
 from audit.request.accepted import Accepted, read_accepted
 from audit.request.data import Data, read_data
-from audit.request.options import check_options, check_without_data, resolve_device
+from audit.request.machine import Machine, resolve_machine
+from audit.request.options import check_options, check_without_data
 from audit.request.request import Request
 from audit.request.rule import read_policy, resolve_rule
 from audit.request.weights import Weights, read_weights
 from audit.verdict.policy import MatchRule, Policy
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how attacks are computed."""
-
-    device: str
-    """cpu or cuda."""
-    dtype: torch.dtype
-    """Precision of the attacks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +50,17 @@ def check(request: Request) -> Inputs:
         One line that says what is wrong and what to do.
     """
     check_options(request)
-    policy = read_policy(request)
-    machine = Machine(resolve_device(request.device), getattr(torch, request.precision))
-    weights, on_weights = read_weights(request)
-    data, truth, on_data = read_data(request, weights.architecture)
-    policy, rule, on_rule = resolve_rule(request, policy, data.members)
+    policy = read_policy(request.verdict)
+    machine, on_machine = resolve_machine(request.attack)
+    weights, on_weights = read_weights(request.model)
+    data, truth, on_data = read_data(request.samples, weights.architecture)
+    policy, rule, on_rule = resolve_rule(request.verdict, policy, data.members)
     _check_power(request, truth, rule)
-    dp = None if request.dp is None else parse_dp(request.dp)
-    accepted, on_accepted = read_accepted(request, data.members, weights.checkpoint.sha256, policy, rule)
-    notes = (*on_weights, *on_data, *on_rule, *on_accepted)
+    dp = None if request.verdict.dp is None else parse_dp(request.verdict.dp)
+    accepted, on_accepted = read_accepted(
+        request.verdict, data.members, weights.checkpoint.sha256, policy, rule
+    )
+    notes = (*on_machine, *on_weights, *on_data, *on_rule, *on_accepted)
     return Inputs(weights, data, truth, policy, rule, machine, accepted, dp, notes)
 
 
@@ -87,11 +78,11 @@ def check_weights(request: Request) -> tuple[Weights, list[str]]:
         As `check` does; also for options that describe samples.
     """
     check_options(request)
-    check_without_data(request)
-    return read_weights(request)
+    check_without_data(request.samples)
+    return read_weights(request.model)
 
 
 def _check_power(request: Request, truth: Truth, rule: MatchRule) -> None:
     """Refuse a positive control that could confirm nothing: it takes its samples from the controls."""
-    if request.positive_control:
+    if request.attack.positive_control:
         share(len(truth.members), len(truth.controls), rule.fdr)

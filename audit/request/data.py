@@ -19,7 +19,7 @@ from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input
 from audit.model.modality import ROWS
 from audit.model.preprocessing import parse_preprocessing, parse_shape, with_usual_range
-from audit.request.request import Request
+from audit.request.request import SampleOptions
 from audit.scoring.comparison import comparison
 from audit.scoring.similarity import constant_columns
 
@@ -42,7 +42,7 @@ class Data:
         return [self.members] if self.controls is None else [self.members, self.controls]
 
 
-def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth, list[str]]:
+def read_data(asked: SampleOptions, architecture: Architecture) -> tuple[Data, Truth, list[str]]:
     """Read members and controls.
 
     Returns
@@ -55,9 +55,9 @@ def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth
     AuditError
         When they cannot be read, do not fit the network or each other, or cannot be compared.
     """
-    data = _read(request)
-    stated = parse_shape(request.input_shape) if request.input_shape else None
-    preprocessing = parse_preprocessing(stated or data.members.shape, request.mean, request.std)
+    data = _read(asked)
+    stated = parse_shape(asked.input_shape) if asked.input_shape else None
+    preprocessing = parse_preprocessing(stated or data.members.shape, asked.mean, asked.std)
     check_input(architecture, preprocessing)
     for samples in data.all:
         check_fits(samples, preprocessing)
@@ -66,12 +66,12 @@ def read_data(request: Request, architecture: Architecture) -> tuple[Data, Truth
     if data.controls is not None:
         check_columns_agree(data.members, data.controls)
         check_disjoint(data.members, data.controls)
-    _check_normalisation(request, data)
+    _check_normalisation(asked, data)
     if data.members.modality is ROWS:
         preprocessing = with_usual_range(
             preprocessing, None if data.controls is None else data.controls.values
         )
-    return data, Truth.of(data.members, data.controls, preprocessing), _notes(request, data)
+    return data, Truth.of(data.members, data.controls, preprocessing), _notes(asked, data)
 
 
 def check_comparable(data: Data) -> None:
@@ -86,21 +86,21 @@ def check_comparable(data: Data) -> None:
     check([samples.values for samples in data.all], " and ".join(samples.source for samples in data.all))
 
 
-def _read(request: Request) -> Data:
-    if request.data is None:
+def _read(asked: SampleOptions) -> Data:
+    if asked.data is None:
         raise UsageError("no --data", "pass the training data")
-    stated = parse_shape(request.input_shape) if request.input_shape else None
+    stated = parse_shape(asked.input_shape) if asked.input_shape else None
 
     def load(spec: str) -> Samples:
-        return load_samples(spec, data_root=request.data_root, shape=stated, download=request.download)
+        return load_samples(spec, data_root=asked.data_root, shape=stated, download=asked.download)
 
-    members = load(request.data)
-    controls = request.controls or default_controls(request.data)
+    members = load(asked.data)
+    controls = asked.controls or default_controls(asked.data)
     return Data(members, None if controls is None else load(controls))
 
 
-def _check_normalisation(request: Request, data: Data) -> None:
-    if data.members.modality is ROWS and request.mean is None and request.std is None:
+def _check_normalisation(asked: SampleOptions, data: Data) -> None:
+    if data.members.modality is ROWS and asked.mean is None and asked.std is None:
         raise UsageError(
             f"{data.members.source} is a table, and its normalisation is not stated: with a wrong one nothing is "
             f"found",
@@ -108,9 +108,9 @@ def _check_normalisation(request: Request, data: Data) -> None:
         )
 
 
-def _notes(request: Request, data: Data) -> list[str]:
+def _notes(asked: SampleOptions, data: Data) -> list[str]:
     notes = []
-    if request.mean is None and request.std is None:
+    if asked.mean is None and asked.std is None:
         notes.append(
             "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 
@@ -13,10 +12,7 @@ from audit.equation.row_space import RowSpace, row_space
 from audit.errors import CheckpointError
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
-
-Kind = Literal["gradient", "update"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a file may hold: the gradient, or what a step of gradient descent added to the weights."""
+from audit.request.request import Kind
 
 _NOISE = 1e-5
 """Part of the first layer's gradient that may be rounding in single precision."""
@@ -59,7 +55,7 @@ def load_gradient(
     architecture:
         Of the checkpoint.
     kind:
-        One of KINDS.
+        What the file holds.
     rate:
         Learning rate of the step that an update is of, for the record.
 

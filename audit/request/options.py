@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from audit.attacks import BATTERY
 from audit.errors import UsageError
-from audit.request.observed import KINDS
-from audit.request.request import PRECISIONS, Request
+from audit.request.request import (
+    KINDS,
+    AttackOptions,
+    ModelOptions,
+    Request,
+    SampleOptions,
+)
 
 _ATTACKS = ", ".join(attack.id for attack in BATTERY)
 
@@ -24,15 +27,13 @@ def check_options(request: Request) -> None:
     """
     _check_given(request)
     _check_numbers(request)
-    if request.evidence is not None and not request.redact:
+    if request.output.evidence is not None and not request.output.redact:
         raise UsageError("--evidence without --redact", "add --redact, or leave it out")
-    if request.precision not in PRECISIONS:
-        raise UsageError(f"unknown precision {request.precision!r}", f"use {' or '.join(PRECISIONS)}")
-    _check_gradient_options(request)
-    _check_attacks(request)
+    _check_gradient_options(request.model)
+    _check_attacks(request.attack, request.model)
 
 
-def check_without_data(request: Request) -> None:
+def check_without_data(samples: SampleOptions) -> None:
     """Check that nothing describes samples where none are given.
 
     Raises
@@ -41,41 +42,26 @@ def check_without_data(request: Request) -> None:
         Naming the first option that does.
     """
     described = {
-        "--controls": request.controls,
-        "--mean": request.mean,
-        "--std": request.std,
-        "--input-shape": request.input_shape,
+        "--controls": samples.controls,
+        "--mean": samples.mean,
+        "--std": samples.std,
+        "--input-shape": samples.input_shape,
     }
     for option, value in described.items():
         if value is not None:
             raise UsageError(f"{option} without --data", "pass the training data, or leave it out")
 
 
-def resolve_device(name: str) -> str:
-    """Choose `cpu` or `cuda`.
-
-    Raises
-    ------
-    UsageError
-        When the name is unknown, or there is no such device.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"unknown device {name!r}", "use auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda, but PyTorch finds no CUDA device", "use --device cpu or auto")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
-
-
 def _check_given(request: Request) -> None:
     # Empty is what a script's unset variable gives; it must not be taken for "here", or for no controls.
     texts = {
-        "--data": request.data,
-        "--controls": request.controls,
-        "--policy": request.policy,
-        "--activation": request.activation,
-        "--input-shape": request.input_shape,
-        "--mean": request.mean,
-        "--std": request.std,
+        "--data": request.samples.data,
+        "--controls": request.samples.controls,
+        "--policy": request.verdict.policy,
+        "--activation": request.model.activation,
+        "--input-shape": request.samples.input_shape,
+        "--mean": request.samples.mean,
+        "--std": request.samples.std,
     }
     for option, text in texts.items():
         if text == "":
@@ -83,19 +69,20 @@ def _check_given(request: Request) -> None:
 
 
 def _check_numbers(request: Request) -> None:
-    if not (math.isfinite(request.budget) and request.budget > 0):
-        raise UsageError(f"--budget is {request.budget:g} s", "give a positive time such as 60s, 10m or 2h")
-    if request.threshold is not None and not 0 < request.threshold <= 1:
+    seconds, threshold = request.attack.budget, request.verdict.threshold
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UsageError(f"--budget is {seconds:g} s", "give a positive time such as 60s, 10m or 2h")
+    if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(
-            f"--threshold is {request.threshold:g}", "thresholds of similarity lie above 0 and at most at 1"
+            f"--threshold is {threshold:g}", "thresholds of similarity lie above 0 and at most at 1"
         )
 
 
-def _check_gradient_options(request: Request) -> None:
-    kind, rate = request.gradient_kind, request.learning_rate
+def _check_gradient_options(asked: ModelOptions) -> None:
+    kind, rate = asked.gradient_kind, asked.learning_rate
     if kind not in KINDS:
         raise UsageError(f"unknown gradient kind {kind!r}", f"use {' or '.join(KINDS)}")
-    if kind == "update" and request.gradient is None:
+    if kind == "update" and asked.gradient is None:
         raise UsageError("--gradient-kind update without an update", "pass the update as --gradient")
     if rate is not None and kind != "update":
         raise UsageError(
@@ -106,19 +93,19 @@ def _check_gradient_options(request: Request) -> None:
         raise UsageError(f"--learning-rate is {rate:g}", "give a positive number, or leave it out")
 
 
-def _check_attacks(request: Request) -> None:
-    if request.attacks is None:
+def _check_attacks(asked: AttackOptions, model: ModelOptions) -> None:
+    if asked.attacks is None:
         return
-    if not request.attacks:
+    if not asked.attacks:
         raise UsageError("--attacks names no attack", f"the battery has: {_ATTACKS}")
     known = {attack.id: attack for attack in BATTERY}
-    for name in request.attacks:
+    for name in asked.attacks:
         if name not in known:
             raise UsageError(f"unknown attack {name!r} in --attacks", f"the battery has: {_ATTACKS}")
-    for attack in (known[name] for name in request.attacks):
-        if attack.source == "change" and not request.initial:
+    for attack in (known[name] for name in asked.attacks):
+        if attack.source == "change" and model.initial is None:
             raise UsageError(
                 f"--attacks {attack.id} needs the weights from before training", "pass --initial"
             )
-        if attack.source == "gradient" and not request.gradient:
+        if attack.source == "gradient" and model.gradient is None:
             raise UsageError(f"--attacks {attack.id} needs an observed gradient or update", "pass --gradient")

@@ -1,79 +1,227 @@
-"""What the user asks for, and everything about it that can be wrong, checked before anything runs."""
+"""What a user asks for: the options of `model-audit scan`, each stated once, with what users are told of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
+from audit.errors import suggest
+from audit.request.option import Field, Option, fields_of
+
+Kind = Literal["gradient", "update"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What an observed file may hold: the gradient, or what a step of gradient descent added to the weights."""
+DEVICES = ("auto", "cpu", "cuda")
+"""Where attacks can be computed."""
 PRECISIONS = ("float32", "float64")
 """In which attacks can compute."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to audit, in the user's words: the options of `model-audit scan`."""
+class ModelOptions:
+    """The audited model, and what else an attacker may have seen of its training."""
 
-    checkpoint: Path
-    """Weights, .safetensors or a PyTorch state dict."""
-    data: str | None
-    """Members: file, folder of images or torchvision name. Only `inspect` can do without."""
-    controls: str | None = None
-    """Images the model never saw; None takes the test set of a named training set, if there is one."""
-    policy: str = "release"
-    """Name or file."""
-    budget: float = 120.0
-    """Seconds for the whole audit."""
-    attacks: tuple[str, ...] | None = None
-    """Ids; None for all that apply."""
-    initial: Path | None = None
-    """Weights before training, or the public base model; None if the attacker has none."""
-    gradient: Path | None = None
-    """Gradient or update of one batch, taken at the checkpoint; None if the attacker saw none."""
-    gradient_kind: str = "gradient"
-    """gradient, or update: what a step added to the weights."""
-    learning_rate: float | None = None
-    """Of the step, for an update; None leaves the scale of the gradient open."""
-    activation: str | None = None
-    """Name; None takes the checkpoint's metadata, else ReLU."""
-    input_shape: str | None = None
-    """As `1,28,28`; None takes the members' shape."""
-    mean: str | None = None
-    """Of the model's input normalisation: number, one per channel, or a .npy file."""
-    std: str | None = None
-    """Likewise."""
-    threshold: float | None = None
-    """SSIM, or correlation of rows of a table; None takes the policy's."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    precision: str = "float32"
-    """float32 or float64."""
-    splitting: bool = True
-    """Whether attacks split candidates."""
-    positive_control: bool = False
-    """Whether to try the same attacks on a twin that was made to leak. Takes up to three times the budget."""
-    seed: int = 0
-    """Of the attacks, and of the twin."""
-    data_root: Path = Path("data")
-    """Where named data sets lie."""
-    download: bool = False
-    """Whether torchvision may fetch them there."""
-    waivers: Path | None = None
-    """Findings that somebody takes responsibility for; None for none."""
-    baseline: Path | None = None
-    """Run folder or report.json of an earlier run, whose confirmed members do not count again."""
-    dp: str | None = None
-    """As `1.1,0.01,1000`: noise multiplier, sampling rate and steps, if trained by DP-SGD."""
-    redact: bool = False
-    """Whether reports withhold all images."""
-    evidence: Path | None = None
-    """With `redact`: a private folder that gets what is withheld; None keeps nothing."""
+    checkpoint: Annotated[Path, Option("The model: a `.safetensors`, `.pt` or `.pth` file.", "CHECKPOINT")]
+    activation: Annotated[
+        str | None,
+        Option("The activation of the hidden layers.", "NAME", "as the checkpoint states, else `relu`"),
+    ] = None
+    initial: Annotated[
+        Path | None,
+        Option(
+            "The weights from before training, or the public base model that was fine-tuned.", "CHECKPOINT"
+        ),
+    ] = None
+    gradient: Annotated[
+        Path | None,
+        Option("The observed gradient of one batch, under the checkpoint's tensor names.", "FILE"),
+    ] = None
+    gradient_kind: Annotated[
+        str,
+        Option(
+            "What `--gradient` holds: `gradient`, or `update` for the change of the weights in a step.",
+            "NAME",
+        ),
+    ] = "gradient"
+    learning_rate: Annotated[
+        float | None, Option("Learning rate of the step behind an update (only recorded).", "X")
+    ] = None
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Members and controls, and how they become inputs of the model."""
+
+    data: Annotated[
+        str | None,
+        Option(
+            "The training data (members): `.npz`, `.npy`, `.pt`, `.csv`, a folder of images, or a named data set "
+            "such as `mnist:train[:500]`.",
+            "MEMBERS",
+        ),
+    ] = None
+    controls: Annotated[
+        str | None,
+        Option(
+            "Held-out samples that the model never saw (non-members), in the same forms.",
+            "CONTROLS",
+            "none; the test set for a named training set",
+        ),
+    ] = None
+    input_shape: Annotated[
+        str | None, Option("The shape of one input, such as `1,28,28`.", "C,H,W", "the members' shape")
+    ] = None
+    mean: Annotated[
+        str | None,
+        Option("Mean of the preprocessing: a number, one per channel, or a `.npy` file.", "X|FILE", "`0`"),
+    ] = None
+    std: Annotated[
+        str | None,
+        Option(
+            "Standard deviation of the preprocessing: a number, one per channel, or a `.npy` file.",
+            "X|FILE",
+            "`1`",
+        ),
+    ] = None
+    data_root: Annotated[Path, Option("The folder of named data sets.", "DIR")] = Path("data")
+    download: Annotated[
+        bool, Option("Let torchvision download named data sets into the folder `--data-root`.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class AttackOptions:
+    """The attacks to run, and how."""
+
+    attacks: Annotated[tuple[str, ...] | None, Option("The attacks to run.", "A,B", "all that apply")] = None
+    budget: Annotated[
+        float, Option("Wall-clock time for the whole audit, such as `60s`, `10m` or `2h`.", "TIME")
+    ] = 120.0
+    device: Annotated[str, Option("Where attacks are computed: `auto`, `cpu` or `cuda`.", "NAME")] = "auto"
+    precision: Annotated[
+        str, Option("Precision of the attacks: `float32`, or `float64` at about twice the time.", "NAME")
+    ] = "float32"
+    no_splitting: Annotated[bool, Option("Start with all candidates instead of splitting a few.")] = False
+    positive_control: Annotated[
+        bool,
+        Option(
+            "Run the same attacks on a model that was made to leak, to measure their power; takes up to three "
+            "times the budget."
+        ),
+    ] = False
+    seed: Annotated[int, Option("Seed for the attacks and the positive control.", "N")] = 0
+
+
+@dataclass(frozen=True)
+class VerdictOptions:
+    """How what was found is judged."""
+
+    policy: Annotated[
+        str,
+        Option("The rules for the verdict: `release`, `strict`, `research`, or a YAML file.", "NAME|FILE"),
+    ] = "release"
+    threshold: Annotated[
+        float | None, Option("Similarity at which a match counts as recovered.", "SSIM", "the policy's")
+    ] = None
+    waivers: Annotated[
+        Path | None, Option("The file of accepted findings.", "FILE", "`audit-waivers.yaml`, if it exists")
+    ] = None
+    baseline: Annotated[
+        Path | None, Option("An earlier run whose confirmed reconstructions are suppressed.", "RUN")
+    ] = None
+    dp: Annotated[
+        str | None,
+        Option("DP-SGD parameters; adds a reconstruction bound to the report.", "SIGMA,Q,STEPS"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written, and where."""
+
+    out: Annotated[Path | None, Option("The run folder.", "DIR", "`reports/NAME-TIME`")] = None
+    format: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "The reports to write: `html`, `markdown`, `json`, `sarif`, `junit`, `summary`; into the run folder, "
+            "or to PATH.",
+            "A,B=PATH",
+            "`html,markdown,json`",
+        ),
+    ] = None
+    redact: Annotated[bool, Option("Write no images: reports show silhouettes and numbers.")] = False
+    evidence: Annotated[Path | None, Option("With `--redact`, a private folder for the images.", "DIR")] = (
+        None
+    )
+    progress: Annotated[bool, Option("Show progress on stderr.")] = True
+    quiet: Annotated[bool, Option("Print only the verdict and the path of the report.")] = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to audit, in the user's words. `Request.of` takes all options by their names."""
+
+    model: ModelOptions
+    samples: SampleOptions = field(default_factory=SampleOptions)
+    attack: AttackOptions = field(default_factory=AttackOptions)
+    verdict: VerdictOptions = field(default_factory=VerdictOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
     command: str = "model-audit scan"
     """What the user typed, for the report."""
+
+    @classmethod
+    def of(cls, checkpoint: str | Path, *, command: str = "model-audit scan", **options: Any) -> Request:
+        """Make a request from options by their names.
+
+        Parameters
+        ----------
+        checkpoint, **options:
+            As on the command line, with underscores: `Request.of("model.pt", data="train.npz", budget="10m")`.
+        command:
+            What the user typed, for the report.
+
+        Raises
+        ------
+        TypeError
+            When there is no option of a name.
+        UsageError
+            When `budget` is a text and no time.
+        """
+        return cls(ModelOptions(Path(checkpoint)), command=command).but(**options)
+
+    def but(self, **options: Any) -> Request:
+        """Ask for the same with other values of some options, named and written as in `of`."""
+        known = {one.name: (group, one) for group in GROUPS for one in fields_of(GROUPS[group])}
+        changed: dict[str, dict[str, Any]] = {}
+        for name, value in options.items():
+            if name not in known:
+                raise TypeError(f"there is no option {name!r}; {suggest(name, known)}")
+            group, one = known[name]
+            changed.setdefault(group, {})[name] = one.read(value)
+        groups = {group: replace(getattr(self, group), **values) for group, values in changed.items()}
+        return replace(self, **groups)
 
     @property
     def files(self) -> list[Path]:
         """All that it names and that may be a file, whether there is one or not."""
-        named = (self.checkpoint, self.initial, self.gradient, self.waivers)
-        words = (self.data, self.controls, self.policy, self.mean, self.std)
-        reports = [] if self.baseline is None else [self.baseline, self.baseline / "report.json"]
+        model, samples, verdict = self.model, self.samples, self.verdict
+        named = (model.checkpoint, model.initial, model.gradient, verdict.waivers)
+        words = (samples.data, samples.controls, verdict.policy, samples.mean, samples.std)
+        reports = [] if verdict.baseline is None else [verdict.baseline, verdict.baseline / "report.json"]
         return [*filter(None, named), *map(Path, filter(None, words)), *reports]
+
+
+GROUPS: dict[str, type] = {
+    "model": ModelOptions,
+    "samples": SampleOptions,
+    "attack": AttackOptions,
+    "verdict": VerdictOptions,
+    "output": OutputOptions,
+}
+"""The groups of options, by their names in a request."""
+
+
+def options(*groups: type) -> list[Field]:
+    """List the options of some groups, or of all."""
+    return [one for group in groups or GROUPS.values() for one in fields_of(group)]

@@ -6,11 +6,11 @@ from audit.attacks import BATTERY
 from audit.dataset import Samples
 from audit.errors import UsageError
 from audit.model.modality import IMAGES, MODALITIES
-from audit.request.request import Request
+from audit.request.request import VerdictOptions
 from audit.verdict.policy import MatchRule, Policy, load_policy
 
 
-def read_policy(request: Request) -> Policy:
+def read_policy(asked: VerdictOptions) -> Policy:
     """Read the policy that a request names.
 
     Raises
@@ -18,15 +18,17 @@ def read_policy(request: Request) -> Policy:
     PolicyError
         When there is none of that name, or it cannot be used.
     """
-    return load_policy(request.policy, [attack.id for attack in BATTERY])
+    return load_policy(asked.policy, [attack.id for attack in BATTERY])
 
 
-def resolve_rule(request: Request, policy: Policy, members: Samples) -> tuple[Policy, MatchRule, list[str]]:
+def resolve_rule(
+    asked: VerdictOptions, policy: Policy, members: Samples
+) -> tuple[Policy, MatchRule, list[str]]:
     """Find the rule by which candidates are matched.
 
     Parameters
     ----------
-    request:
+    asked:
         Its threshold takes precedence over the policy's.
     policy:
         As it was read.
@@ -47,14 +49,14 @@ def resolve_rule(request: Request, policy: Policy, members: Samples) -> tuple[Po
     if MODALITIES[stated.metric] is not modality:
         if modality is IMAGES:
             raise UsageError(
-                f"policy {request.policy} compares by {stated.metric}, which is for rows of a table: "
+                f"policy {asked.policy} compares by {stated.metric}, which is for rows of a table: "
                 f"{members.source} holds images",
                 "set match.metric to ssim",
             )
         policy = policy.model_copy(update={"match": MatchRule(metric=modality.metric, fdr=stated.fdr)})
     rule = policy.match
-    if request.threshold is not None:
-        rule = rule.model_copy(update={"threshold": request.threshold})
+    if asked.threshold is not None:
+        rule = rule.model_copy(update={"threshold": asked.threshold})
     if policy.match.metric != stated.metric:
         notes.append(
             f"SSIM is not applicable to rows of a table: recovered is a correlation of {rule.threshold:g} and "

@@ -9,8 +9,8 @@ from typing import cast
 from audit.errors import ArchitectureError
 from audit.model.architecture import Architecture, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
-from audit.request.observed import Kind, Observed, load_gradient
-from audit.request.request import Request
+from audit.request.observed import Observed, load_gradient
+from audit.request.request import Kind, ModelOptions
 
 Model = tuple[Checkpoint, Architecture]
 """Tensors, and which network they are."""
@@ -40,7 +40,7 @@ class Weights:
         return None if self.gradient is None else (self.gradient.checkpoint, self.architecture)
 
 
-def read_weights(request: Request) -> tuple[Weights, list[str]]:
+def read_weights(asked: ModelOptions) -> tuple[Weights, list[str]]:
     """Read the checkpoint, the weights from before training and the observed gradient.
 
     Returns
@@ -53,18 +53,16 @@ def read_weights(request: Request) -> tuple[Weights, list[str]]:
     AuditError
         When a file cannot be read, holds no network that can be audited, or does not fit the checkpoint.
     """
-    checkpoint, architecture = load_model(request.checkpoint, request.activation)
+    checkpoint, architecture = load_model(asked.checkpoint, asked.activation)
     notes = list(architecture.notes)
     initial = gradient = None
-    if request.precision != "float32":
-        notes.append(f"attacks computed in {request.precision}")
-    if request.initial is not None:
-        initial = load_initial(request.initial, checkpoint, architecture)
+    if asked.initial is not None:
+        initial = load_initial(asked.initial, checkpoint, architecture)
         notes.append(f"weights before training: {initial[0].path}, sha256 {initial[0].sha256}")
         notes += [f"--initial: {note}" for note in initial[1].notes]
-    if request.gradient is not None:
-        kind, rate = cast("Kind", request.gradient_kind), request.learning_rate
-        gradient = load_gradient(request.gradient, checkpoint, architecture, kind, rate)
+    if asked.gradient is not None:
+        kind, rate = cast("Kind", asked.gradient_kind), asked.learning_rate
+        gradient = load_gradient(asked.gradient, checkpoint, architecture, kind, rate)
         notes += gradient.notes
     return Weights(checkpoint, architecture, initial, gradient), notes
 

@@ -111,7 +111,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
     AuditError
         As `scan` would.
     """
-    if request.data is None:
+    if request.samples.data is None:
         weights, notes = check_weights(request)
         observation, shape = _without_box(weights), [weights.architecture.inputs]
         prepared = prepare(observation, BATTERY)
@@ -121,7 +121,8 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         inputs = check(request)
         weights, notes = inputs.weights, [*inputs.notes, *_missing(inputs)]
         observation, shape = observe_inputs(inputs), list(inputs.truth.preprocessing.shape)
-        prepared, generator = prepare(observation, BATTERY), torch.Generator().manual_seed(request.seed)
+        generator = torch.Generator().manual_seed(request.attack.seed)
+        prepared = prepare(observation, BATTERY)
         threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)
         known = measure(_equations(prepared), prepared, inputs.truth, generator, budget)
         samples = _samples(inputs, known)

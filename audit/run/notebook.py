@@ -28,7 +28,6 @@ from audit.model.module import module_activation
 from audit.render.formats import DEFAULT, FORMATS
 from audit.report.evidence import Audit
 from audit.report.schema import Report
-from audit.request.budget import parse_budget
 from audit.request.request import Request
 from audit.run import run_folder
 from audit.run.pipeline import run
@@ -145,11 +144,11 @@ def audit(
         folder = Path(name)
         if isinstance(model, nn.Module):
             options.setdefault("activation", module_activation(model))
-        request = Request(
-            checkpoint=_checkpoint(model, folder / f"{_PREFIX}model.pt"),
+        request = Request.of(
+            _checkpoint(model, folder / f"{_PREFIX}model.pt"),
             data=_samples(members, folder / f"{_PREFIX}members"),
             controls=None if controls is None else _samples(controls, folder / f"{_PREFIX}controls"),
-            budget=parse_budget(str(budget)),
+            budget=budget,
             initial=None if initial is None else _checkpoint(initial, folder / f"{_PREFIX}initial.pt"),
             gradient=None if gradient is None else _checkpoint(gradient, folder / f"{_PREFIX}gradient.pt"),
             mean=None if mean is None else _numbers(mean, folder / f"{_PREFIX}mean.npy"),

@@ -1,6 +1,6 @@
 """The only place where the stages meet: Request -> Audit. Usable as a library; the command line is a thin shell.
 
-audit = run(Request(checkpoint=Path("model.safetensors"), data="train.npz", controls="test.npz"))
+audit = run(Request.of("model.safetensors", data="train.npz", controls="test.npz"))
 audit.report.verdict
 """
 
@@ -92,7 +92,7 @@ def run(
     AuditError
         If the request cannot be used. Nothing was audited then.
     """
-    started, whole = datetime.now(UTC), Budget(request.budget, clock, interrupted)
+    started, whole = datetime.now(UTC), Budget(request.attack.budget, clock, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
         refuse_expired(inputs.accepted.waivers, started.date())
@@ -105,9 +105,9 @@ def run(
         measured = control = None
         if not interrupted():
             tell.stage("measuring what the weights hold")
-            granted = session.budget(_MEASURING * min(part * request.budget, most))
+            granted = session.budget(_MEASURING * min(part * request.attack.budget, most))
             measured = _measure(session, attacked, granted)
-        if request.positive_control and not interrupted():
+        if request.attack.positive_control and not interrupted():
             control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(session, started, complete=not interrupted())
@@ -118,7 +118,7 @@ def run(
 
 def _measure(session: Session, attacked: Attacked, budget: Budget) -> Measurements:
     """Measure what the attacks that ran could have found, in the order of the battery, as `inspect` does."""
-    generator = torch.Generator().manual_seed(session.request.seed)
+    generator = torch.Generator().manual_seed(session.request.attack.seed)
     truth = session.inputs.truth
     return measure(attacked.equations, attacked.prepared, truth, generator, budget)
 
@@ -127,16 +127,16 @@ def _provenance(session: Session, started: datetime, *, complete: bool) -> Prove
     request, inputs = session.request, session.inputs
     return Provenance(
         command=printable(request.command),
-        seed=request.seed,
+        seed=request.attack.seed,
         device=inputs.machine.device,
         torch=torch.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         started=started.isoformat(timespec="seconds"),
         seconds=0.0,
-        budget_seconds=request.budget,
+        budget_seconds=request.attack.budget,
         complete=complete,
-        redacted=request.redact,
+        redacted=request.output.redact,
         notes=list(inputs.notes),
         similarity=inputs.data.members.modality.convention,
     )

@@ -81,10 +81,10 @@ def try_positive_control(
         None if the user interrupted before there was a model to attack.
     """
     request, truth, rule = session.request, session.inputs.truth, session.inputs.rule
-    budget, tell = session.budget(request.budget), session.listener
+    budget, tell = session.budget(request.attack.budget), session.listener
     count = share(len(truth.members), len(truth.controls), rule.fdr)
     outputs = session.inputs.weights.architecture.outputs
-    drawn = draw(truth.controls, truth.control_labels, count, outputs, request.seed)
+    drawn = draw(truth.controls, truth.control_labels, count, outputs, request.attack.seed)
     leaked = plural(count, "control image")
     tell.stage(f"positive control: making a twin that leaks {leaked}, {budget.seconds:g} s at most")
 
@@ -93,7 +93,7 @@ def try_positive_control(
 
     outcomes: list[Outcome] = []
     try:
-        twin = make_twin(observation, drawn, request.seed, budget, watch)
+        twin = make_twin(observation, drawn, request.attack.seed, budget, watch)
         note, trained = twin.note, budget.spent
         if session.interrupted():
             return None

@@ -61,10 +61,10 @@ class Session:
         outcomes = reconstruct(
             observation,
             prepared,
-            request.attacks,
+            request.attack.attacks,
             budget,
-            request.seed,
+            request.attack.seed,
             watch,
-            splitting=request.splitting,
+            splitting=not request.attack.no_splitting,
         )
         return Attacked(prepared, outcomes)

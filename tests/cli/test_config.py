@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from audit.cli.config import Config, load_config
-from audit.cli.init import scan_parameters
+from audit.cli.config import load_config
 from audit.errors import ConfigError
 
 
@@ -12,20 +11,6 @@ def load(folder: Path, text: str) -> dict[str, Any]:
     path = folder / "audit.yaml"
     path.write_text(text)
     return dict(load_config(path))
-
-
-def test_every_option_of_scan_is_a_key_and_the_other_way_round() -> None:
-    options = {parameter.name for parameter in scan_parameters()} - {"help", "config"}
-    advice = (
-        "give audit.config.Config a field for every option of `scan`, of the type a user would write in YAML"
-    )
-    assert set(Config.__annotations__) == options, advice
-
-
-def test_keys_are_named_as_on_the_command_line() -> None:
-    for parameter in scan_parameters():
-        if parameter.param_type_name == "option" and parameter.name != "help":
-            assert parameter.opts[0] == f"--{parameter.name.replace('_', '-')}"
 
 
 def test_an_empty_mapping_says_nothing(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_the_report_has_the_whole_command(model_audit: Run, config: Path, steps:
     folder = config.parent
     assert shlex.split(said) == [
         "model-audit", "scan", f"{folder}/model.safetensors", "--data", f"{folder}/members.npz",
-        "--controls", f"{folder}/controls.npz", "--policy", "research", "--budget", "1h",
-        "--mean", f"{folder}/mean.npy", "--seed", "0", "--out", f"{folder}/../here/out",
+        "--controls", f"{folder}/controls.npz", "--mean", f"{folder}/mean.npy", "--budget", "1h",
+        "--seed", "0", "--policy", "research", "--out", f"{folder}/../here/out",
         "--format", "json", "--format", "markdown", "--no-progress", "--quiet",
     ]  # fmt: skip
     Path("out/report.json").unlink()

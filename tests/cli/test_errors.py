@@ -115,5 +115,5 @@ def test_a_mistake_of_our_own_is_no_verdict(
     assert (ended.code, ended.out) == (4, "")
     assert "IndexError" in ended.err
     assert ended.err.splitlines()[-1].startswith("model-audit: ")
-    assert "report the lines above" in ended.err.splitlines()[-1]
+    assert "internal error; please report the traceback above" in ended.err.splitlines()[-1]
     assert files() == set()

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from audit.cli.config import Config, key
 from audit.render.json import render
+from audit.request.request import options
 from audit.verdict.policy import policy_path, shipped_policies
 from tests.command import Run, complains
 from tests.report.factory import make_report
@@ -50,8 +50,9 @@ def test_a_config(schema: Any, model_audit: Run, tiny: Tiny) -> None:
     for broken in (content | {"thresold": 0.4}, content | {"seed": "one"}, content | {"controls": None}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, described)
-    assert list(described["properties"]) == [key(name) for name in Config.__annotations__]
-    assert all(part["description"] for part in described["properties"].values())
+    assert {name: part["description"] for name, part in described["properties"].items()} == {
+        one.key: one.option.plain for one in options()
+    }
 
 
 def test_a_report(schema: Any) -> None:

@@ -193,8 +193,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def request(tiny: Tiny, **changes: Any) -> Request:
-    asked = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=1e6)
-    return replace(asked, positive_control=True, **changes)
+    asked = Request.of(tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=tiny.mean, budget=1e6)
+    return asked.but(positive_control=True, **changes)
 
 
 def control_of(report: Report) -> PositiveControl:
@@ -237,7 +237,7 @@ def test_nothing_of_the_twin_depends_on_members(tiny: Tiny, steps: None) -> None
 
 
 def test_the_audit_itself_is_the_same_with_and_without(tiny: Tiny, steps: None) -> None:
-    with_control, without = (run(replace(request(tiny), positive_control=on)).report for on in (True, False))
+    with_control, without = (run(request(tiny).but(positive_control=on)).report for on in (True, False))
     assert without.diagnostics.positive_control is None
     assert without.summary.upper_limit_at_power is None
     assert with_control.samples == without.samples
@@ -258,7 +258,7 @@ def test_attacks_that_return_noise_are_no_evidence(
 
     monkeypatch.setattr(session, "reconstruct", blunt)
     save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
-    report = run(request(tiny, policy=policy(tiny, "true"), splitting=False)).report
+    report = run(request(tiny, policy=policy(tiny, "true"), no_splitting=True)).report
     assert control_of(report).confirmed == 0
     assert report.verdict == "INCONCLUSIVE"
     assert report.reasons[0].startswith(
@@ -270,7 +270,7 @@ def test_attacks_that_return_noise_are_no_evidence(
 
 def test_a_policy_that_asks_for_it_is_told_how(tiny: Tiny, steps: None) -> None:
     save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
-    report = run(replace(request(tiny, policy=policy(tiny, "true")), positive_control=False)).report
+    report = run(request(tiny, policy=policy(tiny, "true")).but(positive_control=False)).report
     assert report.verdict == "INCONCLUSIVE"
     assert report.reasons[0].endswith("none was run: pass --positive-control.")
 
@@ -359,4 +359,4 @@ def test_too_few_controls_are_seen_before_anything_runs(tiny: Tiny) -> None:
     with pytest.raises(UsageError, match="22 of them are too few; give at least 23"):
         check(request(tiny))
     with pytest.raises(UsageError, match="0 of them are too few"):
-        check(replace(request(tiny), controls=None))
+        check(request(tiny).but(controls=None))

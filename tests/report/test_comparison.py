@@ -168,11 +168,11 @@ def test_training_less_leaks_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         counted = Budget(steps, itertools.count().__next__)  # its clock is asked once a step
         monkeypatch.setattr(demo, "descend", lambda *given, b=counted: descend(*given[:-1], b))
         files = demo.prepare(tmp_path / str(steps))
-        request = Request(
+        request = Request.of(
             files.checkpoint,
-            str(files.members),
-            controls=str(files.controls),
-            mean=str(files.mean),
+            data=files.members,
+            controls=files.controls,
+            mean=files.mean,
             budget=40.0,
         )
         reports.append(run(request).report)

@@ -1,6 +1,5 @@
 """What is read and checked before an audit begins."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from tests.tiny import Tiny
 
 
 def request(tiny: Tiny) -> Request:
-    return Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean))
+    return Request.of(tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=tiny.mean)
 
 
 def test_members_and_controls_become_normalised_inputs(tiny: Tiny) -> None:
@@ -24,13 +23,13 @@ def test_members_and_controls_become_normalised_inputs(tiny: Tiny) -> None:
     np.testing.assert_allclose(truth.members, expected, rtol=1e-5, atol=1e-6)
     assert len(truth.controls) == len(np.load(tiny.controls)["images"])
     np.testing.assert_array_equal(truth.labels, np.load(tiny.members)["labels"])
-    assert check(replace(request(tiny), controls=None)).truth.controls.shape == (0, truth.members.shape[1])
+    assert check(request(tiny).but(controls=None)).truth.controls.shape == (0, truth.members.shape[1])
 
 
 def test_the_threshold_of_the_user_takes_precedence_over_the_policy(tiny: Tiny) -> None:
     stated = check(request(tiny))
     assert stated.rule == stated.policy.match
-    chosen = check(replace(request(tiny), threshold=0.9))
+    chosen = check(request(tiny).but(threshold=0.9))
     assert (chosen.rule.threshold, chosen.policy.match.threshold) == (0.9, 0.4)
     assert chosen.rule.fdr == stated.rule.fdr
 
@@ -39,7 +38,7 @@ def test_images_too_small_to_be_compared_are_refused(tiny: Tiny, tmp_path: Path)
     flat = tmp_path / "flat.npz"
     values = np.load(tiny.members)["images"]
     np.savez(flat, images=values.reshape(len(values), 1, -1))
-    asked = replace(request(tiny), data=str(flat), controls=None, mean=None)
+    asked = request(tiny).but(data=str(flat), controls=None, mean=None)
     with pytest.raises(DataError, match="SSIM needs at least"):
         check(asked)
 
@@ -49,4 +48,4 @@ def test_images_too_small_to_be_compared_are_refused(tiny: Tiny, tmp_path: Path)
 )
 def test_samples_are_not_described_where_none_are_given(tiny: Tiny, option: str, value: str) -> None:
     with pytest.raises(AuditError, match=f"--{option.replace('_', '-')} without --data"):
-        check_weights(replace(Request(tiny.checkpoint, None), **{option: value}))
+        check_weights(Request.of(tiny.checkpoint).but(**{option: value}))

@@ -1,6 +1,5 @@
 """The demonstration: its files and its training. The whole of it is a slow test."""
 
-import dataclasses
 import functools
 import json
 import subprocess
@@ -28,10 +27,10 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def request(files: demo.DemoFiles, **changes: Any) -> Request:
-    plain = Request(
-        files.checkpoint, str(files.members), controls=str(files.controls), mean=str(files.mean), budget=60.0
+    plain = Request.of(
+        files.checkpoint, data=files.members, controls=files.controls, mean=files.mean, budget=60.0
     )
-    return dataclasses.replace(plain, **changes)
+    return plain.but(**changes)
 
 
 def test_its_files_are_an_audit(untrained: None, tmp_path: Path) -> None:
@@ -112,11 +111,11 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     with safe_open(tmp_path / "demo/model.safetensors", framework="pt") as file:
         assert file.metadata() == {"activation": "relu"}
     report = run(
-        Request(
+        Request.of(
             tmp_path / "demo/model.safetensors",
-            str(tmp_path / "half.npz"),
-            str(tmp_path / "other-half.npz"),
-            mean=str(tmp_path / "demo/mean.npy"),
+            data=tmp_path / "half.npz",
+            controls=tmp_path / "other-half.npz",
+            mean=tmp_path / "demo/mean.npy",
             budget=60.0,
         )
     ).report

@@ -34,9 +34,7 @@ def write(path: Path, *shapes: tuple[int, int], biased: tuple[int, ...] = (), va
 def inspect(
     path: Path, initial: Path | None = None, activation: str | None = None, **more: str
 ) -> Inspection:
-    request = Request(
-        checkpoint=path, data=more.pop("data", None), initial=initial, activation=activation, **more
-    )
+    request = Request.of(path, initial=initial, activation=activation, **more)
     return inspect_request(request, Budget(60.0, time.monotonic))
 
 
@@ -196,7 +194,7 @@ def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
 
 def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> None:
     tiny = make(tmp_path / "tiny")
-    request = Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean))
+    request = Request.of(tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, time.monotonic))
     assert found.contribution == []
     assert "no time was left to measure exposure in the equation of kkt-margin and kkt-loss" in found.notes
@@ -207,7 +205,7 @@ def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> Non
 def test_what_a_change_tells_does_not_wait_for_the_weights_alone(tmp_path: Path) -> None:
     tiny = make(tmp_path / "tiny")
     before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.1)
-    request = Request(tiny.checkpoint, str(tiny.members), initial=before, mean=str(tiny.mean))
+    request = Request.of(tiny.checkpoint, data=tiny.members, initial=before, mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, time.monotonic))
     missing = "no time was left to measure exposure in the equation of weight-delta, kkt-margin and kkt-loss"
     assert missing in found.notes
@@ -240,7 +238,7 @@ def polynomial(folder: Path, units: int) -> Request:
     for path, holder in zip(paths, (net, slopes), strict=True):
         names = ("fc1.weight", "fc2.weight")
         save_file({name: value.contiguous() for name, value in zip(names, holder.weights, strict=True)}, path)
-    return Request(paths[0], None, gradient=paths[1], activation="polynomial:3")
+    return Request.of(paths[0], gradient=paths[1], activation="polynomial:3")
 
 
 @pytest.mark.parametrize(("units", "rank"), [(4, 16), (40, 20)])

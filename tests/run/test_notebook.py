@@ -102,7 +102,7 @@ def test_rows_of_a_table_are_features(monkeypatch: pytest.MonkeyPatch, tmp_path:
     seen: list[dict[str, Any]] = []
 
     def stop(request: audit.Request, **_: object) -> None:
-        seen.append(dict(np.load(str(request.data))))
+        seen.append(dict(np.load(str(request.samples.data))))
         raise audit.AuditError("stopped", "nothing")
 
     monkeypatch.setattr(notebook, "run", stop)

@@ -66,14 +66,16 @@ def once(monkeypatch: pytest.MonkeyPatch, steps: None) -> None:
 
 
 def request(tiny: Tiny) -> Request:
-    return Request(tiny.checkpoint, str(tiny.members), str(tiny.controls), mean=str(tiny.mean), budget=PLENTY)
+    return Request.of(
+        tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=tiny.mean, budget=PLENTY
+    )
 
 
 def test_an_expired_waiver_stops_the_library_too(tiny: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "waivers.yaml"
     path.write_text("- {id: incomplete-audit, reason: short, owner: Ada, expires: 2020-01-01}")
     with pytest.raises(UsageError, match="by Ada expired on 2020-01-01"):
-        run(replace(request(tiny), waivers=path))
+        run(request(tiny).but(waivers=path))
 
 
 def test_a_leak_is_confirmed_and_reported_as_the_schema_says(tiny: Tiny, once: None) -> None:
@@ -160,7 +162,7 @@ def test_what_splitting_did_is_reported(tiny: Tiny, once: None) -> None:
 
 
 def test_without_splitting_an_audit_works_and_says_nothing_of_it(tiny: Tiny, once: None) -> None:
-    audit = run(replace(request(tiny), splitting=False))
+    audit = run(request(tiny).but(no_splitting=True))
     assert audit.report.verdict == "FAIL"
     assert [attack.splitting for attack in audit.report.attacks] == [None] * 10
     assert audit.trajectories == []
@@ -254,7 +256,7 @@ def test_a_leaky_model_passes_with_members_it_never_saw(tiny: Tiny, once: None) 
 
 
 def test_without_controls_it_is_inconclusive(tiny: Tiny, once: None) -> None:
-    report = run(replace(request(tiny), controls=None)).report
+    report = run(request(tiny).but(controls=None)).report
     assert report.verdict == "INCONCLUSIVE"
     assert report.summary.controls == report.summary.confirmed == 0
     assert report.summary.recovered > 0
@@ -266,7 +268,7 @@ def test_what_was_assumed_is_noted(tiny: Tiny) -> None:
     save_file(load_file(tiny.checkpoint) | {"fc2.bias": torch.zeros(1)}, tiny.checkpoint)
     images = np.load(tiny.members)["images"]
     np.savez(tiny.members, images=images[[0, 1, 2, 2]])
-    report = run(replace(request(tiny), mean=None, threshold=0.5)).report
+    report = run(request(tiny).but(mean=None, threshold=0.5)).report
     activation, normalisation, copies = report.provenance.notes
     assert "ReLU assumed" in activation
     assert "normalisation not stated" in normalisation
@@ -283,7 +285,7 @@ def test_where_training_began_is_noted(tiny: Tiny) -> None:
     start = tiny.checkpoint.with_name("before.safetensors")
     names = {"fc1.weight": "fc2.weight", "fc1.bias": "fc2.bias", "fc2.weight": "fc1.weight"}
     save_file({names[name]: value for name, value in untrained().items()}, start)
-    precision, before, order = check(replace(request(tiny), initial=start, precision="float64")).notes
+    precision, before, order = check(request(tiny).but(initial=start, precision="float64")).notes
     assert precision == "attacks computed in float64"
     assert before == f"weights before training: {start}, sha256 {sha256(start.read_bytes()).hexdigest()}"
     assert order.startswith("--initial: layers ordered by their shapes")
@@ -304,13 +306,13 @@ def test_what_attacks_find_does_not_depend_on_members_or_controls(tiny: Tiny, tm
     assert first.report.samples != second.report.samples
     np.testing.assert_array_equal(first.reconstructions["kkt-margin"], second.reconstructions["kkt-margin"])
     assert first.report.attacks[0].history == second.report.attacks[0].history
-    third = run(replace(request(other), controls=None, policy="research", threshold=0.9))
+    third = run(request(other).but(controls=None, policy="research", threshold=0.9))
     np.testing.assert_array_equal(first.reconstructions["kkt-margin"], third.reconstructions["kkt-margin"])
 
 
 def test_the_seed_decides(tiny: Tiny) -> None:
-    asked = replace(request(tiny), attacks=("kkt-margin",))
-    same, again, other = (run(replace(asked, seed=seed)) for seed in (1, 1, 2))
+    asked = request(tiny).but(attacks=("kkt-margin",))
+    same, again, other = (run(asked.but(seed=seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(same.reconstructions["kkt-margin"], again.reconstructions["kkt-margin"])
     assert not np.array_equal(same.reconstructions["kkt-margin"][0], other.reconstructions["kkt-margin"][0])
 
@@ -338,7 +340,7 @@ def test_an_attacker_may_see_where_training_began(tiny: Tiny, precision: str) ->
     before, start = untrained(), tiny.checkpoint.with_name("before.safetensors")
     names = {"fc1.weight": "net.0.weight", "fc1.bias": "net.0.bias", "fc2.weight": "net.2.weight"}
     save_file({names[name]: value for name, value in before.items()}, start, metadata={"activation": "tanh"})
-    seen = attacker_sees(check(replace(request(tiny), initial=start, precision=precision)))
+    seen = attacker_sees(check(request(tiny).but(initial=start, precision=precision)))
     assert seen.initial is not None
     assert seen.initial.activation == seen.network.activation == "relu"
     for found, expected in zip(seen.initial.tensors, before.values(), strict=True):
@@ -359,7 +361,7 @@ def test_one_step_of_training_is_seen_by_the_attack_on_the_change(tiny: Tiny) ->
     after = {name: (value - 0.05 * value.grad).detach() for name, value in before.items()}
     save_file({name: value.detach() for name, value in before.items()}, start)
     save_file(after, tiny.checkpoint)
-    audit = run(replace(request(tiny), initial=start, attacks=("weight-delta", "kkt-loss")))
+    audit = run(request(tiny).but(initial=start, attacks=("weight-delta", "kkt-loss")))
     margin, loss, delta, *_ = audit.report.attacks
     assert (margin.status, loss.status, delta.status) == ("skipped", "ran", "ran")
     assert margin.reason == "not among the attacks asked for"
@@ -381,8 +383,7 @@ def test_one_step_of_training_is_seen_by_the_attack_on_the_change(tiny: Tiny) ->
 def test_a_batch_comes_back_exactly(tiny: Tiny, kind: str, factor: float, rate: float | None) -> None:
     tiny = untrained_tiny(tiny)
     seen = write_gradient(tiny, factor=factor)
-    asked = replace(
-        request(tiny),
+    asked = request(tiny).but(
         gradient=seen,
         gradient_kind=kind,
         learning_rate=rate,
@@ -424,7 +425,7 @@ def test_a_gradient_beside_the_weights(tiny: Tiny) -> None:
     tiny = untrained_tiny(tiny)
     ran = ["kkt-margin", "gradient-exact"]
     report = run(
-        replace(request(tiny), gradient=write_gradient(tiny), attacks=tuple(ran), splitting=False)
+        request(tiny).but(gradient=write_gradient(tiny), attacks=tuple(ran), no_splitting=True)
     ).report
     assert [attack.id for attack in report.attacks if attack.status == "ran"] == ran
     assert report.verdict == "FAIL"
@@ -443,7 +444,7 @@ def test_every_attack_on_a_gradient_runs_and_is_measured(tiny: Tiny, once: None,
     if not labelled:
         np.savez(tiny.members, images=np.load(tiny.members)["images"])
     names = ["gradient", "gradient-cosine", "gradient-exact"]
-    report = run(replace(request(tiny), gradient=seen, attacks=tuple(names), policy="research")).report
+    report = run(request(tiny).but(gradient=seen, attacks=tuple(names), policy="research")).report
     assert [attack.id for attack in report.attacks if attack.status == "ran"] == names
     assert report.summary.confirmed == MEMBERS
     assert report.diagnostics.stationarity is not None
@@ -456,7 +457,7 @@ def test_every_attack_on_a_gradient_runs_and_is_measured(tiny: Tiny, once: None,
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_gradient_of_any_precision_works(tiny: Tiny, dtype: torch.dtype) -> None:
     tiny = untrained_tiny(tiny)
-    asked = replace(request(tiny), gradient=write_gradient(tiny, dtype=dtype), attacks=("gradient",))
+    asked = request(tiny).but(gradient=write_gradient(tiny, dtype=dtype), attacks=("gradient",))
     report = run(asked).report
     assert report.summary.confirmed > 0
     half = [note for note in report.provenance.notes if "half precision" in note]
@@ -474,7 +475,7 @@ def test_a_handful_of_members_needs_few_controls(
     np.savez(tiny.members, images=np.load(tiny.members)["images"][:members])
     np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:controls])
     seen = write_gradient(tiny)
-    report = run(replace(request(tiny), gradient=seen, attacks=("gradient-exact",), policy="research")).report
+    report = run(request(tiny).but(gradient=seen, attacks=("gradient-exact",), policy="research")).report
     assert report.summary.recovered == members
     assert report.summary.confirmed == confirmed
     kinds = [finding.kind for finding in report.findings if "confirmed" not in finding.kind]
@@ -488,7 +489,7 @@ def test_a_gradient_of_zeros_never_passes(tiny: Tiny, first_only: bool) -> None:
     zeros = ("fc1.weight",) if first_only else ("fc1.weight", "fc1.bias", "fc2.weight")
     tensors = load_file(seen)
     save_file(tensors | {name: torch.zeros_like(tensors[name]) for name in zeros}, seen)
-    report = run(replace(request(tiny), gradient=seen, attacks=("kkt-margin", "gradient"))).report
+    report = run(request(tiny).but(gradient=seen, attacks=("kkt-margin", "gradient"))).report
     assert report.verdict == "INCONCLUSIVE"
     assert "not tested: gradient was skipped:" in report.reasons[0]
     assert "zero everywhere" in report.reasons[0]
@@ -536,7 +537,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
 
     monkeypatch.setattr(Steps, "minimise", measured)
     heard = Heard()
-    run(replace(request(tiny), budget=budget), listener=heard, clock=lambda: 0.0)
+    run(request(tiny).but(budget=budget), listener=heard, clock=lambda: 0.0)
     assert sum(given) == pytest.approx(attacking)
     assert heard.stages == [
         "attacking 144-100-1",
@@ -581,7 +582,7 @@ def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:
 
 def test_a_budget_too_small_for_anything_tells_nothing(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # the real restarts
-    report = run(replace(request(tiny), budget=1e-6)).report
+    report = run(request(tiny).but(budget=1e-6)).report
     assert report.provenance.complete
     assert report.verdict == "INCONCLUSIVE"
     assert {attack.reason for attack in report.attacks[:2]} == {"the time ended before its first step"}

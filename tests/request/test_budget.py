@@ -1,9 +1,9 @@
-"""What values of options mean."""
+"""Times as users write them."""
 
 import pytest
 
-from audit.cli.options import parse_budget
 from audit.errors import UsageError
+from audit.request.budget import parse_budget, write_budget
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,11 @@ def test_budgets(text: str, seconds: float) -> None:
 def test_what_is_no_budget(text: str) -> None:
     with pytest.raises(UsageError, match="60s, 10m or 2h"):
         parse_budget(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(60.0, "1m"), (90.0, "90s"), (120.0, "2m"), (7200.0, "2h"), (0.5, "0.5s")]
+)
+def test_a_time_is_written_as_it_may_be_read(seconds: float, text: str) -> None:
+    assert write_budget(seconds) == text
+    assert parse_budget(text) == seconds
