@@ -1,15 +1,18 @@
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from audit import cli
 from audit.attacks import Observation
 from audit.model.network import Network
 from tests.command import Ended, Run
 from tests.planted import observation, small_network
+from tests.recording import CountedClock
 from tests.tiny import Tiny, attack_once, draw_once, fix_steps, make
 
 
@@ -46,6 +49,18 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> None:
     fix_steps(monkeypatch)
     attack_once(monkeypatch)
     draw_once(monkeypatch)
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> CountedClock:
+    """The machine's clocks, until the test ends: they count gradients, and say the same however slow it is."""
+    monkeypatch.setattr(
+        torch.autograd, "grad", torch.autograd.grad
+    )  # so that what the clock does to it is undone
+    clock = CountedClock()
+    for name in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(time, name, clock)
+    return clock
 
 
 @pytest.fixture

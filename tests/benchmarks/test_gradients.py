@@ -148,6 +148,7 @@ def test_published_runs_that_explain_nothing_are_not_pooled(tiny):
     assert (len(lost.pool), len(lost.best), lost.loss, lost.solved) == (0, 0, None, False)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_ours_ends_early_when_solved_and_says_why_it_did_not_run(tiny, monkeypatch):
     figures = measure("gradient-exact", make(tiny, None, 0), 30.0, 0)
     assert figures["solved"]

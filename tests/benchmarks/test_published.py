@@ -161,7 +161,7 @@ def test_regression_is_attacked_with_multipliers_of_both_signs(monkeypatch):
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([]))
     layers = planted(1, dtype=torch.float32)[0]
     settings = replace(GENTLE, lambda_floor=None)
-    attacked = published_attack(layers, 5, {"one": settings}, seconds=60, seed=3, regression=True)
+    attacked = published_attack(layers, 5, {"one": settings}, seconds=1e9, seed=3, regression=True)
     assert [found.shape for found in attacked.candidates] == [(10, 32)]
     start = first_candidates(layers, 100, settings, torch.Generator().manual_seed(3))[1]
     assert start.min() < 0 < start.max()
@@ -170,7 +170,7 @@ def test_regression_is_attacked_with_multipliers_of_both_signs(monkeypatch):
 def test_a_run_ends_after_its_epochs_nearer_to_the_solution(monkeypatch):
     monkeypatch.setattr(published_kkt, "EPOCHS", 400)
     layers, inputs, multipliers, labels = planted(1, dtype=torch.float32)
-    found, run = run_once(layers, 0.9 * inputs, multipliers, labels, GENTLE, name="gentle", seconds=60)
+    found, run = run_once(layers, 0.9 * inputs, multipliers, labels, GENTLE, name="gentle", seconds=1e9)
     assert run.epochs == 400
     assert not run.diverged
     theta_squared = sum(float(t.square().sum()) for layer in layers for t in layer if t is not None)
@@ -183,7 +183,7 @@ def test_the_attack_is_seeded_and_pools_all_runs(monkeypatch):
     monkeypatch.setattr(published_kkt, "EPOCHS", 30)
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([GENTLE]))
     layers = planted(1, dtype=torch.float32)[0]
-    one, two = (published_attack(layers, 5, {"preset": GENTLE}, seconds=60, seed=3) for _ in range(2))
+    one, two = (published_attack(layers, 5, {"preset": GENTLE}, seconds=1e9, seed=3) for _ in range(2))
     assert [run.name for run in one.runs] == ["preset", "sweep_0"]
     assert [found.shape for found in one.candidates] == [(10, 32), (10, 32)]
     assert np.array_equal(one.candidates, two.candidates)
@@ -193,13 +193,15 @@ def test_the_attack_is_seeded_and_pools_all_runs(monkeypatch):
     assert not np.array_equal(one.start[:10], one.candidates[0])
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_a_diverged_run_leaves_no_candidates_and_its_time_to_the_next(monkeypatch):
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([]))
     layers = planted(1, dtype=torch.float32)[0]
-    attacked = published_attack(layers, 5, {"wild": WILD, "gentle": GENTLE}, seconds=1.2, seed=0)
+    attacked = published_attack(layers, 5, {"wild": WILD, "gentle": GENTLE}, seconds=100, seed=0)
     wild, gentle = attacked.runs
     assert wild.diverged
     assert wild.relative_stationarity is None
     assert [len(found) for found in attacked.candidates] == [0, 10]
     assert np.isfinite(attacked.candidates[1]).all()
-    assert gentle.seconds > 0.55 - wild.seconds  # of the 0.6 for presets; half of it, had time been lost
+    # Half of the time is for presets, and would be shared equally, had the first one's been lost.
+    assert gentle.seconds == pytest.approx(50 - wild.seconds, abs=3)

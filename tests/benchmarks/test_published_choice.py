@@ -21,11 +21,12 @@ FIRST = {
 }
 
 
+@pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("name", TINY)
 def test_every_kind_of_target_has_its_attack(name, tmp_path, monkeypatch):
     monkeypatch.setattr("tests.benchmarks.training.ADAM_STEPS", 20)
     monkeypatch.setitem(RECIPES, name, TINY[name])
-    attacked = attack_for(prepare(name, cache=tmp_path))(seconds=0.2, seed=0)
+    attacked = attack_for(prepare(name, cache=tmp_path))(seconds=5, seed=0)
     assert attacked.runs[0].name == FIRST[name]
     assert attacked.start.shape[1] == 625
     assert {len(found) for found in attacked.candidates} <= {0, 20}

@@ -111,8 +111,9 @@ def test_the_cursor_comes_back_after_an_error() -> None:
     assert "\x1b[?25h" in file.getvalue()
 
 
-def test_silence() -> None:
+def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
     audit(Silent())
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
