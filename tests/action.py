@@ -57,7 +57,7 @@ def run(path: Path, inputs: dict[str, str], workspace: Path, temporary: Path, pr
         output.touch()
         env = base | _filled(step.get("env", {}), contexts) | {"GITHUB_OUTPUT": str(output)}
         command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]]
-        ended = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, timeout=600)
         ran.log += ended.stdout + ended.stderr
         ran.code = ended.returncode or ran.code
         for line in output.read_text().splitlines():

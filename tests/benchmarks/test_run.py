@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from audit.attacks import BATTERY
 from audit.battery import AttackFailed
