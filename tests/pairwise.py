@@ -62,6 +62,8 @@ def pairwise(**choices: Sequence[Any]) -> pytest.MarkDecorator:
 
 
 def name_of(factor: str, choice: Any) -> str:
-    """Of an attack its id, of a function its name."""
+    """Of an attack its id, of a function its name: what is the same in every process."""
+    if isinstance(choice, tuple):
+        return " ".join(name_of("", part).strip() for part in choice)
     named = getattr(choice, "id", None) or getattr(choice, "__name__", None)
     return named or f"{factor} {choice}"

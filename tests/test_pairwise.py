@@ -2,7 +2,8 @@ from itertools import combinations, product
 
 import pytest
 
-from tests.pairwise import covering, pairwise
+from audit.attacks import BATTERY
+from tests.pairwise import covering, name_of, pairwise
 
 
 @pytest.mark.parametrize("sizes", [(2, 3), (3, 2, 2), (6, 2, 2, 3, 12, 2), (4, 1, 4, 4)])
@@ -24,3 +25,9 @@ def test_all_other_combinations_are_slow() -> None:
     assert len([case for case in cases if not case.marks]) == 7
     assert {mark.name for case in cases for mark in case.marks} == {"slow"}
     assert cases[0].id == "first 1, second a, third c"
+
+
+def test_names_of_cases_are_the_same_in_every_process() -> None:
+    assert name_of("hidden", (name_of, "change", 3)) == "name_of change 3"
+    assert name_of("attack", BATTERY[0]) == "kkt-margin"
+    assert name_of("smoothing", None) == "smoothing None"

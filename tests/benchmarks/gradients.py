@@ -31,7 +31,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from audit.attacks import BATTERY, Attack, Method
-from audit.battery import AttackResult, reconstruct
+from audit.battery import AttackResult
 from audit.budget import Budget
 from audit.errors import AuditError
 from audit.scoring.calibration import calibrate
@@ -41,6 +41,7 @@ from tests.benchmarks.gradients_table import table
 from tests.benchmarks.published_gradients import SOLVED, Run, Seen, dlg, geiping
 from tests.benchmarks.run import FDR, RESULTS, THRESHOLD, machine
 from tests.benchmarks.targets import DATA_DIR
+from tests.planted import run_battery
 
 THREADS = 2
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
@@ -72,7 +73,7 @@ class Found:
 
 def ours(attacks: Sequence[Attack], target: GradientTarget, seconds: float, seed: int) -> Found:
     """Attack with this tool; what does not apply or fails leaves nothing but its reason."""
-    outcomes = reconstruct(target.seen, attacks, None, Budget(seconds, time.monotonic), seed)
+    outcomes = run_battery(target.seen, attacks, None, Budget(seconds, time.monotonic), seed)
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     notes = [
         f"{outcome.attack.id}: {outcome.note if isinstance(outcome, AttackResult) else outcome.reason}"

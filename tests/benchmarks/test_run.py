@@ -106,7 +106,7 @@ def test_the_truth_is_not_looked_at_where_it_would_take_too_long(target, monkeyp
 
 def test_an_attack_that_fails_ends_the_benchmark(target, monkeypatch):
     failed = AttackFailed(BATTERY[0], "no memory", 0.0)
-    monkeypatch.setattr(run, "reconstruct", lambda *arguments: [failed])
+    monkeypatch.setattr(run, "run_battery", lambda *arguments: [failed])
     with pytest.raises(RuntimeError, match="kkt-margin failed on faces: no memory"):
         ours(target, 0.1, 0)
 
