@@ -155,12 +155,17 @@ def audit(
             std=None if std is None else _numbers(std, folder / f"{_PREFIX}std.npy"),
             **{"command": "audit.audit", **options},
         )
-        try:
-            finished = run(request, listener=listener)
-        except AuditError as error:
-            raise type(error)(_shown(error.problem, folder), _shown(error.remedy, folder)) from None
-        report = Report.model_validate_json(_shown(finished.report.model_dump_json(), folder))
-        return Result(replace(finished, report=report))
+        return _run(request, listener, folder)
+
+
+def _run(request: Request, listener: Listener | None, folder: Path) -> Result:
+    """Audit, and name neither in errors nor in the report the folder of what was in memory."""
+    try:
+        finished = run(request, listener=listener)
+    except AuditError as error:
+        raise type(error)(_shown(error.problem, folder), _shown(error.remedy, folder)) from None
+    report = Report.model_validate_json(_shown(finished.report.model_dump_json(), folder))
+    return Result(replace(finished, report=report))
 
 
 def _shown(text: str, folder: Path) -> str:
