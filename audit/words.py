@@ -12,16 +12,6 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def origins(sources: Iterable[str], observed: str) -> str:
-    """Name what reconstructions are computed from; the weights if there are none, for they are always known."""
-    names = {
-        "weights": "the weights",
-        "change": "the change of the weights",
-        "gradient": f"an observed {observed}",
-    }
-    return listed([names[source] for source in sources] or [names["weights"]])
-
-
 def listed(words: Iterable[str]) -> str:
     """Join different words, of which there is one at least, as in `a, b and c`."""
     *first, last = dict.fromkeys(words)

@@ -11,7 +11,7 @@ import typer
 
 import audit
 from audit.cli import EXIT_CODES, app
-from audit.verdict.findings import RULES
+from audit.verdict.finding import RULES
 
 ROOT = Path(audit.__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "audit/docs").glob("*.md"))]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from audit.render.text import stopped_short, truth
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
-from audit.verdict.findings import Kind
+from audit.verdict.finding import Kind
 from audit.words import listed, percent, plural, probability
 
 _HAIM = "Haim et al. 2022, arXiv 2206.07758"

@@ -21,10 +21,12 @@ from audit.render import text
 from audit.render.advice import advice
 from audit.render.jinja import LOADER, environment
 from audit.render.pictures import cards, png
+from audit.render.sentences.findings import suppression
+from audit.render.sentences.sources import origins_of
 from audit.report.evidence import Evidence, Trajectory, rank, shown
 from audit.report.outcomes import AttackReport, Sample
-from audit.report.schema import Report
-from audit.verdict.findings import Finding, Kind
+from audit.report.schema import FindingReport, Report
+from audit.verdict.finding import Kind
 
 _TABLE = 24
 """Matches of a table that are shown with their columns."""
@@ -55,6 +57,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "splitting_cells": partial(text.splitting_cells, report),
         "png": png,
         "headings": _headings,
+        "suppression": suppression,
     }
     pictured, table = cards(report, evidence), _table(report, evidence)
     script, *_ = LOADER.get_source(templates, "report.js")
@@ -81,8 +84,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         positive_control=text.positive_control(report),
         limits=text.limits(report),
         batch=text.batch(report),
-        confirmed_from=text.used(report, [sample for sample in report.samples if sample.confirmed]),
-        shown_from=text.used(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
+        confirmed_from=origins_of(report, [sample for sample in report.samples if sample.confirmed]),
+        shown_from=origins_of(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
         interval=text.interval(report),
         dp=text.dp(report),
         advice=advice(report),
@@ -101,7 +104,7 @@ def _table(report: Report, evidence: Sequence[Evidence]) -> list[tuple[Sample, E
     return [(report.samples[item.sample], item) for item in items[:_TABLE]]
 
 
-def _by_kind(findings: Sequence[Finding]) -> list[tuple[Kind, list[Finding]]]:
+def _by_kind(findings: Sequence[FindingReport]) -> list[tuple[Kind, list[FindingReport]]]:
     return [(kind, list(group)) for kind, group in groupby(findings, key=lambda finding: finding.kind)]
 
 

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
-from audit.verdict.policy import LimitResult
+from audit.verdict.judgement import LimitResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document can hold, escaped or not."""

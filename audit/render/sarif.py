@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
+from audit.render.sentences.findings import MEANING, TITLES
 from audit.report.evidence import Evidence, Trajectory
-from audit.report.schema import Report
-from audit.verdict.findings import RULES, Finding, Kind
-from audit.verdict.policy import LimitResult
+from audit.report.schema import FindingReport, Report
+from audit.verdict.finding import RULES, Kind
+from audit.verdict.judgement import LimitResult
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {"high": "error", "medium": "warning", "low": "note", "info": "note"}
@@ -28,32 +29,6 @@ _FINDINGS = f"{_PROJECT}/blob/main/audit/docs/findings.md"
 """Has a section for every rule, under the rule's id; those of limits share one."""
 _SCORE = {"high": "8.0", "medium": "5.0", "low": "2.0", "info": "0.0"}
 """Security severity, on GitHub's scale: high is 7.0 to 8.9, medium 4.0 to 6.9, low 0.1 to 3.9."""
-
-MEANING: dict[Kind, str] = {
-    "confirmed-reconstruction": "An attack reconstructed this training sample, beyond chance. "
-    "Whoever has what was audited can do the same: do not release it, or release it knowing this.",
-    "recovered-not-confirmed": "Reconstructions that look like training samples, but no more than some look like "
-    "samples that the network never saw. Look at them; more controls tell them from chance.",
-    "incomplete-audit": "The audit broke off. What it did not get to is not counted: run it again to the end.",
-    "no-attack-ran": "Nothing was tested, so nothing is known. The report says why each attack was left out.",
-    "observed-not-attacked": "A gradient or an update was given, and no attack on it ran. The report says why.",
-    "required-attack-missing": "The policy asks for an attack that did not run. Give what it needs, or ask for "
-    "another.",
-    "attack-failed": "An attack ended with an error, so what it would have found is unknown.",
-    "uncalibrated-audit": "Without samples that the network never saw, nobody can say how many matches are chance. "
-    "Give some with --controls.",
-    "too-few-controls": "The policy asks for more controls than were given. Give more of them.",
-    "cannot-confirm": "With so few controls no p-value can be small enough to confirm anything. Give more of them.",
-    "unresolved-recoveries": "Training samples beat every control, but there are too few controls to confirm them. "
-    "Give more of them.",
-    "null-attack-confirmed": "An attack that knows nothing seemed to find training samples: the measure of "
-    "similarity favours them, so the count cannot be believed. Choose controls more like the training samples.",
-    "null-attack-missing": "Whether the measure of similarity is fair to the data was not tested.",
-    "positive-control-failed": "The same attacks did not find the samples of a twin that was made to leak them, so "
-    "finding little says little. Give more time or controls.",
-    "positive-control-missing": "The policy asks for a positive control. Pass --positive-control.",
-}
-"""What a finding of every kind means, and what to do."""
 
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
@@ -116,8 +91,8 @@ def _place(checkpoint: str) -> dict[str, str]:
 
 
 def _rule(kind: Kind) -> dict[str, Any]:
-    severity, confidence, title = RULES[kind]
-    return _descriptor(kind, title, MEANING[kind], _LEVEL[severity], _SCORE[severity], confidence)
+    severity, confidence = RULES[kind]
+    return _descriptor(kind, TITLES[kind], MEANING[kind], _LEVEL[severity], _SCORE[severity], confidence)
 
 
 def _limit_rule(limit: LimitResult) -> dict[str, Any]:
@@ -162,7 +137,7 @@ def _violation(limit: LimitResult, policy: str, place: dict[str, str]) -> dict[s
     }
 
 
-def _result(finding: Finding, place: dict[str, str]) -> dict[str, Any]:
+def _result(finding: FindingReport, place: dict[str, str]) -> dict[str, Any]:
     result = {
         "ruleId": finding.kind,
         "level": _LEVEL[finding.severity],
@@ -177,7 +152,7 @@ def _result(finding: Finding, place: dict[str, str]) -> dict[str, Any]:
     return result
 
 
-def _suppressions(finding: Finding) -> list[dict[str, Any]]:
+def _suppressions(finding: FindingReport) -> list[dict[str, Any]]:
     """The standard wants the list in every result or in none."""
     waiver = finding.suppression
     if waiver is None or waiver.kind == "baseline":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.report.outcomes import AttackReport, Sample
+from audit.render.sentences.findings import suppression
+from audit.render.sentences.verdict import NO_LIMIT_AT_POWER
+from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
 from audit.scoring.intervals import resolution
-from audit.verdict.findings import NO_LIMIT_AT_POWER
-from audit.words import bound, duration, origins, percent, plural, probability, sentence, share, significant
+from audit.words import bound, duration, percent, plural, probability, sentence, share, significant
 
 _NO_GRADIENT = (
     "A gradient of these samples at this checkpoint would be described whole: other samples, several steps, "
@@ -199,7 +200,7 @@ def suppressed(report: Report) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.suppression is not None:
-            by_reason.setdefault(finding.suppression.words, []).append(finding.id)
+            by_reason.setdefault(suppression(finding.suppression), []).append(finding.id)
     return [f"{_first(names)}: {sentence(words)}" for words, names in by_reason.items()]
 
 
@@ -211,14 +212,6 @@ def _first(names: Sequence[str]) -> str:
 def truth(report: Report, attack: AttackReport) -> float | None:
     """Relative loss that the training images themselves leave in an attack's equation, if measured."""
     return (report.diagnostics.stationarity or {}).get(attack.id)
-
-
-def used(report: Report, samples: Sequence[Sample]) -> str:
-    """Say what the matches of some samples were reconstructed from."""
-    owners = {sample.attack for sample in samples}
-    seen = report.data.gradient
-    sources = [attack.source for attack in report.attacks if attack.id in owners]
-    return origins(sources, "gradient" if seen is None else seen.kind)
 
 
 def batch(report: Report) -> str:

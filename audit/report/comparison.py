@@ -8,8 +8,8 @@ from typing import Literal
 from audit.report.base import Part
 from audit.report.outcomes import AttackReport, Sample
 from audit.report.schema import Report
-from audit.verdict.findings import AttackStatus
-from audit.verdict.policy import Verdict
+from audit.verdict.facts import AttackStatus
+from audit.verdict.judgement import Verdict
 
 Unit = Literal["count", "share", "number"]
 

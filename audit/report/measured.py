@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit.report.base import Count, Fraction, Measured, Part
-from audit.verdict.findings import Source
+from audit.verdict.facts import Source
 
 
 class Rank(Part):

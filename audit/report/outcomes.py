@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from audit.report.base import Count, Curve, Fraction, Measured, Part
-from audit.verdict.findings import AttackStatus, Source
+from audit.verdict.facts import AttackStatus, Source
 
 
 class Splitting(Part):

@@ -10,8 +10,9 @@ from audit.model.modality import IMAGES, ROWS
 from audit.report.base import Count, Fraction, Part
 from audit.report.measured import Diagnostics
 from audit.report.outcomes import AttackReport, Control, Sample
-from audit.verdict.findings import Finding, Requirements
-from audit.verdict.policy import LimitResult, Verdict
+from audit.verdict.finding import Finding
+from audit.verdict.judgement import LimitResult, Verdict
+from audit.verdict.policy import Requirements
 
 SCHEMA_VERSION = 2
 
@@ -117,6 +118,15 @@ class Data(Part):
     """Observed gradient or update; None when none was given."""
 
 
+class FindingReport(Finding):
+    """A finding in words."""
+
+    title: str
+    """Title of the kind of finding, in a few words."""
+    detail: str
+    """What was found, in one or two sentences."""
+
+
 class PolicyReport(Part):
     """The policy that was applied."""
 
@@ -127,7 +137,7 @@ class PolicyReport(Part):
     limits: list[LimitResult]
     """Every limit of the policy, and what was measured."""
     require: Requirements = Requirements()
-    """What the policy asks of an audit before its silence counts as evidence."""
+    """What the policy asks of an audit before a negative result counts as evidence."""
 
 
 class Provenance(Part):
@@ -193,7 +203,7 @@ class Report(Part):
     """Every held-out sample, in the order of the data."""
     policy: PolicyReport
     """Policy that was applied, and its limits."""
-    findings: list[Finding]
+    findings: list[FindingReport]
     """What a reviewer should know: confirmed reconstructions, then validity issues."""
     provenance: Provenance
     """Command, versions, times and assumptions."""

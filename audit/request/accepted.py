@@ -8,7 +8,7 @@ from audit.attacks import BATTERY
 from audit.dataset import Samples
 from audit.request.baseline import load_baseline
 from audit.request.request import VerdictOptions
-from audit.verdict.findings import Suppression
+from audit.verdict.finding import Suppression
 from audit.verdict.policy import MatchRule, Policy
 from audit.verdict.waivers import Waivers, load_waivers
 

@@ -16,7 +16,7 @@ from audit.dataset import Samples
 from audit.errors import RunError, UsageError
 from audit.report.schema import Report
 from audit.request.earlier_run import read_report
-from audit.verdict.findings import Suppression, confirmed_id
+from audit.verdict.finding import Suppression, confirmed_id
 from audit.verdict.policy import MatchRule
 from audit.words import plural
 

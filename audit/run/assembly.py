@@ -8,6 +8,7 @@ from dataclasses import replace
 import audit
 from audit.battery import AttackResult, Outcome
 from audit.diagnostics.measure import Measurements
+from audit.render.sentences.verdict import reason
 from audit.report.evidence import Audit
 from audit.report.measured import PositiveControl
 from audit.report.schema import Provenance, Report, Tool
@@ -17,6 +18,7 @@ from audit.run.entries import (
     control_entries,
     data_entry,
     diagnostics_entry,
+    finding_entry,
     model_entry,
     policy_entry,
     sample_entries,
@@ -27,8 +29,9 @@ from audit.run.facts import facts_of
 from audit.run.gallery import exhibits
 from audit.run.scores import score
 from audit.run.trajectory import follow
-from audit.verdict.findings import Finding, findings, with_suppressions
-from audit.verdict.policy import judge
+from audit.verdict.finding import Finding, with_suppressions
+from audit.verdict.findings import findings
+from audit.verdict.judgement import judge
 
 
 def assemble(
@@ -64,7 +67,7 @@ def assemble(
     report = Report(
         tool=Tool(name="model-audit", version=audit.__version__),
         verdict=judgement.verdict,
-        reasons=list(judgement.reasons),
+        reasons=[reason(why) for why in judgement.reasons],
         modality=data.members.modality.name,
         summary=summary_entry(facts, scores),
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
@@ -74,7 +77,7 @@ def assemble(
         samples=samples,
         controls=control_entries(data.controls, scores.pooled),
         policy=policy_entry(policy, judgement),
-        findings=found,
+        findings=[finding_entry(one) for one in found],
         provenance=_with_notes(provenance, _unused(inputs, found)),
     )
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]

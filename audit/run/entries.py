@@ -13,9 +13,10 @@ from audit.diagnostics.measure import Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.model.modality import ROWS
+from audit.render.sentences.findings import TITLES, detail
 from audit.report.measured import Diagnostics, DpBound, PositiveControl
 from audit.report.outcomes import Control, Sample
-from audit.report.schema import Data, Model, PolicyReport, SampleSet, Seen, Summary
+from audit.report.schema import Data, FindingReport, Model, PolicyReport, SampleSet, Seen, Summary
 from audit.request.check import Inputs
 from audit.run.measured import (
     attainable_entry,
@@ -28,8 +29,10 @@ from audit.run.scores import Scores
 from audit.scoring.calibration import Calibration
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
-from audit.verdict.findings import Facts
-from audit.verdict.policy import Judgement, Policy
+from audit.verdict.facts import Facts
+from audit.verdict.finding import Finding
+from audit.verdict.judgement import Judgement
+from audit.verdict.policy import Policy
 from audit.words import printable
 
 
@@ -68,6 +71,11 @@ def policy_entry(policy: Policy, judgement: Judgement) -> PolicyReport:
         limits=list(judgement.limits),
         require=policy.require,
     )
+
+
+def finding_entry(found: Finding) -> FindingReport:
+    """Put a finding into words."""
+    return FindingReport(**found.model_dump(), title=TITLES[found.kind], detail=detail(found))
 
 
 def summary_entry(facts: Facts, scores: Scores) -> Summary:

@@ -9,7 +9,7 @@ from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.request.check import Inputs
 from audit.run.scores import Scores
-from audit.verdict.findings import AttackFact, Facts, PowerFact, ahead_of_controls
+from audit.verdict.facts import AttackFact, Facts, PowerFact, ahead_of_controls
 
 
 def facts_of(

@@ -32,7 +32,7 @@ from audit.request.request import Request
 from audit.run import run_folder
 from audit.run.pipeline import run
 from audit.run.progress import Listener
-from audit.verdict.policy import Verdict
+from audit.verdict.judgement import Verdict
 
 Model = nn.Module | Mapping[str, Tensor] | str | PathLike[str]
 """A module, its state dict, or the path of a checkpoint."""

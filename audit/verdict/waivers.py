@@ -23,7 +23,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from audit.errors import UsageError, suggest
-from audit.verdict.findings import RULES, Suppression
+from audit.verdict.finding import RULES, Suppression
 from audit.yaml_file import kind, read_yaml, validate
 
 DEFAULT = Path("audit-waivers.yaml")

@@ -225,7 +225,7 @@ def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> 
     assert report.summary.upper_limit == pytest.approx(1 - 0.05**0.25)
     assert report.summary.upper_limit_at_power is not None
     assert report.summary.upper_limit_at_power > report.summary.upper_limit
-    assert f"confirmed {control.confirmed} of 4 samples of a twin" in report.reasons[2]
+    assert f"Positive control: {control.confirmed} of 4 samples confirmed" in report.reasons[2]
 
 
 def test_nothing_of_the_twin_depends_on_members(tiny: Tiny, steps: None) -> None:
@@ -261,10 +261,9 @@ def test_attacks_that_return_noise_are_no_evidence(
     report = run(request(tiny, policy=policy(tiny, "true"), no_splitting=True)).report
     assert control_of(report).confirmed == 0
     assert report.verdict == "INCONCLUSIVE"
-    assert report.reasons[0].startswith(
-        "The same attacks confirmed 0 of 4 samples of a twin that was made to leak"
-    )
-    assert "the policy requires 10 %" in report.reasons[0]
+    (failed,) = [one for one in report.findings if one.kind == "positive-control-failed"]
+    assert failed.values == {"confirmed": 0, "samples": 4, "required": 0.1, "note": ""}
+    assert report.reasons[0] == failed.detail
     assert report.summary.upper_limit_at_power == 1.0
 
 

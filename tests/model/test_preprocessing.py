@@ -176,3 +176,19 @@ def test_file_that_is_not_an_array(tmp_path: Path, content: bytes) -> None:
 def test_file_of_objects_or_words(tmp_path: Path) -> None:
     assert "not a .npy file of numbers" in refusal(COLOUR, saved(tmp_path, np.array([None, {}])), None)
     assert "expected real numbers" in refusal(COLOUR, saved(tmp_path, np.array(["0.5"] * 24)), None)
+
+
+def test_columns_have_their_own_mean_and_std(tmp_path):
+    std = np.array([1.0, 10.0, 0.5])
+    np.save(tmp_path / "std.npy", std)
+    fmt = parse_preprocessing((3,), "1,2,3", str(tmp_path / "std.npy"))
+    rows = np.array([[2.0, 12.0, 3.5]], dtype=np.float32)
+    assert fmt.normalise(rows).tolist() == [[1.0, 1.0, 1.0]]
+    assert fmt.denormalise(fmt.normalise(rows)) == pytest.approx(rows)
+    assert (
+        parse_preprocessing((3,), "40", None).mean.tolist() == [40.0] * 3
+    )  # no pixels: larger than 2 is usual
+    with pytest.raises(Exception, match="2 values, the data has 3 columns"):
+        parse_preprocessing((3,), "1,2", None)
+    with pytest.raises(Exception, match=r"shape \(3,\), the data has 4 columns"):
+        parse_preprocessing((4,), None, str(tmp_path / "std.npy"))

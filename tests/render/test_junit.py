@@ -7,7 +7,7 @@ import pytest
 from audit.render.junit import render
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
-from audit.verdict.findings import Suppression
+from audit.verdict.finding import Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden
 

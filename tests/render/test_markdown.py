@@ -2,7 +2,7 @@ import re
 
 from audit.render.markdown import escape, render
 from audit.render.text import BEFORE_SPLITTING
-from audit.verdict.findings import Suppression, with_suppressions
+from audit.verdict.finding import Suppression, with_suppressions
 from tests.report.factory import make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden
 

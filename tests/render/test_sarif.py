@@ -9,7 +9,7 @@ import pytest
 import audit
 from audit.render.sarif import MEANING, render
 from audit.report.schema import Report
-from audit.verdict.findings import RULES, Kind, Suppression
+from audit.verdict.finding import RULES, Kind, Suppression
 from tests.report.factory import make_controlled, make_evidence, make_observed, make_report
 from tests.report.golden import GOLDEN, assert_golden
 

@@ -6,13 +6,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from audit.render.sentences.verdict import reason
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
 from audit.report.outcomes import AttackReport, Control, Sample, Splitting
 from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
+from audit.run.entries import finding_entry
 from audit.scoring.intervals import limit_at_power, upper_limit
-from audit.verdict.findings import AttackFact, Facts, ahead_of_controls, findings
-from audit.verdict.policy import judge, load_policy
+from audit.verdict.facts import AttackFact, Facts, ahead_of_controls
+from audit.verdict.findings import findings
+from audit.verdict.judgement import judge
+from audit.verdict.policy import load_policy
 
 BATTERY = ("kkt-margin", "weight-delta")
 MEMBERS = 6
@@ -93,7 +97,7 @@ def make_report(
     return Report(
         tool=Tool(name="model-audit", version="0.1.0"),
         verdict=judgement.verdict,
-        reasons=list(judgement.reasons),
+        reasons=[reason(why) for why in judgement.reasons],
         modality="image",
         summary=Summary(
             members=MEMBERS,
@@ -153,7 +157,7 @@ def make_report(
             limits=list(judgement.limits),
             require=rules.require,
         ),
-        findings=findings(facts, samples, rules.require),
+        findings=[finding_entry(one) for one in findings(facts, samples, rules.require)],
         provenance=Provenance(
             command=f"model-audit scan {checkpoint} --data members.npz --controls controls.npz",
             seed=0,

@@ -31,8 +31,8 @@ def write(folder: Path, report: Report) -> Path:
 def test_members_are_known_by_their_place(tmp_path: Path) -> None:
     found = load_baseline(write(tmp_path, make_report(confirmed=2)), images()).suppressions(images())
     assert list(found) == ["confirmed-reconstruction/other/0", "confirmed-reconstruction/other/1"]
-    assert {why.words for why in found.values()} == {
-        f"not new: confirmed in {tmp_path}/report.json of 2026-01-02 too"
+    assert {(why.kind, why.reason) for why in found.values()} == {
+        ("baseline", f"confirmed in {tmp_path}/report.json of 2026-01-02 too")
     }
 
 

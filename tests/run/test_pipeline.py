@@ -278,7 +278,7 @@ def test_what_was_assumed_is_noted(tiny: Tiny) -> None:
     assert report.diagnostics.stationarity.keys() == {"kkt-margin", "kkt-loss"}
     assert report.attacks[1].reason.startswith("its theory supposes weight decay")
     assert report.summary.threshold == 0.5
-    assert any("the policy says 0.4" in reason for reason in report.reasons)
+    assert any("the policy states 0.4" in reason for reason in report.reasons)
 
 
 def test_where_training_began_is_noted(tiny: Tiny) -> None:
@@ -429,10 +429,8 @@ def test_a_gradient_beside_the_weights(tiny: Tiny) -> None:
     ).report
     assert [attack.id for attack in report.attacks if attack.status == "ran"] == ran
     assert report.verdict == "FAIL"
-    assert report.reasons == [
-        "4 of 4 training samples were confirmed: reconstructed from an observed gradient, beyond chance. "
-        "The policy allows 0."
-    ]
+    (reason,) = report.reasons
+    assert "an observed gradient" in reason
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -491,7 +489,7 @@ def test_a_gradient_of_zeros_never_passes(tiny: Tiny, first_only: bool) -> None:
     save_file(tensors | {name: torch.zeros_like(tensors[name]) for name in zeros}, seen)
     report = run(request(tiny).but(gradient=seen, attacks=("kkt-margin", "gradient"))).report
     assert report.verdict == "INCONCLUSIVE"
-    assert "not tested: gradient was skipped:" in report.reasons[0]
+    assert report.findings[0].kind == "observed-not-attacked"
     assert "zero everywhere" in report.reasons[0]
 
 

@@ -15,7 +15,6 @@ from audit.scoring.calibration import (
     calibrate,
     identification_margins,
 )
-from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 
 SHAPE = (1, 10, 10)
 SIZE = 100
@@ -54,7 +53,7 @@ def reference(candidates, members, controls):
     return np.array(scores), np.array(p_values), reference_scores(candidates, controls)
 
 
-def assert_same(candidates, members, controls):
+def assert_same(candidates, members, controls) -> None:
     found = identification_margins(candidates, members, controls)
     scores, p_values, alone = reference(candidates, members, controls)
     assert found.members == pytest.approx(scores, abs=1e-5)
@@ -66,7 +65,7 @@ def assert_same(candidates, members, controls):
     ("m", "n", "k"), [(1, 6, 12), (3, 8, 30), (40, 8, 5), (60, 4, 1), (25, 20, 2), (600, 5, 9)]
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_margins_equal_the_brute_force_reference(m, n, k, seed):
+def test_margins_equal_the_brute_force_reference(m, n, k, seed) -> None:
     rng = np.random.default_rng(seed)
     members, controls = rng.normal(size=(n, 6)), rng.normal(size=(k, 6))
     candidates = rng.normal(size=(m, 6))
@@ -80,14 +79,14 @@ small = st.integers(1, 5)
 
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.data())
-def test_margins_equal_the_reference_with_ties_and_constant_images(data):
+def test_margins_equal_the_reference_with_ties_and_constant_images(data) -> None:
     rows = st.tuples(small, st.just(3))
     values = st.integers(-2, 2).map(float)
     candidates, members, controls = (data.draw(arrays(np.float64, rows, elements=values)) for _ in range(3))
     assert_same(candidates, members, controls)
 
 
-def test_more_members_than_one_chunk():
+def test_more_members_than_one_chunk() -> None:
     rng = np.random.default_rng(4)
     candidates, members, controls = (rng.normal(size=(count, 5)) for count in (7, 1100, 3))
     assert_same(candidates, members, controls)
@@ -110,7 +109,7 @@ def single(rng, third):
 
 
 @pytest.mark.parametrize("candidates", [noise, third_set, averages, single])
-def test_p_values_are_uniform_when_nothing_leaks(candidates):
+def test_p_values_are_uniform_when_nothing_leaks(candidates) -> None:
     rng = np.random.default_rng(5)
     trials, controls = 1500, 19
     mixing, mean = rng.normal(size=(4, 12)), rng.normal(size=12)
@@ -124,7 +123,7 @@ def test_p_values_are_uniform_when_nothing_leaks(candidates):
         assert np.mean(p_values <= level + 1e-9) == pytest.approx(level, abs=spread)
 
 
-def test_copies_of_other_members_leave_the_p_value_of_an_unleaked_one_uniform():
+def test_copies_of_other_members_leave_the_p_value_of_an_unleaked_one_uniform() -> None:
     rng = np.random.default_rng(6)
     p_values = np.empty(1000)
     for trial in range(1000):
@@ -135,7 +134,7 @@ def test_copies_of_other_members_leave_the_p_value_of_an_unleaked_one_uniform():
     assert np.mean(p_values <= 0.1 + 1e-9) == pytest.approx(0.1, abs=0.03)
 
 
-def test_without_controls_there_are_no_p_values_and_nothing_is_confirmed():
+def test_without_controls_there_are_no_p_values_and_nothing_is_confirmed() -> None:
     members = images(0, 4)
     found = calibrate(members, members, NONE, FORMAT, 0.4, 0.05)
     assert found.margins.p_values is None
@@ -147,14 +146,14 @@ def test_without_controls_there_are_no_p_values_and_nothing_is_confirmed():
 
 
 @pytest.mark.parametrize("candidates", [NONE, np.full((3, SIZE), np.nan, np.float32)])
-def test_without_usable_candidates_every_p_value_is_one(candidates):
+def test_without_usable_candidates_every_p_value_is_one(candidates) -> None:
     found = calibrate(candidates, images(0, 4), images(1, 9), FORMAT, 0.0, 0.05)
     assert found.margins.p_values.tolist() == [1.0] * 4
     assert np.isfinite(found.margins.controls).all()
     assert found.recovered_count == found.confirmed_count == found.control_matches == 0
 
 
-def test_candidates_that_are_not_finite_change_nothing():
+def test_candidates_that_are_not_finite_change_nothing() -> None:
     candidates, members, controls = images(0, 10), images(1, 5), images(2, 9)
     poison = np.full((2, SIZE), np.inf, np.float32)
     clean = identification_margins(candidates, members, controls)
@@ -163,13 +162,13 @@ def test_candidates_that_are_not_finite_change_nothing():
     assert mixed.controls.tolist() == clean.controls.tolist()
 
 
-def test_without_members():
+def test_without_members() -> None:
     found = calibrate(images(0, 3), NONE, images(1, 9), FORMAT, 0.4, 0.05)
     assert found.margins.p_values.shape == (0,)
     assert found.confirmed_interval == (0.0, 1.0)
 
 
-def test_planted_recoveries_are_confirmed_and_unrelated_ones_are_not():
+def test_planted_recoveries_are_confirmed_and_unrelated_ones_are_not() -> None:
     members, controls = images(0, 20), images(1, 99)
     planted = members[:10] + 0.05 * images(2, 10)
     found = calibrate(np.vstack([images(3, 30), planted]), members, controls, FORMAT, 0.4, 0.05)
@@ -179,13 +178,13 @@ def test_planted_recoveries_are_confirmed_and_unrelated_ones_are_not():
     assert found.matching.members.candidate[:10].tolist() == list(range(30, 40))
 
 
-def test_the_null_attack_confirms_nothing():
+def test_the_null_attack_confirms_nothing() -> None:
     found = calibrate(images(3, 40), images(0, 20), images(1, 99), FORMAT, 0.1, 0.05)
     assert found.recovered_count > 0
     assert found.confirmed_count == 0
 
 
-def test_the_mean_image_recovers_many_and_confirms_none():
+def test_the_mean_image_recovers_many_and_confirms_none() -> None:
     mean = 3.0 * images(9, 1)
     candidates, members, controls = (
         mean + images(seed, count) for seed, count in ((3, 40), (0, 20), (1, 60))
@@ -197,21 +196,21 @@ def test_the_mean_image_recovers_many_and_confirms_none():
     assert found.confirmed_count == 0
 
 
-def test_confirmed_needs_both_the_threshold_and_the_p_value():
+def test_confirmed_needs_both_the_threshold_and_the_p_value() -> None:
     members, controls = images(0, 5), images(1, 99)
     strict = calibrate(members + 0.3 * images(2, 5), members, controls, FORMAT, 0.999, 0.05)
     assert strict.margins.p_values == pytest.approx(0.01)
     assert strict.recovered_count == strict.confirmed_count == 0
 
 
-def test_one_candidate_never_confirms_two_members():
+def test_one_candidate_never_confirms_two_members() -> None:
     members = np.vstack([np.repeat(images(0, 1), 2, axis=0), images(4, 3)])
     found = calibrate(members[:1], members, images(1, 99), FORMAT, 0.4, 0.05)
     assert found.margins.p_values[:2] == pytest.approx(0.01)
     assert found.confirmed_count == 1
 
 
-def test_benjamini_hochberg_on_a_worked_example():
+def test_benjamini_hochberg_on_a_worked_example() -> None:
     # Sorted: 0.004 0.012 0.028 0.045 0.5; bounds: 0.01 0.02 0.03 0.04 0.05; the third is the last below.
     p_values = np.array([0.012, 0.045, 0.028, 0.004, 0.5])
     assert benjamini_hochberg(p_values, 0.05).tolist() == [True, False, True, True, False]
@@ -219,7 +218,7 @@ def test_benjamini_hochberg_on_a_worked_example():
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30), st.floats(0.01, 0.5))
-def test_benjamini_hochberg_is_the_step_up_rule(p_values, rate):
+def test_benjamini_hochberg_is_the_step_up_rule(p_values, rate) -> None:
     values = np.array(p_values)
     ordered = np.sort(values)
     bounds = rate * np.arange(1, len(values) + 1) / len(values)
@@ -229,61 +228,11 @@ def test_benjamini_hochberg_is_the_step_up_rule(p_values, rate):
     assert near or benjamini_hochberg(values, rate).tolist() == expected.tolist()
 
 
-def test_benjamini_hochberg_without_hypotheses():
+def test_benjamini_hochberg_without_hypotheses() -> None:
     assert benjamini_hochberg(np.zeros(0), 0.05).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("count", "total", "interval"),
-    [
-        (0, 10, (0.0, 0.3085)),
-        (5, 10, (0.1871, 0.8129)),
-        (10, 10, (0.6915, 1.0)),
-        (24, 100, (0.1602, 0.3357)),
-        (0, 0, (0.0, 1.0)),
-    ],
-)
-def test_clopper_pearson_against_published_values(count, total, interval):
-    assert clopper_pearson(count, total) == pytest.approx(interval, abs=1e-4)
-
-
-def test_clopper_pearson_widens_with_confidence():
-    assert clopper_pearson(5, 20, 0.99)[0] < clopper_pearson(5, 20, 0.9)[0]
-
-
-@pytest.mark.parametrize("total", [1, 40, 500])
-def test_the_upper_limit_of_nothing_found_has_a_closed_form(total):
-    assert upper_limit(0, total) == pytest.approx(1 - 0.05 ** (1 / total))
-    assert upper_limit(0, total, 0.9) == pytest.approx(1 - 0.1 ** (1 / total))
-
-
-def test_the_upper_limit_is_one_sided():
-    """A count as low as this has probability 5 % there."""
-    assert binom.cdf(3, 40, upper_limit(3, 40)) == pytest.approx(0.05)
-    assert upper_limit(40, 40) == upper_limit(0, 0) == 1.0
-
-
-def test_the_limit_at_power_divides_the_ends_of_two_intervals():
-    assert limit_at_power(0, 40, 24, 40) == pytest.approx(
-        clopper_pearson(0, 40)[1] / clopper_pearson(24, 40)[0]
-    )
-    assert limit_at_power(0, 40, 0, 40) == limit_at_power(0, 40, 0, 0) == limit_at_power(30, 40, 1, 40) == 1.0
-    many = 10**7  # a power known to be 1 leaves the first interval
-    assert limit_at_power(2, 40, many, many) == pytest.approx(clopper_pearson(2, 40)[1], rel=1e-5)
-
-
-@pytest.mark.parametrize(("share", "power"), [(0.1, 0.9), (0.4, 0.6)])
-def test_the_limit_at_power_holds_as_often_as_it_says(share, power):
-    """Exact, over all counts: the true share is above the limit with probability 5 % at most."""
-    counts, plants = np.arange(13), np.arange(9)
-    missed = 0.0
-    for found, chance in zip(plants, binom.pmf(plants, 8, power), strict=True):
-        above = [limit_at_power(int(count), 12, int(found), 8) < share for count in counts]
-        missed += chance * binom.pmf(counts, 12, share * power)[above].sum()
-    assert missed <= 0.05
-
-
-def test_p_values_of_rows_are_uniform_when_nothing_leaks_whatever_the_units_of_columns():
+def test_p_values_of_rows_are_uniform_when_nothing_leaks_whatever_the_units_of_columns() -> None:
     """Columns are brought to one unit by members and controls together, so no row is treated unlike another."""
     rng = np.random.default_rng(0)
     units = np.array([1.0, 1e4, 1e-3, 5.0, 20.0, 1.0], dtype=np.float32)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from audit.errors import UsageError
-from audit.verdict.findings import RULES, Suppression
+from audit.verdict.finding import RULES, Suppression
 from audit.verdict.waivers import load_waivers, refuse_expired
 
 MEMBERS = ("face-0", "face-1", "sub/face-2.png")

@@ -1,0 +1,180 @@
+"""Findings in words: a title for every kind, and one function that makes its sentence from its values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from audit.verdict.finding import Finding, Kind, Suppression
+from audit.words import plural, share
+
+TITLES: dict[Kind, str] = {
+    "confirmed-reconstruction": "A training sample can be reconstructed",
+    "recovered-not-confirmed": "Matches that chance may explain",
+    "incomplete-audit": "The audit is incomplete",
+    "no-attack-ran": "No attack ran",
+    "observed-not-attacked": "No attack used what was observed",
+    "required-attack-missing": "A required attack did not run",
+    "attack-failed": "An attack failed",
+    "uncalibrated-audit": "The count is not calibrated",
+    "too-few-controls": "Fewer controls than the policy requires",
+    "cannot-confirm": "Nothing could have been confirmed",
+    "unresolved-recoveries": "Too few controls to distinguish recoveries from chance",
+    "null-attack-confirmed": "The negative control found training samples",
+    "null-attack-missing": "The negative control did not run",
+    "positive-control-failed": "The positive control failed",
+    "positive-control-missing": "The positive control did not run",
+}
+"""Every kind of finding in a few words."""
+
+
+def detail(finding: Finding) -> str:
+    """Say in one or two sentences what was found."""
+    return _DETAILS[finding.kind](**finding.values)
+
+
+def suppression(why: Suppression) -> str:
+    """Say why a finding is suppressed, as a phrase without a full stop."""
+    return grounds(why.kind, why.reason, why.owner, why.expires)
+
+
+def grounds(kind: str, reason: str, owner: str, expires: str | None) -> str:
+    """Say the same of a suppression that is given by its fields."""
+    if kind == "waiver":
+        return f"waived by {owner} until {expires}: {reason.rstrip('.')}"
+    return f"not new: {reason.rstrip('.')}"
+
+
+def _confirmed(member: str, measure: str, similarity: float, p_value: float | None) -> str:
+    beyond = "" if p_value is None else f", p-value {p_value:.2g}"
+    return f"{member} was reconstructed beyond chance ({measure} {similarity:.2f}{beyond})."
+
+
+def _recovered(count: int, measure: str, threshold: float) -> str:
+    return (
+        f"Recovered but not confirmed: {plural(count, 'training sample')} ({measure} >= {threshold:g}). Chance may "
+        f"explain this."
+    )
+
+
+def _incomplete() -> str:
+    return "The audit was interrupted before it was finished: what it did not reach is not counted."
+
+
+def _nothing_ran() -> str:
+    return "No attack ran, so nothing was tested."
+
+
+def _not_attacked(observed: str, attack: str, status: str, reason: str) -> str:
+    return f"The observed {observed} was not tested. The attack {attack} {_outcome(status, reason)}."
+
+
+def _attack_missing(attack: str, status: str, reason: str) -> str:
+    return f"The policy requires the attack {attack}. It {_outcome(status, reason)}."
+
+
+def _attack_failed(attack: str, status: str, reason: str) -> str:
+    return f"The attack {attack} {_outcome(status, reason)}."
+
+
+def _outcome(status: str, reason: str) -> str:
+    verb = {"failed": "failed", "skipped": "was skipped", "absent": "was not part of this audit"}[status]
+    return f"{verb}: {reason.rstrip('.')}" if reason else verb
+
+
+def _uncalibrated() -> str:
+    return "Without controls the count is not calibrated: how many matches are due to chance is unknown."
+
+
+def _too_few(controls: int, required: int) -> str:
+    return f"The policy requires {plural(required, 'control')}; {controls} given."
+
+
+def _cannot_confirm(controls: int, smallest_p: float, fdr: float, needed: int) -> str:
+    return (
+        f"With {plural(controls, 'control')} the smallest possible p-value is {smallest_p:.2g}, above the false "
+        f"discovery rate of {fdr:g}: nothing could have been confirmed. That takes at least {needed} controls."
+    )
+
+
+def _unresolved(unresolved: int, chance: float, controls: int, least: int, members: int, needed: int) -> str:
+    return (
+        f"Ahead of every control, but not confirmed: {plural(unresolved, 'recovered training sample')}. Chance "
+        f"does this with probability {chance:.2g}, but {plural(controls, 'control')} cannot confirm fewer than "
+        f"{least} of {members} samples. About {needed} controls could."
+    )
+
+
+def _null_confirmed(count: int) -> str:
+    return (
+        f"The negative control, which learns nothing from the model, confirmed {plural(count, 'training sample')}: "
+        f"the similarity measure is biased for this data, and the count cannot be relied on."
+    )
+
+
+def _null_missing() -> str:
+    return "The negative control did not run: whether the similarity measure is fair to this data is unknown."
+
+
+def _control_failed(confirmed: int, samples: int, required: float, note: str) -> str:
+    needed = f"; the policy requires {share(required)}" if required else ""
+    remark = f" ({note})" if note else ""
+    worth = "The attacks find nothing even there: a negative result is not informative."
+    if confirmed:
+        worth = "A negative result says little."
+    return (
+        f"The same attacks confirmed {confirmed} of {plural(samples, 'sample')} of a model that was made to "
+        f"leak{remark}{needed}. {worth} More time or controls may help."
+    )
+
+
+def _control_missing() -> str:
+    return (
+        "The policy requires a positive control (the same attacks on a model that was made to leak), and none was "
+        "run: pass --positive-control."
+    )
+
+
+_DETAILS: dict[Kind, Callable[..., str]] = {
+    "confirmed-reconstruction": _confirmed,
+    "recovered-not-confirmed": _recovered,
+    "incomplete-audit": _incomplete,
+    "no-attack-ran": _nothing_ran,
+    "observed-not-attacked": _not_attacked,
+    "required-attack-missing": _attack_missing,
+    "attack-failed": _attack_failed,
+    "uncalibrated-audit": _uncalibrated,
+    "too-few-controls": _too_few,
+    "cannot-confirm": _cannot_confirm,
+    "unresolved-recoveries": _unresolved,
+    "null-attack-confirmed": _null_confirmed,
+    "null-attack-missing": _null_missing,
+    "positive-control-failed": _control_failed,
+    "positive-control-missing": _control_missing,
+}
+
+MEANING: dict[Kind, str] = {
+    "confirmed-reconstruction": "An attack reconstructed this training sample, beyond chance. "
+    "Anyone who has what was audited can do the same: do not release it, or release it knowing this.",
+    "recovered-not-confirmed": "Reconstructions resemble training samples, but no more than some resemble samples "
+    "that the model never saw. Look at them; more controls distinguish them from chance.",
+    "incomplete-audit": "The audit was interrupted. What it did not reach is not counted: run it again to the end.",
+    "no-attack-ran": "Nothing was tested, so nothing is known. The report says why each attack was left out.",
+    "observed-not-attacked": "A gradient or an update was given, and no attack on it ran. The report says why.",
+    "required-attack-missing": "The policy requires an attack that did not run. Give what it needs, or require "
+    "another.",
+    "attack-failed": "An attack ended with an error, so what it would have found is unknown.",
+    "uncalibrated-audit": "Without samples that the model never saw, how many matches are due to chance is "
+    "unknown. Give some with --controls.",
+    "too-few-controls": "The policy requires more controls than were given. Give more of them.",
+    "cannot-confirm": "With so few controls no p-value can be small enough to confirm anything. Give more of them.",
+    "unresolved-recoveries": "Training samples are ahead of every control, but there are too few controls to "
+    "confirm them. Give more of them.",
+    "null-attack-confirmed": "A control that learns nothing from the model confirmed training samples: the "
+    "similarity measure favours them, so the count cannot be relied on. Choose controls more like the training "
+    "samples.",
+    "null-attack-missing": "Whether the similarity measure is fair to the data was not tested.",
+    "positive-control-failed": "The same attacks did not find the samples of a model that was made to leak them, "
+    "so a negative result says little. Give more time or controls.",
+    "positive-control-missing": "The policy requires a positive control. Pass --positive-control.",
+}
+"""What a finding of every kind means, and what to do."""

@@ -1,0 +1,144 @@
+"""Everything that findings and a verdict depend on, as numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from audit.scoring.intervals import resolution
+from audit.verdict.finding import Suppression, confirmed_id
+
+AttackStatus = Literal["ran", "skipped", "failed"]
+Source = Literal["weights", "change", "gradient"]
+"""What an attack reconstructs from: the weights, their change in training, or an observed gradient."""
+
+
+@dataclass(frozen=True)
+class AttackFact:
+    """What became of one attack."""
+
+    status: AttackStatus
+    """Whether it ran."""
+    reason: str
+    """Why it was skipped or failed; ignored for an attack that ran."""
+
+
+@dataclass(frozen=True)
+class PowerFact:
+    """What the battery found in a positive-control model."""
+
+    images: int
+    """Samples that the model was made to leak, at least 1."""
+    confirmed: int
+    """Samples of those that were confirmed."""
+    note: str = ""
+    """What did not go as planned."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a verdict depends on, filled in by the pipeline."""
+
+    members: int
+    """Training samples compared, at least 1."""
+    controls: int
+    """Control images compared; 0 means that nothing is calibrated."""
+    threshold: float
+    """From which a match counted as recovered in this audit."""
+    fdr: float
+    """False discovery rate given to Benjamini-Hochberg."""
+    recovered: int
+    """Members with a similarity at or above the threshold."""
+    confirmed: int
+    """Recovered members that Benjamini-Hochberg rejects."""
+    unresolved: int
+    """Recovered members that beat every control and are still not confirmed: `len(ahead_of_controls(..))`."""
+    null_confirmed: int | None
+    """Members confirmed by the negative control; None when it did not run or there are no controls."""
+    attacks: Mapping[str, AttackFact]
+    """By attack id, every attack of the battery."""
+    sources: tuple[Source, ...] = ()
+    """What confirmed members were reconstructed from."""
+    gradient_kind: Literal["gradient", "update"] = "gradient"
+    """What was observed, if anything."""
+    observed: tuple[str, ...] = ()
+    """Ids of the attacks on an observed gradient or update; empty when none was given."""
+    positive_control: PowerFact | None = None
+    """What came of the positive control; None when none was run."""
+    complete: bool = True
+    """False when the audit was interrupted."""
+    similarity: str = "SSIM"
+    """What the threshold is of: SSIM, or correlation for rows of a table."""
+    suppressed: Mapping[str, Suppression] = field(default_factory=dict)
+    """By id, the findings of this audit that are suppressed, and why."""
+
+    @property
+    def confirmed_counted(self) -> int:
+        """Confirmed members without those that are suppressed: what a limit sees."""
+        return self.confirmed - sum(name.startswith(confirmed_id("")) for name in self.suppressed)
+
+    @property
+    def recovered_counted(self) -> int:
+        """Recovered members without those that are suppressed: what a limit sees."""
+        others = 0 if "recovered-not-confirmed" in self.suppressed else self.recovered - self.confirmed
+        return self.confirmed_counted + others
+
+    @property
+    def possible(self) -> int:
+        """Members that are confirmed, or would be if there were controls enough."""
+        return self.confirmed + self.unresolved
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p-value that this many controls can give."""
+        return 1.0 / (1 + self.controls)
+
+    @property
+    def resolution(self) -> int:
+        """Smallest number of members that can be confirmed together: `resolution(..)` of this audit."""
+        return resolution(self.members, self.controls, self.fdr)
+
+    @property
+    def unresolved_chance(self) -> float:
+        """Probability that chance alone puts at least `unresolved` members ahead of every control.
+
+        If members and controls are exchangeable, the u highest of n + k scores all belong to members with
+        probability C(n, u) / C(n + k, u). Only ever used to withhold a PASS.
+        """
+        return math.comb(self.members, self.unresolved) / math.comb(
+            self.members + self.controls, self.unresolved
+        )
+
+
+class Matched(Protocol):
+    """What findings need to know of a member; `audit.report.outcomes.Sample` fits."""
+
+    @property
+    def id(self) -> str:
+        """Name of the member."""
+
+    @property
+    def similarity(self) -> float:
+        """To its best candidate: SSIM, or correlation of rows of a table."""
+
+    @property
+    def p_value(self) -> float | None:
+        """Conformal p-value; None without controls."""
+
+    @property
+    def recovered(self) -> bool:
+        """Whether it reached the threshold."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it was recovered beyond chance."""
+
+
+def ahead_of_controls(samples: Sequence[Matched], controls: int) -> list[str]:
+    """Ids of recovered members that no control matches in margin, yet are not confirmed."""
+    if controls == 0:
+        return []
+    highest = 1.5 / (1 + controls)  # halfway between the smallest p-value and the next one
+    return [s.id for s in samples if s.recovered and not s.confirmed and (s.p_value or 1.0) < highest]
