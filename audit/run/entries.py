@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit.attacks import Equation
 from audit.battery import AttackResult, Outcome
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.dataset.truth import Truth
 from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Measurements

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from audit.model.modality import ROWS
 from tests.dataset.support import complaint, text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.errors import UsageError
 from audit.render.json import render
 from audit.report.schema import Report
