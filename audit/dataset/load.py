@@ -7,7 +7,7 @@ from pathlib import Path
 from audit.dataset.arrays import from_arrays
 from audit.dataset.folders import from_folder
 from audit.dataset.named import from_torchvision
-from audit.dataset.samples import Found, Samples, checked
+from audit.dataset.samples import Found, Samples, check_samples
 from audit.dataset.specs import refuse_unknown
 from audit.dataset.tables import from_csv
 from audit.dataset.tensors import from_tensors
@@ -32,7 +32,7 @@ def load_samples(
           optional `labels` (n,); or an `.npy` file with either of the former;
         - a `.pt` or `.pth` file with a tensor, a pair (images, labels), or a dictionary with such names; images
           are (n, c, h, w), (n, h, w) or (n, h, w, c);
-        - a `.csv` file with a header, numbers, and optional class numbers in the column `label`;
+        - a `.csv` file with a header, numbers, and optional labels (class indices) in the column `label`;
         - a folder of images, flat or one sub-folder per label in sorted order;
         - a torchvision data set as `mnist:train[:500]`.
     data_root:
@@ -50,14 +50,14 @@ def load_samples(
     path = Path(spec)
     try:
         if path.exists():
-            return checked(spec, _from_path(spec, path, shape), shape)
+            return check_samples(spec, _from_path(spec, path, shape), shape)
     except OSError as error:
         raise DataError(
             f"{error.filename or spec} cannot be read ({error.strerror or error})",
             "check the path, and that you may read it",
         ) from error
     refuse_unknown(spec)
-    return checked(spec, from_torchvision(spec, data_root, download=download), shape)
+    return check_samples(spec, from_torchvision(spec, data_root, download=download), shape)
 
 
 def _from_path(spec: str, path: Path, shape: tuple[int, int, int] | None) -> Found:

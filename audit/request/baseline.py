@@ -73,7 +73,7 @@ def load_baseline(path: Path, members: Samples) -> Baseline:
     ------
     UsageError
         If it cannot be read, is no report of this version, is of other members, or was discredited by its own
-        null attack.
+        negative control.
     """
     try:
         file, report = report_file(path), read_report(path)
@@ -88,7 +88,7 @@ def load_baseline(path: Path, members: Samples) -> Baseline:
         )
     if report.summary.null_confirmed:
         raise UsageError(
-            f"--baseline {file}: its null attack confirmed members, so its count cannot be believed",
+            f"--baseline {file}: its negative control confirmed members, so its count is not valid",
             "give another run",
         )
     return Baseline(file, report)

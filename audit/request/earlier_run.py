@@ -37,10 +37,10 @@ def read_report(path: Path) -> Report:
         raise RunError(f"{file} cannot be read: {error.strerror or error}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: not JSON ({error})", "repeat the scan") from error
-    return _validated(file, upgrade(content))
+    return _validate(file, upgrade(content))
 
 
-def _validated(file: Path, content: Any) -> Report:
+def _validate(file: Path, content: Any) -> Report:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         found = "no report of model-audit" if version is None else f"a report of schema version {version}"

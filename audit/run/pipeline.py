@@ -61,7 +61,7 @@ def observe_inputs(inputs: Inputs) -> Observation:
         inputs.truth.preprocessing,
         machine.device,
         machine.dtype,
-        weights.slope,
+        weights.gradient_model,
     )
 
 
