@@ -92,6 +92,6 @@ def _labels(spec: str, lines: list[tuple[int, list[str]]], values: NDArray[np.fl
         raise DataError(
             f"line {lines[wrong[0]][0]}, column {_LABEL!r} of {spec} is {values[wrong[0]]:g}, "
             f"expected a class index",
-            "number the classes from 0",
+            "give every class an index, from 0",
         )
     return values.astype(np.int64)
