@@ -47,7 +47,7 @@ MOST_EDGES, MOST_LAYERS = 80, 9
 SHELL = {"cli", "dataset", "model.checkpoint", "model.preprocessing", "run"}
 ALSO_ALLOWED = {
     "yaml_file": {"files"},
-    "verdict.policy": {"files"},
+    "verdict.policy_file": {"files"},
     "request.earlier_run": {"files"},
     "render.comparison_views": {"files"},
 }

@@ -56,7 +56,8 @@ def test_it_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "empty").mkdir()
     code = (
-        "import audit, audit.render.formats; from audit.verdict.policy import load_policy, shipped_policies;"
+        "import audit, audit.render.formats; from audit.verdict.policy import load_policy;"
+        "from audit.verdict.policy_file import shipped_policies;"
         "print(audit.__file__, *[load_policy(name, ['kkt-margin']).name for name in shipped_policies()])"
     )
     ran = subprocess.run(

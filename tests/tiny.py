@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from audit.attacks import Attack, Observation, Prepared
 from audit.battery import Outcome, reconstruct
+from audit.battery.attempt import Attempt
 from audit.budget import Budget, Clock
 from audit.run.demo import train
 from audit.solve.base import Problem, Solution, Solver, Watcher
@@ -75,9 +76,11 @@ class Watch:
 def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
     """Let attacks take as many steps with every slice of their time, however long or short it is."""
     watch = Watch()
-    monkeypatch.setattr(
-        "audit.battery.Restarts", lambda classes, splitting: Steps(classes, splitting, steps, watch)
-    )
+
+    def plan(attempt: Attempt, budget: Budget) -> Steps:
+        return Steps(attempt.equation.classes, attempt.splitting, steps, watch)
+
+    monkeypatch.setattr("audit.battery.attempt.plan_restarts", plan)
     monkeypatch.setattr("audit.run.session.Budget", watch.budget)
 
 

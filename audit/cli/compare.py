@@ -31,6 +31,9 @@ def compare(
     Exit code 0, whatever changed.
     """
     with errors_in_one_line():
+        from audit.report.files import report_file
+
+        runs = [report_file(path) for path in (before, after)]
         from audit.render.comparison_views import VIEWS
         from audit.report.comparison import compare
         from audit.request.earlier_run import read_report
@@ -38,7 +41,6 @@ def compare(
         if format not in VIEWS:
             raise UsageError(f"unknown format {format!r} in --format", f"the formats are: {', '.join(VIEWS)}")
         text = VIEWS[format](compare(read_report(before), read_report(after)))
-        runs = [path / "report.json" if path.is_dir() else path for path in (before, after)]
         if out is None:
             say(text.removesuffix("\n"))
         elif os.path.realpath(out) in map(os.path.realpath, runs):

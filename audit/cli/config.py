@@ -136,10 +136,10 @@ def load_config(path: Path) -> dict[str, Any]:
     try:
         return CONFIG.validate_python(content, context=path.parent)
     except ValidationError as error:
-        raise _explained(path, content, error) from error
+        raise _explain(path, content, error) from error
 
 
-def _explained(path: Path, content: Mapping[str, Any], error: ValidationError) -> ConfigError:
+def _explain(path: Path, content: Mapping[str, Any], error: ValidationError) -> ConfigError:
     """Name one key; a misspelt one explains more than a wrong value."""
     details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     name = str(details[0]["loc"][0])

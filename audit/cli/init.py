@@ -37,6 +37,9 @@ def init(
     Then: model-audit scan --config audit.yaml
     """
     with errors_in_one_line():
+        from audit.request.precheck import refuse_missing
+
+        refuse_missing(checkpoint)
         from audit.request.weights import load_model
 
         _, architecture = load_model(checkpoint, None)

@@ -10,6 +10,7 @@ import typer
 from audit.cli.options import takes
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError
+from audit.request.precheck import precheck
 from audit.request.request import ModelOptions, Request, SampleOptions, VerdictOptions, options
 
 _INSPECTION = 10.0
@@ -33,6 +34,7 @@ def inspect(
         if format not in ("table", "json"):
             raise UsageError(f"unknown format {format!r} in --format", "use table or json")
         request = Request.of(**given)
+        precheck(request)
         from audit.budget import Budget
         from audit.cli.inspection_table import lines
         from audit.run.inspection import inspect

@@ -159,7 +159,7 @@ def formats(given: Sequence[str] | None) -> list[str]:
     """Names of formats in what was given to `--format`; the default ones if nothing was."""
     from audit.render.formats import DEFAULT, FORMATS
 
-    names = list(DEFAULT) if given is None else [name for name, _ in _asked(given)]
+    names = list(DEFAULT) if given is None else [name for name, _ in _pairs(given)]
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"unknown format {name!r} in --format", suggest(name, FORMATS))
@@ -171,7 +171,7 @@ def formats(given: Sequence[str] | None) -> list[str]:
 def elsewhere(given: Sequence[str] | None) -> dict[str, Path]:
     """Where reports go that were given a path of their own, as in `--format html,sarif=out.sarif`, by format."""
     found: dict[str, Path] = {}
-    for name, path in _asked(given or []):
+    for name, path in _pairs(given or []):
         if path is None:
             continue
         if path == "":
@@ -183,7 +183,7 @@ def elsewhere(given: Sequence[str] | None) -> dict[str, Path]:
     return found
 
 
-def _asked(given: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+def _pairs(given: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Pairs of format and path, None for its own name in the run folder."""
     for word in split(given):
         name, sign, path = word.partition("=")

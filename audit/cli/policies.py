@@ -37,7 +37,8 @@ def listing() -> None:
     """List the policies that come with the tool, by the names that --policy takes."""
     with errors_in_one_line():
         from audit.render.terminal import grid
-        from audit.verdict.policy import policy_path, read_policy, shipped_policies
+        from audit.verdict.policy import read_policy
+        from audit.verdict.policy_file import policy_path, shipped_policies
 
         rows = [(name, read_policy(policy_path(name)).description) for name in shipped_policies()]
         say("\n".join(grid(rows)))
@@ -47,7 +48,7 @@ def listing() -> None:
 def show(name: Name) -> None:
     """Print a policy as it is written, with the comments on where its numbers come from."""
     with errors_in_one_line():
-        from audit.verdict.policy import policy_path, policy_text
+        from audit.verdict.policy_file import policy_path, policy_text
 
         say(policy_text(policy_path(name)).removesuffix("\n"))
 
@@ -59,6 +60,9 @@ def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A policy in 
     Exit codes: 0 for a valid policy, 2 for anything else.
     """
     with errors_in_one_line():
+        from audit.verdict.policy_file import policy_path
+
+        policy_path(file)
         from audit.attacks import BATTERY
         from audit.verdict.policy import load_policy
 

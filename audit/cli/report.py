@@ -25,6 +25,9 @@ def report(
     Exit code 0 when they were written, whatever the verdict was.
     """
     with errors_in_one_line():
+        from audit.report.files import report_file
+
+        report_file(run)
         names, others = formats(format), elsewhere(format)
         from audit.request.earlier_run import read_pictures, read_report
         from audit.run.run_folder import prepare, refuse_clashes, write_reports

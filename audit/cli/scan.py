@@ -13,11 +13,14 @@ import typer
 from audit.cli.options import ConfigFile, command, elsewhere, formats, takes
 from audit.cli.shell import EXIT_CODES, INTERRUPTED, complain, errors_in_one_line, interrupts, say
 from audit.errors import AuditError
+from audit.request.precheck import precheck
 from audit.request.request import Request, options
 
 if TYPE_CHECKING:
     from audit.report.evidence import Audit
 
+_WAIVERS = Path("audit-waivers.yaml")
+"""Taken when it lies in the working directory."""
 _OF_DEMO = [one for one in options() if one.name in ("budget", "seed", "out")]
 
 
@@ -70,13 +73,12 @@ def _default_folder(name: str) -> Path:
 
 
 def _default_waivers() -> Path | None:
-    from audit.verdict.waivers import DEFAULT
-
-    return DEFAULT if DEFAULT.exists() else None
+    return _WAIVERS if _WAIVERS.exists() else None
 
 
 def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
     """Check, attack, write. What cannot be used ends here, before anything is written."""
+    precheck(request)
     output = request.output
     names, paths = formats(output.format), elsewhere(output.format)
     from audit.cli.progress import StandardError, listener

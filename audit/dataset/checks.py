@@ -52,7 +52,7 @@ def check_fits(samples: Samples, preprocessing: Preprocessing) -> None:
     else:
         remedy = "resize the images as for training, or correct --input-shape"
     problem = (
-        f"{samples.source}: {_size(samples.shape)}, but the network takes {_wanted(preprocessing.shape)}"
+        f"{samples.source}: {_size(samples.shape)}, but the network takes {_expect(preprocessing.shape)}"
     )
     raise DataError(problem, remedy)
 
@@ -107,7 +107,7 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"rows have {shape[0]} columns"
 
 
-def _wanted(shape: tuple[int, ...]) -> str:
+def _expect(shape: tuple[int, ...]) -> str:
     return times(shape) if len(shape) == 3 else f"rows of {shape[0]} columns"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib
-import re
 import sys
 import tarfile
 import zipfile
@@ -14,17 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from audit.dataset.samples import Found
+from audit.dataset.specs import NAMED, SETS
 from audit.errors import DataError
 
-SETS = {
-    "mnist": "MNIST",
-    "fashion-mnist": "FashionMNIST",
-    "kmnist": "KMNIST",
-    "cifar10": "CIFAR10",
-    "cifar100": "CIFAR100",
-}
-"""Named data sets and their torchvision classes."""
-_NAMED = re.compile(r"([\w-]+):(train|test)(?:\[(-?\d+)?:(-?\d+)?\])?", re.IGNORECASE)
 _FAILURES = (
     RuntimeError,
     OSError,
@@ -39,17 +30,9 @@ _FAILURES = (
 """What torchvision raises for files that are missing or damaged, and for downloads that fail."""
 
 
-def default_controls(spec: str) -> str | None:
-    """Return the test set beside a named training set (`mnist:test` for `mnist:train[:500]`), else None."""
-    named = _NAMED.fullmatch(spec)
-    if named is None or named[1].lower() not in SETS or named[2].lower() != "train" or Path(spec).exists():
-        return None
-    return f"{named[1]}:test"
-
-
 def from_torchvision(spec: str, data_root: Path, *, download: bool) -> Found:
     """Read a named data set from `data_root`, or fetch it there first if that is asked for."""
-    named = _NAMED.fullmatch(spec)
+    named = NAMED.fullmatch(spec)
     if named is None:
         raise DataError(
             f"{spec} does not say which images of the data set to take",
@@ -61,8 +44,8 @@ def from_torchvision(spec: str, data_root: Path, *, download: bool) -> Found:
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise DataError(
             f"{spec} needs torchvision, which cannot be imported ({error})",
-            "install the torchvision built for your torch (a CPU-only torch needs the CPU-only torchvision), "
-            "or give the images as an .npz",
+            "install torch and torchvision together, in matching versions and from one source (a CPU-only torch "
+            "needs the CPU-only torchvision), or give the images as an .npz",
         ) from error
     kind = getattr(datasets, SETS[name.lower()])
     try:

@@ -65,7 +65,7 @@ class Found:
     """What the source calls them; None where it has no names."""
 
 
-def checked(source: str, found: Found, shape: tuple[int, int, int] | None) -> Samples:
+def check_samples(source: str, found: Found, shape: tuple[int, int, int] | None) -> Samples:
     """Check what was found.
 
     Parameters
@@ -89,13 +89,13 @@ def checked(source: str, found: Found, shape: tuple[int, int, int] | None) -> Sa
             "give one row per sample, or name the array 'images' if it holds images",
         )
     if values.ndim == 2 and shape is not None:
-        values = _unflattened(source, values, shape)
+        values = _unflatten(source, values, shape)
     if values.ndim == 2 and found.key != "images":
-        data = _checked_rows(source, found)
+        data = _check_rows(source, found)
         columns = found.columns or tuple(f"column {place}" for place in range(data.shape[1]))
     else:
-        data = _checked_pixels(source, values)
-    labels = None if found.labels is None else _checked_labels(source, found.labels, len(data))
+        data = _check_pixels(source, values)
+    labels = None if found.labels is None else _check_labels(source, found.labels, len(data))
     digest = hashlib.sha256(repr((data.shape, labels is not None)).encode())
     digest.update(data.tobytes())
     digest.update(b"" if labels is None else labels.tobytes())
@@ -113,7 +113,7 @@ def times(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape)
 
 
-def _unflattened(source: str, rows: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+def _unflatten(source: str, rows: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
     """(n, h, w, c) from rows (n, c * h * w)."""
     if rows.shape[1] != prod(shape):
         words = ",".join(str(length) for length in shape)
@@ -127,7 +127,7 @@ def _unflattened(source: str, rows: NDArray[Any], shape: tuple[int, int, int]) -
     return rows.reshape(len(rows), *shape).transpose(0, 2, 3, 1)
 
 
-def _checked_rows(source: str, found: Found) -> NDArray[np.float32]:
+def _check_rows(source: str, found: Found) -> NDArray[np.float32]:
     """(n, d) float32, finite."""
     values = found.values
     if values.dtype.kind not in "fiub":
@@ -149,7 +149,7 @@ def _checked_rows(source: str, found: Found) -> NDArray[np.float32]:
     return rows
 
 
-def _checked_pixels(source: str, images: NDArray[Any]) -> NDArray[np.float32]:
+def _check_pixels(source: str, images: NDArray[Any]) -> NDArray[np.float32]:
     """(n, h, w, c) within [0, 1], from (n, h, w[, c]) uint8 or float."""
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(
@@ -189,7 +189,7 @@ def _checked_pixels(source: str, images: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.clip(images, 0.0, 1.0), dtype=np.float32)
 
 
-def _checked_labels(source: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:
+def _check_labels(source: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:
     if labels.shape != (count,):
         raise DataError(
             f"labels of {source} have shape {labels.shape}, expected ({count},) for {count} images",
@@ -198,13 +198,13 @@ def _checked_labels(source: str, labels: NDArray[Any], count: int) -> NDArray[np
     if labels.dtype.kind not in "biu":
         raise DataError(
             f"labels of {source} have type {labels.dtype}, expected integers",
-            "store class numbers: labels.astype('int64')",
+            "store class indices: labels.astype('int64')",
         )
     numbers = labels.astype(np.int64)
     if numbers.min() < 0:
         row = int(np.flatnonzero(numbers < 0)[0])
         raise DataError(
-            f"label {numbers[row]} of image {row} in {source} is negative, expected class numbers from 0",
+            f"label {numbers[row]} of image {row} in {source} is negative, expected class indices from 0",
             "use 0 and 1 for two classes, not -1 and 1",
         )
     return numbers

@@ -13,12 +13,12 @@ from audit.dataset.samples import Found
 from audit.errors import DataError
 
 _LABEL = "label"
-"""Name of the column with class numbers."""
+"""Name of the column with labels (class indices)."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def from_csv(spec: str, path: Path) -> Found:
-    """Read numbers under a header that names the columns; one named `label` holds class numbers.
+    """Read numbers under a header that names the columns; one named `label` holds labels (class indices).
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _labels(spec: str, lines: list[tuple[int, list[str]]], values: NDArray[np.fl
     if len(wrong):
         raise DataError(
             f"line {lines[wrong[0]][0]}, column {_LABEL!r} of {spec} is {values[wrong[0]]:g}, "
-            f"expected a class number",
-            "number the classes from 0",
+            f"expected a class index",
+            "give every class an index, from 0",
         )
     return values.astype(np.int64)

@@ -42,11 +42,11 @@ class Activation:
 
     @property
     def smooth(self) -> bool:
-        """Whether its slope does not jump at zero, where kinks are."""
+        """Whether its derivative does not jump at zero, where kinks are."""
         sides = torch.tensor([-1.0, 1.0], dtype=torch.float64).mul_(1e-9).requires_grad_()
         with torch.enable_grad():
-            (slopes,) = torch.autograd.grad(self.function(sides, None).sum(), sides)
-        return bool((slopes[0] - slopes[1]).abs() < 1e-6)
+            (derivatives,) = torch.autograd.grad(self.function(sides, None).sum(), sides)
+        return bool((derivatives[0] - derivatives[1]).abs() < 1e-6)
 
 
 @dataclass(frozen=True)

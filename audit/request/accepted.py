@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.attacks import BATTERY
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.request.baseline import load_baseline
 from audit.request.request import VerdictOptions
 from audit.verdict.finding import Suppression

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.errors import RunError, UsageError
+from audit.report.files import report_file
 from audit.report.schema import Report
 from audit.request.earlier_run import read_report
 from audit.verdict.finding import Suppression, confirmed_id
@@ -72,11 +73,10 @@ def load_baseline(path: Path, members: Samples) -> Baseline:
     ------
     UsageError
         If it cannot be read, is no report of this version, is of other members, or was discredited by its own
-        null attack.
+        negative control.
     """
-    file = path / "report.json" if path.is_dir() else path
     try:
-        report = read_report(path)
+        file, report = report_file(path), read_report(path)
     except RunError as error:
         raise UsageError(f"--baseline: {error.problem}", error.remedy) from error
     theirs = report.data.members
@@ -88,7 +88,7 @@ def load_baseline(path: Path, members: Samples) -> Baseline:
         )
     if report.summary.null_confirmed:
         raise UsageError(
-            f"--baseline {file}: its null attack confirmed members, so its count cannot be believed",
+            f"--baseline {file}: its negative control confirmed members, so its count is not valid",
             "give another run",
         )
     return Baseline(file, report)

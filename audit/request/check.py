@@ -8,9 +8,10 @@ from audit.dataset.truth import Truth
 from audit.diagnostics.control_model import share
 from audit.diagnostics.dp_bound import DpSgd, parse_dp
 from audit.request.accepted import Accepted, read_accepted
+from audit.request.attacks import check_attacks
 from audit.request.data import Data, read_data
 from audit.request.machine import Machine, resolve_machine
-from audit.request.options import check_options, check_without_data
+from audit.request.precheck import precheck
 from audit.request.request import Request
 from audit.request.rule import read_policy, resolve_rule
 from audit.request.weights import Weights, read_weights
@@ -49,7 +50,8 @@ def check(request: Request) -> Inputs:
     AuditError
         One line that says what is wrong and what to do.
     """
-    check_options(request)
+    precheck(request)
+    check_attacks(request.attack, request.model)
     policy = read_policy(request.verdict)
     machine, on_machine = resolve_machine(request.attack)
     weights, on_weights = read_weights(request.model)
@@ -77,8 +79,7 @@ def check_weights(request: Request) -> tuple[Weights, list[str]]:
     AuditError
         As `check` does; also for options that describe samples.
     """
-    check_options(request)
-    check_without_data(request.samples)
+    precheck(request)
     return read_weights(request.model)
 
 

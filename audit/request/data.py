@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.dataset import (
-    Samples,
+from audit.dataset.checks import (
     check_columns_agree,
     check_disjoint,
     check_fits,
     check_labels,
     count_duplicates,
-    default_controls,
-    load_samples,
 )
+from audit.dataset.load import load_samples
+from audit.dataset.samples import Samples
+from audit.dataset.specs import default_controls
 from audit.dataset.truth import Truth
 from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input

@@ -12,10 +12,9 @@ from safetensors import SafetensorError
 from audit.errors import RunError
 from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
+from audit.report.files import EVIDENCE, report_file
 from audit.report.schema import SCHEMA_VERSION, Report
 from audit.report.upgrade import upgrade
-
-_REPORT, _EVIDENCE = "report.json", "evidence.safetensors"
 
 
 def read_report(path: Path) -> Report:
@@ -31,23 +30,17 @@ def read_report(path: Path) -> Report:
     RunError
         When there is none, or it is damaged or of another schema version.
     """
-    file = path / _REPORT if path.is_dir() else path
+    file = report_file(path)
     try:
         content = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        if file == path:
-            raise RunError(f"{path} does not exist", "give a run folder, or the report.json in it") from error
-        raise RunError(
-            f"{path} has no {_REPORT}", "give the folder of a run whose --format had json, as the default has"
-        ) from error
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: not JSON ({error})", "repeat the scan") from error
-    return _validated(file, upgrade(content))
+    return _validate(file, upgrade(content))
 
 
-def _validated(file: Path, content: Any) -> Report:
+def _validate(file: Path, content: Any) -> Report:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         found = "no report of model-audit" if version is None else f"a report of schema version {version}"
@@ -78,7 +71,7 @@ def read_pictures(folder: Path, report: Report) -> tuple[list[Evidence], list[Tr
     RunError
         When the file is damaged.
     """
-    file = folder / _EVIDENCE
+    file = folder / EVIDENCE
     if report.provenance.redacted:
         return [], []
     try:

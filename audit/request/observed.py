@@ -74,6 +74,21 @@ def load_gradient(
     except CheckpointError as error:
         raise CheckpointError(f"--gradient: {error.problem}", _REMEDY) from error
     needed = {name for layer in architecture.layers for name in (layer.weight, layer.bias) if name}
+    _check_tensors(path, read, checkpoint, needed)
+    kept = {name: tensor for name, tensor in read.tensors.items() if name in needed}
+    half = any(tensor.dtype in _HALF for tensor in kept.values())
+    if half:
+        kept = {name: tensor.float() for name, tensor in kept.items()}
+    kept = _normalise(kept, sign=-1.0 if kind == "update" else 1.0)
+    space = row_space(kept[architecture.layers[0].weight].float(), "gradient")
+    notes = [f"observed {kind}: {_estimate_batch(space)}"]
+    if half:
+        notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")
+    return Observed(replace(read, tensors=kept), kind, rate, space.signals, tuple(notes))
+
+
+def _check_tensors(path: Path, read: Checkpoint, checkpoint: Checkpoint, needed: set[str]) -> None:
+    """Check that a gradient has the tensors of the checkpoint, and those of the layers as numbers."""
     for name in checkpoint.tensors:
         if name in needed and name not in read.tensors:
             raise CheckpointError(f"--gradient {path} has no {name}", _REMEDY)
@@ -86,25 +101,15 @@ def load_gradient(
             raise CheckpointError(problem, _REMEDY)
         if name in needed and tensor.dtype not in FLOAT_TYPES:
             raise CheckpointError(f"--gradient {path}: {name} is stored as {tensor.dtype}", _REMEDY)
-    kept = {name: tensor for name, tensor in read.tensors.items() if name in needed}
-    half = any(tensor.dtype in _HALF for tensor in kept.values())
-    if half:
-        kept = {name: tensor.float() for name, tensor in kept.items()}
-    kept = _of_length_one(kept, sign=-1.0 if kind == "update" else 1.0)
-    space = row_space(kept[architecture.layers[0].weight].float(), "gradient")
-    notes = [f"observed {kind}: {_held(space)}"]
-    if half:
-        notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")
-    return Observed(replace(read, tensors=kept), kind, rate, space.signals, tuple(notes))
 
 
-def _of_length_one(tensors: dict[str, torch.Tensor], sign: float) -> dict[str, torch.Tensor]:
+def _normalise(tensors: dict[str, torch.Tensor], sign: float) -> dict[str, torch.Tensor]:
     squares = sum(float(tensor.double().square().sum()) for tensor in tensors.values())
     scale = sign / math.sqrt(squares) if squares else sign
     return {name: (tensor.double() * scale).to(tensor.dtype) for name, tensor in tensors.items()}
 
 
-def _held(space: RowSpace) -> str:
+def _estimate_batch(space: RowSpace) -> str:
     """Estimate the size of the batch, in words."""
     if not space.signals:
         return "nothing in its first layer stands out of noise"

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 
-from audit.attacks import BATTERY
 from audit.errors import UsageError
 from audit.request.request import (
     KINDS,
-    AttackOptions,
     ModelOptions,
     Request,
     SampleOptions,
 )
 
-_ATTACKS = ", ".join(attack.id for attack in BATTERY)
-
 
 def check_options(request: Request) -> None:
-    """Check all that can be checked without reading a file.
+    """Check all that can be checked without knowing the attacks and without reading a file.
 
     Raises
     ------
@@ -30,7 +26,6 @@ def check_options(request: Request) -> None:
     if request.output.evidence is not None and not request.output.redact:
         raise UsageError("--evidence without --redact", "add --redact, or leave it out")
     _check_gradient_options(request.model)
-    _check_attacks(request.attack, request.model)
 
 
 def check_without_data(samples: SampleOptions) -> None:
@@ -91,21 +86,3 @@ def _check_gradient_options(asked: ModelOptions) -> None:
         )
     if rate is not None and not (math.isfinite(rate) and rate > 0):
         raise UsageError(f"--learning-rate is {rate:g}", "give a positive number, or leave it out")
-
-
-def _check_attacks(asked: AttackOptions, model: ModelOptions) -> None:
-    if asked.attacks is None:
-        return
-    if not asked.attacks:
-        raise UsageError("--attacks names no attack", f"the battery has: {_ATTACKS}")
-    known = {attack.id: attack for attack in BATTERY}
-    for name in asked.attacks:
-        if name not in known:
-            raise UsageError(f"unknown attack {name!r} in --attacks", f"the battery has: {_ATTACKS}")
-    for attack in (known[name] for name in asked.attacks):
-        if attack.source == "change" and model.initial is None:
-            raise UsageError(
-                f"--attacks {attack.id} needs the weights from before training", "pass --initial"
-            )
-        if attack.source == "gradient" and model.gradient is None:
-            raise UsageError(f"--attacks {attack.id} needs an observed gradient or update", "pass --gradient")

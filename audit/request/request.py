@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from audit.errors import suggest
+from audit.report.files import REPORT
 from audit.request.option import Field, Option, fields_of
 
 Kind = Literal["gradient", "update"]
@@ -208,7 +209,7 @@ class Request:
         model, samples, verdict = self.model, self.samples, self.verdict
         named = (model.checkpoint, model.initial, model.gradient, verdict.waivers)
         words = (samples.data, samples.controls, verdict.policy, samples.mean, samples.std)
-        reports = [] if verdict.baseline is None else [verdict.baseline, verdict.baseline / "report.json"]
+        reports = [] if verdict.baseline is None else [verdict.baseline, verdict.baseline / REPORT]
         return [*filter(None, named), *map(Path, filter(None, words)), *reports]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.attacks import BATTERY
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.errors import UsageError
 from audit.model.modality import IMAGES, MODALITIES
 from audit.request.request import VerdictOptions

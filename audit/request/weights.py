@@ -35,7 +35,7 @@ class Weights:
         return self.checkpoint, self.architecture
 
     @property
-    def slope(self) -> Model | None:
+    def gradient_model(self) -> Model | None:
         """The observed gradient, in the layers of the checkpoint."""
         return None if self.gradient is None else (self.gradient.checkpoint, self.architecture)
 

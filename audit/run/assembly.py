@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import audit
-from audit.battery import AttackResult, Outcome
+from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
 from audit.render.sentences.verdict import reason
 from audit.report.evidence import Audit
@@ -28,6 +28,7 @@ from audit.run.entries import (
 from audit.run.facts import facts_of
 from audit.run.gallery import exhibits
 from audit.run.scores import score
+from audit.run.session import Attacked
 from audit.run.trajectory import follow
 from audit.verdict.finding import Finding, with_suppressions
 from audit.verdict.findings import findings
@@ -36,7 +37,7 @@ from audit.verdict.judgement import judge
 
 def assemble(
     inputs: Inputs,
-    outcomes: Sequence[Outcome],
+    attacked: Attacked,
     provenance: Provenance,
     measured: Measurements | None = None,
     control: PositiveControl | None = None,
@@ -47,8 +48,8 @@ def assemble(
     ----------
     inputs:
         Members, controls and policy.
-    outcomes:
-        One per attack of the battery.
+    attacked:
+        What came of every attack of the battery.
     provenance:
         How the audit was made.
     measured:
@@ -56,7 +57,7 @@ def assemble(
     control:
         What came of the positive control, if there was one.
     """
-    measured = measured or Measurements()
+    measured, outcomes = measured or Measurements(), attacked.outcomes
     policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
     scores = score(outcomes, truth, rule.threshold, rule.fdr, complete=provenance.complete)
     samples = with_diagnostics(sample_entries(data.members, scores, truth), measured)
@@ -72,7 +73,7 @@ def assemble(
         summary=summary_entry(facts, scores),
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
-        diagnostics=diagnostics_entry(outcomes, inputs, measured, control),
+        diagnostics=diagnostics_entry(attacked, inputs, measured, control),
         attacks=[attack_entry(outcome, scores) for outcome in outcomes],
         samples=samples,
         controls=control_entries(data.controls, scores.pooled),

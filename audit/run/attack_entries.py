@@ -22,37 +22,37 @@ def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     )
     if not isinstance(outcome, AttackResult):
         return told
-    solution, belief = outcome.solution, scores.by_attack[attack.id]
+    belief = scores.by_attack[attack.id]
     return AttackReport(
         **told.model_dump(include={"id", "title", "reference", "status", "reason", "source"}),
         seconds=round(outcome.seconds, 2),
-        restarts=solution.restarts,
-        steps=solution.steps,
+        restarts=outcome.restarts,
+        steps=outcome.steps,
         candidates=len(outcome.reconstructions),
-        relative_loss=solution.relative_loss,
+        relative_loss=outcome.relative_loss,
         recovered=belief.recovered_count,
         confirmed=belief.confirmed_count,
-        history=list(solution.history),
+        history=list(outcome.history),
         splitting=_splitting(outcome, belief, scores.before_splitting.get(attack.id)),
     )
 
 
 def _splitting(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
     """Compare an attack before and after sample splitting; None if it did not split."""
-    solution, done, reached = result.solution, result.solution.splitting, result.certificate
+    done = result.splitting
     if done is None or before is None:
         return None
     return Splitting(
         rounds=int(done.rounds.sum()),
         splits=int(done.splits.sum()),
         relative_loss_before=float(done.losses.min()),
-        relative_loss_after=solution.relative_loss,
+        relative_loss_after=result.relative_loss,
         recovered_before=before.recovered_count,
         recovered_after=after.recovered_count,
         confirmed_before=before.confirmed_count,
         confirmed_after=after.confirmed_count,
-        gradient=None if reached is None else reached.gradient,
-        eigenvalue=None if reached is None else reached.eigenvalue,
+        gradient=done.gradient,
+        eigenvalue=done.eigenvalue,
         similarity_before=before.matching.members.similarity.tolist(),
         similarity_after=after.matching.members.similarity.tolist(),
     )

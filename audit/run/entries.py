@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.attacks import Equation
-from audit.battery import AttackResult, Outcome
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.dataset.truth import Truth
 from audit.diagnostics.dp_bound import reconstruction_bound
 from audit.diagnostics.measure import Measurements
@@ -26,6 +24,7 @@ from audit.run.measured import (
     spectrum,
 )
 from audit.run.scores import Scores
+from audit.run.session import Attacked
 from audit.scoring.calibration import Calibration
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error
@@ -115,17 +114,16 @@ def gradient_entry(inputs: Inputs) -> Seen | None:
 
 
 def diagnostics_entry(
-    outcomes: Sequence[Outcome],
+    attacked: Attacked,
     inputs: Inputs,
     measured: Measurements,
     control: PositiveControl | None,
 ) -> Diagnostics:
     """Describe what was measured without attacking."""
-    ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
-    least = min(ran, key=lambda result: result.solution.relative_loss, default=None)
+    least = attacked.least
     return Diagnostics(
         stationarity=measured.stationarity or None,
-        rank=None if least is None else spectrum(Equation(least.attack, least.objective, least.space)),
+        rank=None if least is None else spectrum(least),
         identifiability=identifiability_entries(measured.identifiability),
         contribution=contribution_entries(measured, len(inputs.truth.controls)),
         attainable=attainable_entry(measured, inputs.rule.threshold),

@@ -61,7 +61,7 @@ def observe_inputs(inputs: Inputs) -> Observation:
         inputs.truth.preprocessing,
         machine.device,
         machine.dtype,
-        weights.slope,
+        weights.gradient_model,
     )
 
 
@@ -111,7 +111,7 @@ def run(
             control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(session, started, complete=not interrupted())
-        finished = assemble(inputs, attacked.outcomes, provenance, measured, control)
+        finished = assemble(inputs, attacked, provenance, measured, control)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 

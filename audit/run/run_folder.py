@@ -18,13 +18,12 @@ from audit.errors import OutputError
 from audit.render.formats import FORMATS
 from audit.report import evidence_file as kept
 from audit.report.evidence import Evidence, Trajectory
+from audit.report.files import CANDIDATES, EVIDENCE
 from audit.report.schema import Report
 
 if TYPE_CHECKING:
     from audit.report.evidence import Audit
 
-CANDIDATES = "candidates.safetensors"
-EVIDENCE = "evidence.safetensors"
 _IMAGES = "(candidate, height, width, channel), pixels, not clipped"
 _PROBE = b" " * 65536
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600

@@ -74,9 +74,7 @@ def score(
         pooled=pooled,
         by_attack={r.attack.id: pooled if len(ran) == 1 else compare(r.reconstructions) for r in ran},
         before_splitting={
-            r.attack.id: compare(r.before_splitting)
-            for r in ran
-            if complete and r.before_splitting is not None
+            r.attack.id: compare(r.splitting.images) for r in ran if complete and r.splitting is not None
         },
         negative=compare(np.concatenate([r.null for r in ran])) if ran and len(truth.controls) else None,
     )

@@ -30,6 +30,13 @@ class Attacked:
         ]
         return [found for found in ran if isinstance(found, Equation)]
 
+    @property
+    def least(self) -> Equation | None:
+        """The equation whose loss came down furthest."""
+        losses = [outcome.relative_loss for outcome in self.outcomes if isinstance(outcome, AttackResult)]
+        pairs = zip(self.equations, losses, strict=True)
+        return min(pairs, key=lambda pair: pair[1])[0] if losses else None
+
 
 @dataclass(frozen=True, eq=False)
 class Session:

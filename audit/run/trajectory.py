@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from audit.battery import AttackResult, to_array
+from audit.battery import AttackResult
 from audit.dataset.truth import Truth
 from audit.model.modality import IMAGES
 from audit.model.preprocessing import Preprocessing
@@ -51,27 +50,28 @@ def trajectory(
     Trajectory | None
         None where nothing was split.
     """
-    candidates, splitting = result.solution.candidates, result.solution.splitting
-    if splitting is None or not (kept := splitting.rounds > 0).any():
+    splitting = result.splitting
+    if splitting is None or not len(splitting.children):
         return None
     truth = preprocessing.denormalise(member[None])[0]
-    after, before = (found.inputs[kept.to(found.inputs.device)] for found in (candidates, splitting.before))
-    alike = np.concatenate([ncc(member[None], to_array(result.space.lift(rows)))[0] for rows in after])
+    before, after, count = splitting.parents, splitting.children, splitting.children.shape[1]
+    alike = np.concatenate([ncc(member[None], rows)[0] for rows in after])
     # Mirror images count where the network cannot tell them apart, as they do among the reconstructions.
-    score = np.abs(alike) if result.objective.anchors[0].sign_blind else alike
+    score = np.abs(alike) if splitting.sign_symmetric else alike
     # What stayed whole is two halves in one place, and has no course to show.
-    apart = (after - after.roll(len(candidates) // 2, dims=1)).norm(dim=-1) > 1e-3 * after.norm(dim=-1)
-    score = np.where(apart.flatten().cpu().numpy(), score, -np.inf)
+    distance = np.linalg.norm(after - np.roll(after, count // 2, axis=1), axis=-1)
+    apart = distance > 1e-3 * np.linalg.norm(after, axis=-1)
+    score = np.where(apart.flatten(), score, -np.inf)
     best = int(score.argmax())
     if not np.isfinite(score[best]):
         return None
-    restart, place = divmod(best, len(candidates))
-    twin = (place + len(candidates) // 2) % len(candidates)
-    sign = 1.0 if score[best] == alike[best] else -1.0
+    restart, place = divmod(best, count)
+    twin = (place + count // 2) % count
+    sign = np.float32(1 if score[best] == alike[best] else -1)
 
-    def look(inputs: torch.Tensor) -> tuple[float, NDArray[np.floating]]:
-        """Of all readings the most similar."""
-        pixels = preprocessing.denormalise(to_array(result.read(sign * result.space.lift(inputs)[None])))
+    def look(candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.floating]]:
+        """Of all rescalings the most similar."""
+        pixels = preprocessing.denormalise(splitting.rescale(sign * candidate[None]))
         return max(((ssim(image, truth), rescale(image)) for image in pixels), key=lambda pair: pair[0])
 
     stages = [

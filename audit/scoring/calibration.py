@@ -13,7 +13,7 @@ when x_i and the controls are exchangeable given the candidates, which is what "
 *Recovered* is SSIM, of rows of a table NCC, at or above a threshold; *confirmed* is recovered and rejected by
 Benjamini-Hochberg.
 
-The null attack is `calibrate` applied to the untouched starting candidates: it must confirm nothing.
+The negative control is `calibrate` applied to the untouched starting candidates: it must confirm nothing.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def calibrate(
     Parameters
     ----------
     candidates, members, controls:
-        (m, d), (n, d) and (k, d), network units; each may be empty.
+        (m, d), (n, d) and (k, d), normalised inputs; each may be empty.
     preprocessing:
-        Leads from network units to pixels.
+        Leads from normalised inputs to pixels.
     threshold:
         SSIM, of rows of a table NCC, from which a match counts as recovered.
     fdr:
@@ -170,7 +170,7 @@ def identification_margins(
     Parameters
     ----------
     candidates, members, controls:
-        (m, d), (n, d) and (k, d), network units; each may be empty. Candidates with NaN or infinite values
+        (m, d), (n, d) and (k, d), normalised inputs; each may be empty. Candidates with NaN or infinite values
         are left out.
 
     Notes

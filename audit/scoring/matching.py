@@ -74,11 +74,11 @@ def match(
     Parameters
     ----------
     candidates:
-        (m, d), network units, of tables column units. Rows with NaN or infinite values match nothing.
+        (m, d), normalised inputs, of tables column units. Rows with NaN or infinite values match nothing.
     members, controls:
         (n, d) and (k, d), in the same units; either may be empty.
     preprocessing:
-        Says what inputs are, and leads from network units to pixels.
+        Says what inputs are, and leads from normalised inputs to pixels.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How alike two images are: normalised cross-correlation (NCC) in network units, and SSIM in pixels.
+"""How alike two images are: normalised cross-correlation (NCC) of normalised inputs, and SSIM in pixels.
 
 Rows of a table have no pixels: they are compared by NCC alone, in units of each column's standard deviation.
 
@@ -51,7 +51,7 @@ def ncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float32]
     Parameters
     ----------
     a, b:
-        (m, d) and (n, d), network units.
+        (m, d) and (n, d), normalised inputs.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def nearest(queries: NDArray[np.floating], images: NDArray[np.floating]) -> NDAr
     Parameters
     ----------
     queries, images:
-        (m, d) and (k, d), network units.
+        (m, d) and (k, d), normalised inputs.
 
     Returns
     -------

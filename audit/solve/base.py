@@ -1,7 +1,7 @@
 """What a solver is, apart from the problem it solves and the solution it returns.
 
-A wrapper around a solver is a solver: `Restarts(Descent())` can stand wherever `Descent()` does. A status is the
-sentence the user reads.
+A wrapper around a solver is a solver: `SampleSplitting(Descent())` can stand wherever `Descent()` does. A status is
+the sentence the user reads.
 """
 
 from __future__ import annotations

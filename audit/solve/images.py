@@ -2,7 +2,7 @@
 
 In a homogeneous network the scale of a candidate trades against its lambda, and without biases the weights say
 nothing about it at all. The box does: an image spreads over the range of its pixels, and none lie outside. Two
-readings cover what images are like, and every candidate is given in both: as large as fits the box and left as
+rescalings cover what images are like, and every candidate is given in both: as large as fits the box and left as
 it is, for images of many shades; and larger, with what overshoots cut off, for images with a saturated
 background. Where a gradient with biases fixes the scale, a candidate is also given as it is, and what noise the
 gradient had is taken out of that by total variation (Rudin, Osher and Fatemi 1992), as Geiping et al. 2020 do.
@@ -26,7 +26,7 @@ from audit.equation.row_space import RowSpace
 from audit.solve.constraints import Box
 
 FITTED, CLIPPED = 0.003, 0.1
-"""Share of an image's energy outside the box in the two readings."""
+"""Share of an image's energy outside the box in these two."""
 _PER_NOISE = 0.1
 """Weight of total variation, in ranges of a pixel, for noise relative to the gradient: with .1, .5 and 2 standard
 deviations of noise on MNIST, weights of .02, .05 and .1 were best, for noise of .1, .44 and .89 of the whole."""
@@ -34,7 +34,7 @@ _LEAST_NOISE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
+class Rescalings:
     """How lifted candidates become images."""
 
     box: Box
@@ -49,10 +49,10 @@ class Readings:
     @property
     def note(self) -> str | None:
         """What a reader should know."""
-        return f"total variation of weight {self.variation:.1g} in one reading" if self.variation else None
+        return f"total variation of weight {self.variation:.1g} in one rescaling" if self.variation else None
 
     def __call__(self, lifted: Tensor) -> Tensor:
-        """All readings of (M, d) images in network units, at any scale: (k M, d)."""
+        """All rescalings of (M, d) images in network units, at any scale: (k M, d)."""
         box = self.box
         if _are_rows(self.shape):
             fitted = box.scale_to_fit(lifted, FITTED)
@@ -75,14 +75,18 @@ class Readings:
         return low + span * torch.from_numpy(flat).to(images)
 
 
-def readings(box: Box, space: RowSpace, *, own_scale: bool, shape: tuple[int, ...] | None) -> Readings:
-    """Choose readings from what is known of scale and noise."""
+def choose_rescalings(
+    box: Box, space: RowSpace, *, own_scale: bool, shape: tuple[int, ...] | None
+) -> Rescalings:
+    """Choose rescalings from what is known of scale and noise."""
     noisy = own_scale and shape is not None and not _are_rows(shape) and space.noise > _LEAST_NOISE
-    return Readings(box, own_scale, _PER_NOISE * space.noise if noisy else 0.0, shape)
+    return Rescalings(box, own_scale, _PER_NOISE * space.noise if noisy else 0.0, shape)
 
 
-def images(candidates: Candidates, space: RowSpace, read: Readings, *, both_signs: bool = False) -> Tensor:
-    """All readings of all candidates.
+def images(
+    candidates: Candidates, space: RowSpace, rescale: Rescalings, *, both_signs: bool = False
+) -> Tensor:
+    """All rescalings of all candidates.
 
     Parameters
     ----------
@@ -90,8 +94,8 @@ def images(candidates: Candidates, space: RowSpace, read: Readings, *, both_sign
         From R restarts, inputs (R, m, r).
     space:
         The way back to d dimensions.
-    read:
-        Readings.
+    rescale:
+        Makes them.
     both_signs:
         Whether the negative of a candidate may be the sample as well.
 
@@ -99,10 +103,10 @@ def images(candidates: Candidates, space: RowSpace, read: Readings, *, both_sign
     -------
     Tensor
         (k M, d) in network units, M <= R m after merging near-duplicates (twice that with both signs): M in one
-        reading, then M in the next.
+        rescaling, then M in the next.
     """
     lifted = space.lift(merge_near_duplicates(_alive(candidates.pooled())).inputs)
-    return read(torch.cat([lifted, -lifted]) if both_signs else lifted)
+    return rescale(torch.cat([lifted, -lifted]) if both_signs else lifted)
 
 
 def _are_rows(shape: tuple[int, ...] | None) -> bool:

@@ -9,7 +9,7 @@ here knows how many there are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -34,29 +34,89 @@ _MOST_POOLED = 20_000
 """Candidates that are kept, from the restarts of lowest loss: merging and matching them takes memory and time."""
 
 
-@dataclass
-class Restarts:
-    """Runs descents, one batch after another, and pools what they find. One for every problem."""
+@dataclass(frozen=True)
+class Plan:
+    """How restarts are run in one slice of the budget."""
 
-    classes: int
-    """Number of class numbers that candidates share equally."""
-    splitting: bool = True
-    """Whether to begin with half the candidates and split them. It does not where the first slice has no
-    time for it."""
-    _costs: dict[int, float] = field(default_factory=dict, init=False)
-    """Seconds a step takes, by the number of restarts in a batch, as far as measured."""
-    _splits: bool | None = field(default=None, init=False)
-    """Whether it splits, once that is decided."""
+    descent: Descent
+    """Candidates per restart at the end, restarts in a batch, and the length of the schedule."""
+    splits: bool
+    """Whether to begin with half of the candidates, and split these."""
+    seconds: tuple[tuple[int, float], ...]
+    """(restarts in a batch, seconds that a step of it takes), as far as measured; infinite where memory does not
+    hold it."""
+
+
+def make_plan(
+    problem: Problem, budget: Budget, classes: int, *, splitting: bool, earlier: Plan | None = None
+) -> Plan:
+    """Plan a slice: as many restarts as their shortest schedule leaves time for. Takes a few steps to find out.
+
+    Parameters
+    ----------
+    problem:
+        What is to be solved; its rank says how many candidates there are.
+    budget:
+        The slice.
+    classes:
+        Number of classes that share candidates equally.
+    splitting:
+        Whether candidates may be split. They are not where the first slice has no time for it.
+    earlier:
+        Of the slice before; what it measured is not measured again. None for the first slice.
+    """
+    shares = max(classes, 1)
+    # In both halves of the candidates, so that splitting changes their number in no restart.
+    half = max(_PER_RANK * problem.rank / 2, shares)
+    descent = Descent(count=2 * math.ceil(half / shares) * shares, restarts=_BATCH)
+    seconds = dict(earlier.seconds) if earlier else {}
+    if not seconds:
+        # The first optimiser of a process takes a second to build: it must not count as a step's time.
+        _probe(replace(descent, restarts=1, steps=1), problem, budget)
+    while True:
+        if descent.restarts not in seconds:
+            seconds[descent.restarts] = _measure_step(descent, problem, budget)
+        cost = seconds[descent.restarts]
+        steps = int(budget.left / cost)
+        if steps >= _SHORTEST or descent.restarts == 1 or (cost < math.inf and budget.left <= 0):
+            break
+        descent = replace(descent, restarts=descent.restarts // 2)
+    splits = earlier.splits if earlier else budget.left / cost >= _WORTH_SPLITTING and splitting
+    schedule = replace(descent, steps=min(max(steps, _SHORTEST), _LONGEST))
+    return Plan(schedule, splits, tuple(seconds.items()))
+
+
+def _measure_step(descent: Descent, problem: Problem, budget: Budget) -> float:
+    """Seconds of a step, from a few; infinite for more restarts than memory holds."""
+    began = budget.spent
+    try:
+        taken = _probe(replace(descent, steps=_PROBE_STEPS), problem, budget)  # fewer where the budget ends
+    except (MemoryError, RuntimeError):
+        if descent.restarts == 1:
+            raise
+        return math.inf
+    return max((budget.spent - began) / max(taken, 1), 1e-6)
+
+
+def _probe(descent: Descent, problem: Problem, budget: Budget) -> int:
+    """Take steps that are thrown away, and count them."""
+    throwaway = torch.Generator().manual_seed(0)
+    return descent.minimise(problem, budget, throwaway, lambda step, loss: None).steps // descent.restarts
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Runs descents, one batch after another, and pools what they find."""
+
+    plan: Plan
+    """For this problem and slice."""
 
     def minimise(
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
         """Fill the budget with rounds; the last one is compressed into what is left."""
-        plan = self._plan(problem, budget)
-        if self._splits is None:
-            affordable = budget.left / self._cost(plan, problem, budget)
-            self._splits = self.splitting and affordable >= _WORTH_SPLITTING
-        solver = SampleSplitting(plan) if self._splits else plan
+        descent = self.plan.descent
+        solver = SampleSplitting(descent) if self.plan.splits else descent
         solutions: list[Solution] = []
         taken = 0
         for _ in range(_MOST_ROUNDS):
@@ -66,43 +126,10 @@ class Restarts:
                 watch(before + step, min([loss, *(s.relative_loss for s in solutions)]))
 
             solutions.append(solver.minimise(problem, budget, generator, watch_round))
-            taken += solutions[-1].steps // plan.restarts
+            taken += solutions[-1].steps // descent.restarts
             if budget.left <= _WORTH_STARTING * (budget.spent - began):
                 break
         return pooled(solutions)
-
-    def _plan(self, problem: Problem, budget: Budget) -> Descent:
-        shares = max(self.classes, 1)
-        # In both halves of the candidates, so that splitting changes their number in no restart.
-        half = max(_PER_RANK * problem.rank / 2, shares)
-        plan = Descent(count=2 * math.ceil(half / shares) * shares, restarts=_BATCH)
-        while True:
-            cost = self._cost(plan, problem, budget)
-            affordable, fits = int(budget.left / cost), cost < math.inf
-            if affordable >= _SHORTEST or plan.restarts == 1 or (fits and budget.left <= 0):
-                return replace(plan, steps=min(max(affordable, _SHORTEST), _LONGEST))
-            plan = replace(plan, restarts=plan.restarts // 2)
-
-    def _cost(self, plan: Descent, problem: Problem, budget: Budget) -> float:
-        """Seconds of a step, from a few; infinite for more restarts than memory holds."""
-
-        def take(plan: Descent) -> int:
-            throwaway = torch.Generator().manual_seed(0)
-            return plan.minimise(problem, budget, throwaway, lambda step, loss: None).steps // plan.restarts
-
-        if plan.restarts not in self._costs:
-            if not self._costs:
-                # The first optimiser of a process takes a second to build: it must not count as a step's time.
-                take(replace(plan, restarts=1, steps=1))
-            began = budget.spent
-            try:
-                taken = take(replace(plan, steps=_PROBE_STEPS))  # fewer where the budget ends
-                self._costs[plan.restarts] = max((budget.spent - began) / max(taken, 1), 1e-6)
-            except (MemoryError, RuntimeError):
-                if plan.restarts == 1:
-                    raise
-                self._costs[plan.restarts] = math.inf
-        return self._costs[plan.restarts]
 
 
 def pooled(solutions: list[Solution]) -> Solution:

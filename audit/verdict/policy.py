@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-import audit
 from audit.errors import PolicyError, suggest
 from audit.model.modality import IMAGES, MODALITIES, Measure
+from audit.verdict.policy_file import policy_path
 from audit.yaml_file import read_mapping, validate
 
 Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
@@ -95,11 +95,6 @@ class Policy(_Part):
     """What the audit must have done before a negative result counts as evidence."""
 
 
-def shipped_policies() -> list[str]:
-    """Names of the policies that come with the tool, sorted."""
-    return sorted(path.stem for path in _policy_folder().glob("*.yaml"))
-
-
 def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
     """Read a policy by the name of a shipped one, or from a YAML file.
 
@@ -127,48 +122,7 @@ def load_policy(name_or_path: str, known_attacks: Sequence[str]) -> Policy:
     return policy
 
 
-def _policy_folder() -> Path:
-    """`audit/policies` in an installed wheel, `policies` beside the package in a source tree."""
-    package = Path(audit.__file__).parent
-    inside = package / "policies"
-    return inside if inside.is_dir() else package.parent / "policies"
-
-
-def policy_path(name_or_path: str) -> Path:
-    """Find a policy by the name of a shipped one, or by the path of a file.
-
-    Raises
-    ------
-    PolicyError
-        When there is none; names the nearest.
-    """
-    shipped = shipped_policies()
-    if name_or_path in shipped:
-        return _policy_folder() / f"{name_or_path}.yaml"
-    path = Path(name_or_path)
-    if path.exists():
-        return path
-    if path.suffix or len(path.parts) > 1:
-        raise PolicyError(f"{path}: no such policy file", f"shipped policies are {', '.join(shipped)}")
-    raise PolicyError(f"{name_or_path!r} is no policy and no file", suggest(name_or_path, shipped))
-
-
 def read_policy(path: Path) -> Policy:
     """Read a policy as `load_policy` does, whatever attacks it requires."""
     content = read_mapping(path, "a policy", "start from `model-audit policy show release`", PolicyError)
     return validate(Policy, content, str(path), PolicyError)
-
-
-def policy_text(path: Path) -> str:
-    """Read a file as it is, its ends of lines too.
-
-    Raises
-    ------
-    PolicyError
-        When it cannot be read as text.
-    """
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PolicyError(f"{path}: cannot be read: {what}", "give a YAML file of text") from error

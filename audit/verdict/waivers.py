@@ -26,9 +26,6 @@ from audit.errors import UsageError, suggest
 from audit.verdict.finding import RULES, Suppression
 from audit.yaml_file import kind, read_yaml, validate
 
-DEFAULT = Path("audit-waivers.yaml")
-"""Taken by the command line when it lies in the working directory."""
-
 _OF_MEMBERS = ("confirmed-reconstruction",)
 _OF_ATTACKS = ("required-attack-missing", "attack-failed")
 

@@ -35,7 +35,6 @@ from audit.battery import AttackResult
 from audit.budget import Budget
 from audit.errors import AuditError
 from audit.scoring.calibration import calibrate
-from audit.solve.base import Status
 from tests.benchmarks.gradient_targets import RECIPES, GradientTarget, make
 from tests.benchmarks.gradients_table import table
 from tests.benchmarks.published_gradients import SOLVED, Run, Seen, dlg, geiping
@@ -81,8 +80,8 @@ def ours(attacks: Sequence[Attack], target: GradientTarget, seconds: float, seed
     ]
     return Found(
         pool=np.concatenate([target.members[:0], *(result.reconstructions for result in ran)]),
-        loss=min((result.solution.relative_loss for result in ran), default=None),
-        solved=any(result.solution.status is Status.SOLVED for result in ran),
+        loss=min((result.relative_loss for result in ran), default=None),
+        solved=any(result.solved for result in ran),
         note="; ".join(notes),
     )
 

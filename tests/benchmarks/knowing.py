@@ -28,7 +28,8 @@ import torch
 from numpy.typing import NDArray
 
 from audit.attacks import BATTERY, Attack, Observation
-from audit.battery import AttackResult
+from audit.battery import AttackResult, reconstruct
+from audit.battery import prepare as prepare_equations
 from audit.budget import Budget
 from audit.diagnostics import stationarity as fits
 from audit.diagnostics.attainable import TOLERANCE, ceiling, local_ssim
@@ -39,7 +40,7 @@ from audit.equation.row_space import bulk_edge, row_space
 from audit.model.network import Network
 from tests.benchmarks.run import RESULTS, THRESHOLD, machine, seen_by_us, target_names
 from tests.benchmarks.targets import DATA_DIR, RECIPES, Target, prepare
-from tests.planted import equation, reason_against, run_battery
+from tests.planted import equation, reason_against
 
 
 def budget(seconds: float) -> Budget:
@@ -98,12 +99,14 @@ def reached(result: AttackResult, target: Target) -> NDArray[np.float64]:
 
 def against_attacks(observation: Observation, target: Target, seconds: float) -> dict[str, dict[str, float]]:
     """By how much attacks stayed under the ceiling of their own row space; negative where they came above it."""
-    outcomes = run_battery(observation, BATTERY, None, budget(seconds), 0)
+    prepared = prepare_equations(observation, BATTERY)
     rooms = {}
-    for result in outcomes:
+    for result in reconstruct(observation, prepared, None, budget(seconds), 0):
         if isinstance(result, AttackResult):
             got = reached(result, target)
-            room = ceiling(result.space, target.members, target.format, budget(1e6)).ssim - got
+            room = (
+                ceiling(prepared[result.attack].space, target.members, target.format, budget(1e6)).ssim - got
+            )
             rooms[result.attack.id] = {
                 "least_room": round(float(room.min()), 4),
                 "reached": int((got >= THRESHOLD).sum()),

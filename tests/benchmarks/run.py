@@ -32,8 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 import audit
-from audit.attacks import BATTERY, Observation
-from audit.battery import AttackFailed, AttackResult
+from audit.attacks import BATTERY, Equation, Observation
+from audit.battery import AttackFailed, AttackResult, reconstruct
+from audit.battery import prepare as prepare_equations
 from audit.budget import Budget
 from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
@@ -42,7 +43,6 @@ from audit.run.pipeline import observe
 from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
-from tests.planted import run_battery
 
 THRESHOLD = 0.4
 """SSIM from which a match counts as recovered: the papers' value."""
@@ -79,7 +79,9 @@ def seen_by_us(target: Target) -> Observation:
 def ours(target: Target, seconds: float, seed: int) -> Found:
     """Attack with this tool, as `model-audit scan` does; it sees the checkpoint and the input format only."""
     began = time.perf_counter()
-    outcomes = run_battery(seen_by_us(target), BATTERY, None, Budget(seconds, time.monotonic), seed)
+    seen, budget = seen_by_us(target), Budget(seconds, time.monotonic)
+    prepared = prepare_equations(seen, BATTERY)
+    outcomes = reconstruct(seen, prepared, None, budget, seed)
     elapsed = time.perf_counter() - began
     for outcome in outcomes:
         if isinstance(outcome, AttackFailed):
@@ -89,23 +91,23 @@ def ours(target: Target, seconds: float, seed: int) -> Found:
         {
             "attack": result.attack.id,
             "seconds": round(result.seconds, 2),
-            "rank": result.space.rank,
-            "restarts": result.solution.restarts,
-            "steps": result.solution.steps,
-            "relative_loss": result.solution.relative_loss,
-            "relative_loss_at_the_truth": at_the_truth(result, target),
+            "rank": found.space.rank,
+            "restarts": result.restarts,
+            "steps": result.steps,
+            "relative_loss": result.relative_loss,
+            "relative_loss_at_the_truth": at_the_truth(found, target),
         }
         for result in ran
+        if isinstance(found := prepared[result.attack], Equation)
     ]
     candidates = [result.reconstructions for result in ran]
     return Found(candidates, np.concatenate([result.null for result in ran]), elapsed, log)
 
 
-def at_the_truth(result: AttackResult, target: Target) -> float | None:
+def at_the_truth(equation: Equation, target: Target) -> float | None:
     """Relative loss that the members themselves reach in an attack's equation; looked at afterwards only."""
-    labelled = result.solution.candidates.labels is not None
-    labels = torch.from_numpy(target.labels) if labelled else None
-    found = stationarity(result.objective, torch.from_numpy(target.members), labels)
+    labels = torch.from_numpy(target.labels) if equation.labels else None
+    found = stationarity(equation.objective, torch.from_numpy(target.members), labels)
     return None if found is None else found.residual
 
 

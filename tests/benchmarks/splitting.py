@@ -37,7 +37,7 @@ from audit.scoring.calibration import calibrate
 from audit.solve.base import Problem, Solver
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
-from audit.solve.images import Readings, images
+from audit.solve.images import Rescalings, images
 from audit.solve.restarts import pooled
 from audit.solve.splitting import SampleSplitting, Ways
 from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, machine, seed_list, seen_by_us, target_names
@@ -132,7 +132,7 @@ def attacked(case: Case, solver: Solver, seed: int, budget: Budget) -> dict[str,
     found, loss = target.members[:0], None
     if math.isfinite(solution.relative_loss):
         kept, box = pooled([solution]).candidates, case.problem.box  # without restarts that diverged
-        found = images(kept, case.space, Readings(box), both_signs=case.both_signs).float().cpu().numpy()
+        found = images(kept, case.space, Rescalings(box), both_signs=case.both_signs).float().cpu().numpy()
         loss = 1 - case.share * (1 - solution.relative_loss)
     belief = calibrate(found, target.members, target.controls, target.format, THRESHOLD, FDR)
     ssim, split = np.sort(belief.matching.members.similarity), solution.splitting

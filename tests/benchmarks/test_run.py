@@ -7,13 +7,12 @@ import pytest
 
 from audit.attacks import BATTERY
 from audit.battery import AttackFailed
-from audit.budget import Budget
 from tests.benchmarks import run
 from tests.benchmarks.published import PRESETS, Attacked
 from tests.benchmarks.recipes import RECIPES, Recipe
 from tests.benchmarks.run import Found, at_the_truth, main, measure, observe, ours, published, ratio, score
 from tests.benchmarks.targets import prepare
-from tests.planted import Clock, run_battery
+from tests.planted import equation
 
 TINY = Recipe("faces", 20, 60, 16, 1, learning_rate=0.01, steps=20, margin=100.0)
 CHANGE = Recipe("faces", 20, 60, 100, 1, 0.05, 1, method="delta", loss="mse")
@@ -98,7 +97,7 @@ def test_figures_of_a_target_whose_start_is_known(tmp_path, monkeypatch):
 def test_the_truth_is_not_looked_at_where_it_would_take_too_long(target, monkeypatch):
     model = run.load_model(target.checkpoint, None)
     seen = observe(model, None, target.format)
-    margin, *_ = run_battery(seen, BATTERY, ["kkt-margin"], Budget(1.0, Clock(tick=0.01)), 0)
+    margin = equation(BATTERY[0], seen)
     assert 0.0 < at_the_truth(margin, target) <= 1.0
     monkeypatch.setattr("audit.diagnostics.stationarity.MOST_NON_NEGATIVE", 19)
     assert at_the_truth(margin, target) is None
@@ -106,7 +105,7 @@ def test_the_truth_is_not_looked_at_where_it_would_take_too_long(target, monkeyp
 
 def test_an_attack_that_fails_ends_the_benchmark(target, monkeypatch):
     failed = AttackFailed(BATTERY[0], "no memory", 0.0)
-    monkeypatch.setattr(run, "run_battery", lambda *arguments: [failed])
+    monkeypatch.setattr(run, "reconstruct", lambda *arguments: [failed])
     with pytest.raises(RuntimeError, match="kkt-margin failed on faces: no memory"):
         ours(target, 0.1, 0)
 

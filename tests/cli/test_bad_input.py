@@ -91,7 +91,7 @@ OPTIONS = [
     (nothing, ["--threshold", "1.01"], ["--threshold is 1.01"]),
     (nothing, ["--threshold", "nan"], ["--threshold is nan"]),
     (nothing, ["--threshold", "high"], ["'--threshold'", "(see model-audit scan --help)"]),
-    (nothing, ["--waivers", "absent.yaml"], ["absent.yaml", "No such file"]),
+    (nothing, ["--waivers", "absent.yaml"], ["absent.yaml does not exist"]),
     (nothing, ["--baseline", "absent"], ["--baseline", "absent", "does not exist"]),
     (nothing, ["--baseline", __file__], ["--baseline", "test_bad_input.py is damaged", "JSON"]),
     (nothing, ["--dp", "1.1,0.01"], ["--dp is '1.1,0.01'", "1.1,0.01,1000"]),

@@ -12,7 +12,7 @@ from audit.cli.json_schema import _SUBJECTS as SUBJECTS
 from audit.model.activations import _FAMILIES as FAMILIES
 from audit.render.comparison_views import VIEWS
 from audit.render.formats import FORMATS
-from audit.verdict.policy import shipped_policies
+from audit.verdict.policy_file import shipped_policies
 
 
 @pytest.mark.parametrize(

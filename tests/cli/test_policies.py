@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.verdict.policy import policy_path, shipped_policies
+from audit.verdict.policy_file import policy_path, shipped_policies
 from tests.command import Run, complains
 
 OWN = """\

@@ -10,7 +10,7 @@ import yaml
 
 from audit.render.json import render
 from audit.request.request import options
-from audit.verdict.policy import policy_path, shipped_policies
+from audit.verdict.policy_file import policy_path, shipped_policies
 from tests.command import Run, complains
 from tests.report.factory import make_report
 from tests.tiny import Tiny

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from audit.dataset import Samples, load_samples
+from audit.dataset.load import load_samples
+from audit.dataset.samples import Samples
 from audit.errors import DataError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from audit.errors import DataError
 from tests.dataset.support import archive, complaint, pixels
 

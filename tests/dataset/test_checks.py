@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import check_disjoint, check_fits, check_labels, count_duplicates, load_samples
+from audit.dataset.checks import check_disjoint, check_fits, check_labels, count_duplicates
+from audit.dataset.load import load_samples
 from audit.errors import DataError
 from audit.model.preprocessing import parse_preprocessing
 from tests.dataset.support import archive, image_set, picture, pixels, text

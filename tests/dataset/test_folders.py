@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from tests.dataset.support import complaint, forbid, picture, pixels
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torchvision.datasets
 
-from audit.dataset import default_controls, load_samples
+from audit.dataset.load import load_samples
+from audit.dataset.specs import default_controls
 from tests.dataset.support import complaint, pixels
 
 

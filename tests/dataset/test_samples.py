@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from tests.dataset.support import archive, complaint, pixels, text
 
 

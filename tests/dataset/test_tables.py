@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from audit.model.modality import ROWS
 from tests.dataset.support import complaint, text
 
@@ -36,7 +36,7 @@ def test_a_table_as_text(tmp_path: Path) -> None:
         (["a,b", "1,", "3,4"], ["line 2, column 'b'", "is empty"]),
         (["a,b", "nan,2"], ["line 2, column 'a'", "'nan'"]),
         (["a,b", "1,1e39"], ["line 2, column 'b'", "'1e39'"]),
-        (["a,label", "1,0", "1,.5"], ["line 3, column 'label'", "is 0.5, expected a class number"]),
+        (["a,label", "1,0", "1,.5"], ["line 3, column 'label'", "is 0.5, expected a class index"]),
         (["a,label", "1,0", "1,-1"], ["label -1", "negative"]),
     ],
 )

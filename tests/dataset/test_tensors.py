@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from tests.dataset.support import complaint, pixels, saved
 
 

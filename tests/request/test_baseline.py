@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset import Samples
+from audit.dataset.samples import Samples
 from audit.errors import UsageError
 from audit.render.json import render
 from audit.report.schema import Report
@@ -61,7 +61,7 @@ def test_other_members_are_refused(tmp_path: Path, members: Samples) -> None:
 def test_a_count_that_cannot_be_believed_is_refused(tmp_path: Path) -> None:
     report = make_report()
     report = report.model_copy(update={"summary": report.summary.model_copy(update={"null_confirmed": 1})})
-    with pytest.raises(UsageError, match="its null attack confirmed members"):
+    with pytest.raises(UsageError, match="its negative control confirmed members"):
         load_baseline(write(tmp_path, report), images())
 
 

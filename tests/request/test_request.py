@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from audit.errors import UsageError
-from audit.request.option import Field, Option, fields_of
-from audit.request.request import GROUPS, AttackOptions, Request, options
+from audit.request.option import Field
+from audit.request.request import GROUPS, Request, options
 
 
 def test_options_are_given_by_their_names_and_kept_in_groups() -> None:
@@ -61,13 +61,3 @@ def test_help_is_a_sentence_that_stands_alone(field: Field) -> None:
     assert len(text.split()) > 2
     assert text.count("`") % 2 == 0
     assert bool(field.option.metavar) == (field.type is not bool)
-
-
-def test_fields_are_read_from_annotations() -> None:
-    fields = {field.name: field for field in fields_of(AttackOptions)}
-    assert (fields["attacks"].optional, fields["attacks"].default) == (True, None)
-    assert fields["no_splitting"].key == "no-splitting"
-    assert fields["budget"].text == "2m"
-    assert fields["seed"] == Field(
-        "seed", int, False, 0, Option("Seed for the attacks and the positive control.", "N")
-    )

@@ -667,5 +667,4 @@ def test_a_scan_begins_with_the_equation_that_inspect_begins_with(
 def _with_loss(outcome: Outcome, loss: float) -> Outcome:
     if not isinstance(outcome, AttackResult):
         return outcome
-    losses = torch.full_like(outcome.solution.losses, loss)
-    return replace(outcome, solution=replace(outcome.solution, losses=losses))
+    return replace(outcome, losses=np.full_like(outcome.losses, loss))

@@ -1,22 +1,17 @@
 """How one candidate went, on made-up attacks: whose parent and whose twin are shown, and which way round."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from audit.attacks.kkt_margin import KktMargin
-from audit.battery import AttackResult
-from audit.equation.candidates import Candidates
-from audit.equation.row_space import RowSpace
+from audit.battery import AttackResult, SplitTrace
 from audit.model.preprocessing import Preprocessing
 from audit.run.trajectory import trajectory
 from audit.scoring.similarity import rescale, ssim
-from audit.solve.base import Solution, Splitting, Status
 from audit.solve.constraints import Box
-from audit.solve.images import Readings
-from tests.planted import equation, generator, observation, small_network
+from audit.solve.images import Rescalings
+from tests.planted import generator
 from tests.tiny import blobs
 
 SIDE, HALF, RESTARTS = 8, 3, 2
@@ -32,39 +27,40 @@ RESTART, PLACE = 1, 2
 """Where the candidate like the member is to be found."""
 
 
-def result(rounds=(1, 1), place=PLACE, sign=1.0, activation="tanh", splitting=True):
+def result(rounds=(1, 1), place=PLACE, sign=1.0, symmetric=True, splitting=True):
     """Noise everywhere but at the candidate, its twin and what both were before; another copy in restart 0."""
-    noise = torch.randn(4, RESTARTS, 2 * HALF, SIZE, generator=generator())
+    noise = torch.randn(4, RESTARTS, 2 * HALF, SIZE, generator=generator()).numpy()
     after, before = 0.3 * noise[0], 0.3 * noise[1]
-    rows = torch.from_numpy(ROWS)
     twin = (place + HALF) % (2 * HALF)
-    after[RESTART, place], after[RESTART, twin] = sign * rows[MEMBER], sign * rows[TWIN]
-    before[RESTART, place] = before[RESTART, twin] = sign * rows[PARENT]
-    after[0, 0] = 0.7 * rows[MEMBER] + 0.3 * rows[OTHER]
-    before[0, 0] = before[0, HALF] = rows[OTHER]
-    weights = torch.ones(RESTARTS, 2 * HALF, 1)
-    losses = torch.tensor([0.1, 0.2])
-    done = Splitting(
-        Candidates(before, weights, None),
-        2 * losses,
-        torch.tensor(rounds),
-        3 * torch.tensor(rounds),
-    )
+    after[RESTART, place], after[RESTART, twin] = sign * ROWS[MEMBER], sign * ROWS[TWIN]
+    before[RESTART, place] = before[RESTART, twin] = sign * ROWS[PARENT]
+    after[0, 0] = 0.7 * ROWS[MEMBER] + 0.3 * ROWS[OTHER]
+    before[0, 0] = before[0, HALF] = ROWS[OTHER]
+    losses = np.array([0.1, 0.2], np.float32)
     low, high = (torch.from_numpy(bound) for bound in FORMAT.box())
-    network = small_network(1, 2, "none", SIZE, 5, dtype=torch.float32, activation=activation)
-    attack, basis = KktMargin(), torch.eye(SIZE)
-    solution = Solution(Candidates(after, weights, None), losses, Status.FINISHED, 2, ())
-    images = np.zeros((2, SIZE), np.float32)
+    rescale = Rescalings(Box(torch.eye(SIZE), low, high))
+    images, kept = np.zeros((2, SIZE), np.float32), np.array(rounds) > 0
+    done = SplitTrace(
+        images=images,
+        losses=2 * losses,
+        rounds=np.array(rounds),
+        splits=3 * np.array(rounds),
+        gradient=None,
+        eigenvalue=None,
+        parents=before[kept],
+        children=after[kept],
+        sign_symmetric=symmetric,
+        rescale=lambda rows: rescale(torch.from_numpy(rows)).numpy(),
+    )
     return AttackResult(
-        attack=attack,
-        objective=equation(attack, observation(network)).objective,
-        solution=replace(solution, splitting=done if splitting else None),
-        space=RowSpace(basis, torch.ones(SIZE), 0.0),
-        read=Readings(Box(basis, low, high)),
+        attack=KktMargin(),
         reconstructions=images,
-        before_splitting=images if splitting else None,
-        certificate=None,
         null=images,
+        losses=losses,
+        history=(),
+        steps=2,
+        solved=False,
+        splitting=done if splitting else None,
         seconds=0.0,
         note="",
     )
@@ -118,7 +114,7 @@ def test_the_mirror_image_of_a_member_is_shown_the_right_way_round():
 
 
 def test_mirror_images_do_not_count_where_the_network_tells_them_apart():
-    found = follow(sign=-1.0, activation="relu")
+    found = follow(sign=-1.0, symmetric=False)
     assert resembles(found.stages[0][0], OTHER)
 
 
@@ -137,7 +133,6 @@ def test_without_a_kept_round_there_is_nothing_to_follow():
 
 def test_candidates_that_are_not_finite_are_never_followed():
     made = result()
-    made.solution.candidates.inputs[0] = torch.nan
-    made.solution.splitting.before.inputs[0] = torch.nan
+    made.splitting.children[0] = made.splitting.parents[0] = np.nan
     found = trajectory(made, 7, ROWS[MEMBER], FORMAT)
     assert_course(found, [PARENT], [MEMBER, TWIN])

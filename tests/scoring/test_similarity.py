@@ -5,7 +5,6 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from audit.errors import DataError
-from audit.model.modality import IMAGES
 from audit.scoring.similarity import (
     check_columns,
     column_units,
@@ -106,11 +105,6 @@ def test_ssim_of_no_pairs() -> None:
 def test_ssim_refuses_images_under_three_pixels() -> None:
     with pytest.raises(DataError, match=r"2 x 9 pixels.*at least 3 x 3.*store the images"):
         ssim(np.zeros((2, 9, 1)), np.zeros((2, 9, 1)))
-
-
-def test_the_convention_is_one_line_and_names_the_window() -> None:
-    assert "7x7 uniform window" in IMAGES.convention
-    assert "\n" not in IMAGES.convention
 
 
 def test_column_units_treat_members_and_controls_alike_and_leave_out_constant_columns() -> None:

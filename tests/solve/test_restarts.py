@@ -11,7 +11,7 @@ from audit.equation.candidates import Candidates
 from audit.solve import restarts
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.descent import Descent
-from audit.solve.restarts import Restarts, pooled
+from audit.solve.restarts import Restarts, make_plan, pooled
 from audit.solve.splitting import SampleSplitting
 from tests.helpers import silent
 from tests.planted import Clock, costing, generator, planted_problem
@@ -26,7 +26,8 @@ def solve(
     given, seconds, cost=1.0, classes=2, seed=0, watch=silent, interrupted=lambda: False, splitting=True
 ):
     clock, problem = on_a_clock(given, cost)
-    solver, budget = Restarts(classes, splitting), Budget(seconds, clock, interrupted)
+    budget = Budget(seconds, clock, interrupted)
+    solver = Restarts(make_plan(problem, budget, classes, splitting=splitting))
     return solver.minimise(problem, budget, generator(seed), watch), clock.now
 
 
@@ -54,7 +55,9 @@ def test_a_head_without_labels_needs_no_classes():
     clock = Clock()
     objective = replace(given.problem.objective, head=lambda outputs, labels: outputs)
     problem = replace(given.problem, objective=costing(objective, clock), labels=lambda count: None)
-    found = Restarts(0).minimise(problem, Budget(50.0, clock), generator(), silent)
+    budget = Budget(50.0, clock)
+    plan = make_plan(problem, budget, classes=0, splitting=True)
+    found = Restarts(plan).minimise(problem, budget, generator(), silent)
     assert found.candidates.labels is None
     assert len(found.candidates) == 2 * given.space.rank
 
@@ -162,10 +165,12 @@ def descents(monkeypatch, *slices, cost=0.001, most=8, error=MemoryError, breaks
         return Solution(Candidates(values, values, None), values[:, 0, 0], Status.BUDGET, steps, ())
 
     monkeypatch.setattr(Descent, "minimise", minimise)
-    solver, problem = Restarts(0, splitting=False), planted_problem().problem
+    plan, problem = None, planted_problem().problem
     for seconds in slices:
         asked.append([])
-        solver.minimise(problem, Budget(seconds, clock), generator(), silent)
+        budget = Budget(seconds, clock)
+        plan = make_plan(problem, budget, classes=0, splitting=False, earlier=plan)
+        Restarts(plan).minimise(problem, budget, generator(), silent)
     return asked
 
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from audit.errors import PolicyError
-from audit.verdict.policy import Policy, load_policy, shipped_policies
-from audit.verdict.policy import _policy_folder as policy_folder
+from audit.verdict.policy import Policy, load_policy
+from audit.verdict.policy_file import _policy_folder as policy_folder
+from audit.verdict.policy_file import shipped_policies
 
 ATTACKS = ("kkt-margin", "kkt-loss")
 WORDS = re.compile(r"\b(anonym\w*|complian\w*|safe|safely)\b", re.IGNORECASE)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.dataset import load_samples
+from audit.dataset.load import load_samples
 from tests.dataset.support import archive, complaint, forbid, picture, pixels
 
 

@@ -1,0 +1,114 @@
+"""From what solvers found to what leaves the battery: candidates become images, and losses those of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audit.battery.attempt import Attempt
+from audit.battery.outcomes import AttackResult, SplitTrace
+from audit.equation.candidates import Candidates
+from audit.solve.base import Solution
+from audit.solve.certificate import Certificate, certificate
+from audit.solve.images import FITTED, Rescalings, choose_rescalings, images
+from audit.solve.restarts import pooled
+
+ToImages = Callable[[Candidates], NDArray[np.float32]]
+
+
+def read_off(attempt: Attempt) -> AttackResult:
+    """Pool the slices of an attempt that took a step, and make images of what they found."""
+    seen, equation = attempt.observation, attempt.equation
+    solution, box, space = pooled(list(attempt.solutions)), attempt.problem.box, equation.space
+    # The gradient of a bias in the first layer fixes the scale, and the tensor of extended inputs.
+    scaled = seen.network.biases[0] is not None
+    exact = attempt.attack.method.in_one_slice and scaled
+    rescale = choose_rescalings(
+        box, space, own_scale=equation.source == "gradient" and scaled, shape=seen.shape
+    )
+
+    def to_images(candidates: Candidates) -> NDArray[np.float32]:
+        if exact:
+            return to_array(space.lift(candidates.pooled().inputs))
+        return to_array(images(candidates, space, rescale, both_signs=seen.network.sign_blind))
+
+    reconstructions = to_images(solution.candidates)
+    splitting = None
+    with suppress(MemoryError, RuntimeError):  # what was found is returned without it
+        splitting = _trace(attempt, solution, rescale, to_images)
+    kinds = 1 if exact else len(rescale(box.low[None]))
+    noise = torch.randn(len(reconstructions) // kinds, len(box.low), generator=attempt.generator).to(box.low)
+    notes = [
+        equation.caveat,
+        solution.status.value,
+        solution.note,
+        None if exact else rescale.note,
+        attempt.failure,
+    ]
+    return AttackResult(
+        attack=attempt.attack,
+        reconstructions=reconstructions,
+        null=to_array(box.scale_to_fit(noise, FITTED) if exact else rescale(noise)),
+        losses=_of_whole(attempt, solution.losses),
+        history=tuple((step, attempt.of_whole(loss)) for step, loss in solution.history),
+        steps=solution.steps,
+        solved=attempt.solved,
+        splitting=splitting,
+        seconds=attempt.seconds,
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _trace(
+    attempt: Attempt, solution: Solution, rescale: Rescalings, to_images: ToImages
+) -> SplitTrace | None:
+    done = solution.splitting
+    if done is None:
+        return None
+    before, reached = to_images(done.before), _certificate(attempt, solution)
+    kept = done.rounds > 0
+    parents, children = _lifted(attempt, kept, done.before), _lifted(attempt, kept, solution.candidates)
+
+    def rescale_arrays(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return to_array(rescale(torch.from_numpy(rows).to(rescale.box.low)))
+
+    return SplitTrace(
+        images=before,
+        losses=_of_whole(attempt, done.losses),
+        rounds=done.rounds.numpy(),
+        splits=done.splits.numpy(),
+        gradient=None if reached is None else reached.gradient,
+        eigenvalue=None if reached is None else reached.eigenvalue,
+        parents=parents,
+        children=children,
+        sign_symmetric=attempt.observation.network.sign_blind,
+        rescale=rescale_arrays,
+    )
+
+
+def _certificate(attempt: Attempt, solution: Solution) -> Certificate | None:
+    best = int(solution.losses.argmin())
+    with suppress(MemoryError, RuntimeError):
+        return certificate(attempt.problem, solution.candidates.restart(best), attempt.generator)
+    return None
+
+
+def _lifted(attempt: Attempt, kept: torch.Tensor, candidates: Candidates) -> NDArray[np.float32]:
+    """Inputs (K, m, d) of some restarts."""
+    inputs, space = candidates.inputs, attempt.equation.space
+    with suppress(MemoryError, RuntimeError):
+        return to_array(space.lift(inputs[kept.to(inputs.device)]))
+    return np.empty((0, len(candidates), len(space.basis)), np.float32)
+
+
+def _of_whole(attempt: Attempt, losses: torch.Tensor) -> NDArray[np.float32]:
+    return np.array([attempt.of_whole(loss) for loss in losses.tolist()], dtype=np.float32)
+
+
+def to_array(values: torch.Tensor) -> NDArray[np.float32]:
+    """Leave torch, from any device and in any precision."""
+    return np.asarray(values.float().cpu().numpy(), dtype=np.float32)

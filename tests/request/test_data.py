@@ -1,0 +1,59 @@
+"""Members and controls, read and brought to normalised inputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit.errors import AuditError
+from audit.model.architecture import Architecture
+from audit.model.checkpoint import load_checkpoint
+from audit.model.modality import IMAGES, ROWS
+from audit.request.data import read_data
+from audit.request.request import SampleOptions
+from audit.request.weights import infer_architecture
+from tests.tiny import Tiny
+
+
+@pytest.fixture
+def network(tiny: Tiny) -> Architecture:
+    return infer_architecture(load_checkpoint(tiny.checkpoint), None)
+
+
+def asked(tiny: Tiny, **changes: str | None) -> SampleOptions:
+    options = {"data": str(tiny.members), "controls": str(tiny.controls), "mean": str(tiny.mean)}
+    return SampleOptions(**options | changes)
+
+
+def test_samples_are_kept_as_they_are_and_normalised(tiny: Tiny, network: Architecture) -> None:
+    data, truth, notes = read_data(asked(tiny), network)
+    assert [samples.source for samples in data.all] == [str(tiny.members), str(tiny.controls)]
+    assert notes == []
+    assert truth.preprocessing.modality is IMAGES
+    np.testing.assert_allclose(truth.preprocessing.denormalise(truth.members), data.members.values, atol=1e-6)
+    alone, truth, _ = read_data(asked(tiny, controls=None), network)
+    assert (alone.controls, len(truth.controls)) == (None, 0)
+
+
+def test_what_was_assumed_is_noted(tiny: Tiny, network: Architecture) -> None:
+    _, _, (note,) = read_data(asked(tiny, mean=None), network)
+    assert note.startswith("normalisation not stated: ")
+    images = np.load(tiny.members)["images"]
+    np.savez(tiny.members, images=np.concatenate([images, images[:1]]))
+    _, _, (note,) = read_data(asked(tiny), network)
+    assert note.startswith("exact copies among the members: 1; ")
+
+
+def test_rows_of_a_table_have_their_own_notes(tiny: Tiny, network: Architecture, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, network.inputs))
+    rows[:, 3] = 1.0
+    np.savez(tiny.members, features=rows[:20])
+    np.savez(tiny.controls, features=rows[20:])
+    with pytest.raises(AuditError, match="is a table, and its normalisation is not stated"):
+        read_data(asked(tiny, mean=None), network)
+    _, truth, notes = read_data(asked(tiny, mean="0", std="1"), network)
+    assert truth.preprocessing.modality is ROWS
+    assert truth.preprocessing.low is not None
+    known, constant = notes
+    assert known.endswith("two standard deviations about the mean, by the controls")
+    assert constant.endswith("left out of the comparison: column 3")

@@ -1,0 +1,47 @@
+"""The checkpoint with what else of training was seen."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from audit.errors import ArchitectureError
+from audit.request.request import ModelOptions
+from audit.request.weights import read_weights
+from tests.tiny import untrained, weights
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_file(weights(), path, metadata={"activation": "relu"})
+    return path
+
+
+def test_a_checkpoint_alone(checkpoint: Path) -> None:
+    found, notes = read_weights(ModelOptions(checkpoint))
+    assert found.model == (found.checkpoint, found.architecture)
+    assert (found.initial, found.gradient, found.gradient_model, notes) == (None, None, None, [])
+
+
+def test_what_else_was_seen_is_read_and_noted(checkpoint: Path) -> None:
+    before, seen = checkpoint.with_name("before.safetensors"), checkpoint.with_name("seen.safetensors")
+    for path in (before, seen):
+        save_file(untrained(), path)
+    asked = ModelOptions(checkpoint, initial=before, gradient=seen, gradient_kind="update", learning_rate=0.1)
+    found, (first, second) = read_weights(asked)
+    assert found.initial is not None
+    assert found.initial[0].path == before
+    assert first == f"weights before training: {before}, sha256 {found.initial[0].sha256}"
+    assert found.gradient is not None
+    assert (found.gradient.kind, found.gradient.rate) == ("update", 0.1)
+    assert found.gradient_model == (found.gradient.checkpoint, found.architecture)
+    assert second.startswith("observed update: ")
+
+
+def test_two_files_with_tensors_are_told_apart(checkpoint: Path) -> None:
+    before = checkpoint.with_name("before.safetensors")
+    save_file({"fc1.weight": torch.ones(8, 1, 3, 3)}, before)
+    with pytest.raises(ArchitectureError, match=f"--initial {before}: "):
+        read_weights(ModelOptions(checkpoint, initial=before))
