@@ -46,9 +46,9 @@ def samples(values: NDArray[np.float32], source: str, labels: NDArray[np.int64] 
     return Samples(values, labels, tuple(map(str, range(len(values)))), source, "0" * 64)
 
 
-def noise(count: int, seed: int = 2) -> NDArray[np.float32]:
+def noise(count: int, seed: int = 2, size: int = SIDE * SIDE) -> NDArray[np.float32]:
     """Candidates that know nothing."""
-    return np.random.default_rng(seed).normal(size=(count, SIDE * SIDE)).astype(np.float32)
+    return np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32)
 
 
 def ran(
@@ -58,7 +58,7 @@ def ran(
     return AttackResult(
         attack=ATTACKS[attack],
         reconstructions=found,
-        null=noise(10, seed=3),
+        null=noise(10, seed=3, size=found.shape[1]),
         losses=np.array([0.2, 0.1]),
         history=((0, 1.0), (10, 0.1)),
         steps=10,

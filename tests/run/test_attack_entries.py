@@ -12,7 +12,12 @@ def test_an_attack_that_ran_is_described_with_what_it_found() -> None:
     data = planted()
     outcome = ran("kkt-margin", data.copies(0, 1, 2), note="time ended")
     entry = attack_entry(outcome, score([outcome], data.truth, 0.4, 0.05, complete=True))
-    assert (entry.id, entry.status, entry.source, entry.reason) == ("kkt-margin", "ran", "weights", "time ended")
+    assert (entry.id, entry.status, entry.source, entry.reason) == (
+        "kkt-margin",
+        "ran",
+        "weights",
+        "time ended",
+    )
     assert (entry.candidates, entry.recovered, entry.confirmed) == (3, 3, 3)
     assert (entry.restarts, entry.steps, entry.seconds, entry.relative_loss) == (2, 10, 1.23, 0.1)
     assert entry.history == [(0, 1.0), (10, 0.1)]
