@@ -306,7 +306,9 @@ class Stages(Silent):
         self.told.append(text)
 
 
-@pytest.mark.parametrize(("moment", "reported"), [("making a twin", False), ("attacking the twin", True)])
+@pytest.mark.parametrize(
+    ("moment", "reported"), [("training a model", False), ("attacking that model", True)]
+)
 def test_an_interrupt_of_the_positive_control_loses_nothing_of_the_audit(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, moment: str, reported: bool
 ) -> None:

@@ -1,0 +1,67 @@
+"""The numbers that a verdict depends on, taken from planted outcomes."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audit.battery import AttackFailed, AttackSkipped, Outcome
+from audit.run.entries import sample_entries
+from audit.run.facts import attack_fact, facts_of
+from audit.run.scores import score
+from audit.verdict.facts import Facts
+from tests.run.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
+
+
+def summed(outcomes: Sequence[Outcome], gradient: Any = None, control: Any = None) -> Facts:
+    data = planted()
+    scores = score(outcomes, data.truth, 0.4, 0.05, complete=True)
+    samples = sample_entries(data.members, scores, data.truth)
+    inputs: Any = SimpleNamespace(
+        truth=data.truth,
+        data=SimpleNamespace(members=data.members, controls=data.controls),
+        weights=SimpleNamespace(gradient=gradient),
+    )
+    return facts_of(inputs, outcomes, scores, samples, control, complete=True)
+
+
+def test_what_came_back_is_counted_with_what_it_came_from() -> None:
+    facts = summed([ran("kkt-margin", planted().copies(0, 1)), ran("weight-delta", planted().copies(2))])
+    assert (facts.members, facts.controls) == (MEMBERS, CONTROLS)
+    assert (facts.recovered, facts.confirmed, facts.null_confirmed, facts.unresolved) == (3, 3, 0, 0)
+    assert facts.sources == ("weights", "change")
+    assert (facts.threshold, facts.fdr, facts.similarity) == (0.4, 0.05, "SSIM")
+
+
+def test_an_attack_that_confirmed_nothing_is_no_source() -> None:
+    facts = summed([ran("kkt-margin", planted().copies(0)), ran("weight-delta", noise(2))])
+    assert facts.sources == ("weights",)
+
+
+def test_attacks_on_a_gradient_are_named_only_if_one_was_observed() -> None:
+    outcomes = [ran("kkt-margin", noise(2)), AttackSkipped(ATTACKS["gradient"], "no gradient")]
+    assert summed(outcomes).observed == ()
+    seen = summed(outcomes, gradient=SimpleNamespace(kind="update"))
+    assert (seen.observed, seen.gradient_kind) == (("gradient",), "update")
+
+
+def test_the_positive_control_is_summed_up() -> None:
+    control = SimpleNamespace(images=4, confirmed=3, note="early")
+    power = summed([], control=control).positive_control
+    assert power is not None
+    assert (power.images, power.confirmed, power.note) == (4, 3, "early")
+    assert summed([]).positive_control is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "reason"),
+    [
+        (ran("kkt-loss", noise(1), note="time ended"), "ran", "time ended"),
+        (AttackSkipped(ATTACKS["gradient"], "no gradient"), "skipped", "no gradient"),
+        (AttackFailed(ATTACKS["gradient"], "out of memory", 1.0), "failed", "out of memory"),
+    ],
+)
+def test_how_an_attack_ended(outcome: Outcome, status: str, reason: str) -> None:
+    fact = attack_fact(outcome)
+    assert (fact.status, fact.reason) == (status, reason)
