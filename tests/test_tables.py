@@ -21,6 +21,7 @@ from audit.request.check import check
 from audit.request.request import Request
 from audit.run.demo import train
 from audit.run.pipeline import run
+from tests.planted import Clock
 from tests.tiny import attack_once, draw_once, fix_steps
 
 MEMBERS, CONTROLS, COLUMNS, HIDDEN = 4, 120, 36, 100
@@ -298,6 +299,6 @@ def test_rows_come_back_from_a_gradient_as_they_are(tmp_path: Path) -> None:
     (hidden @ tensors["fc2.weight"].T - 1).square().mean().backward()
     save_file({name: value.grad for name, value in tensors.items()}, tmp_path / "seen.safetensors")
     seen = table.request.but(gradient=tmp_path / "seen.safetensors", attacks=("gradient-exact",))
-    report = run(seen.but(budget=30.0, policy="research")).report
+    report = run(seen.but(budget=30.0, policy="research"), clock=Clock()).report
     assert report.summary.confirmed == MEMBERS
     assert max(sample.relative_error or 1.0 for sample in report.samples) < 0.01

@@ -14,16 +14,22 @@ from audit.errors import OutputError, UsageError
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="RUN_A", help="Before: a run folder, or a report.json.")],
-    after: Annotated[Path, typer.Argument(metavar="RUN_B", help="After: likewise.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="RUN_A", help="The earlier run: its folder, or its report.json.")
+    ],
+    after: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="The later run: its folder, or its report.json.")
+    ],
     format: Annotated[
         str,
         typer.Option(
-            metavar="NAME", autocompletion=one_of(*COMPARISONS), help="table, markdown, html or json."
+            metavar="NAME",
+            autocompletion=one_of(*COMPARISONS),
+            help="How to write the comparison: table, markdown, html or json.",
         ),
     ] = "table",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write here; default: to the terminal.")
+        Path | None, typer.Option(metavar="FILE", help="The file to write; by default the terminal.")
     ] = None,
 ) -> None:
     """Show what changed between two runs, as before and after a mitigation.

@@ -27,7 +27,11 @@ def _complete(incomplete: str) -> list[str]:
 def docs(
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[TOPIC]", autocompletion=_complete, help="Name of a topic."),
+        typer.Argument(
+            metavar="[TOPIC]",
+            autocompletion=_complete,
+            help="The topic to show; without one, all are listed.",
+        ),
     ] = None,
 ) -> None:
     """Show the documentation of a topic, or list the topics.

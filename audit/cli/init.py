@@ -29,8 +29,8 @@ _HEAD = """\
 
 def init(
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")] = Path("audit.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("audit.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the options of an audit of a checkpoint into a file, to edit and commit.
 

@@ -19,7 +19,7 @@ Name = Annotated[
     typer.Argument(
         metavar="NAME",
         autocompletion=one_of(*POLICIES),
-        help="Of a policy that comes with the tool, or a file.",
+        help="The name of a policy that comes with the tool, or a file.",
     ),
 ]
 
@@ -54,7 +54,7 @@ def show(name: Name) -> None:
 
 
 @policies.command(short_help="Say whether a file is a valid policy.")
-def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A policy in YAML.")]) -> None:
+def check(file: Annotated[str, typer.Argument(metavar="FILE", help="The policy, a YAML file.")]) -> None:
     """Say in one line what a policy asks for, or what is wrong with it.
 
     Exit codes: 0 for a valid policy, 2 for anything else.

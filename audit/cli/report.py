@@ -11,13 +11,16 @@ from audit.cli.completion import FORMATS, some_of
 from audit.cli.options import elsewhere, formats
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError
+from audit.request.request import options
+
+_FORMAT = next(one.option for one in options() if one.name == "format")
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of an earlier scan.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The run folder of an earlier scan.")],
     format: Annotated[
         list[str] | None,
-        typer.Option(metavar="A,B=PATH", autocompletion=some_of(*FORMATS), help="As for scan."),
+        typer.Option(metavar="A,B=PATH", autocompletion=some_of(*FORMATS), help=_FORMAT.plain),
     ] = None,
 ) -> None:
     """Write the reports of an earlier run again, from what it left in its folder. Nothing is attacked.

@@ -13,7 +13,12 @@ from audit.cli.shell import errors_in_one_line, say
 
 def schema(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", autocompletion=one_of(*SCHEMAS), help="policy, config or report.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=one_of(*SCHEMAS),
+            help="What to describe: policy, config or report.",
+        ),
     ],
 ) -> None:
     """Print the JSON Schema of policies, of audit.yaml, or of report.json."""

@@ -17,8 +17,8 @@ from audit.dataset.specs import default_controls
 from audit.dataset.truth import Truth
 from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input
-from audit.model.modality import ROWS
-from audit.model.preprocessing import parse_preprocessing, parse_shape, with_usual_range
+from audit.model.modality import IMAGES, ROWS
+from audit.model.preprocessing import Preprocessing, parse_preprocessing, parse_shape, with_usual_range
 from audit.request.request import SampleOptions
 from audit.scoring.comparison import comparison
 from audit.scoring.similarity import constant_columns
@@ -66,12 +66,8 @@ def read_data(asked: SampleOptions, architecture: Architecture) -> tuple[Data, T
     if data.controls is not None:
         check_columns_agree(data.members, data.controls)
         check_disjoint(data.members, data.controls)
-    _check_normalisation(asked, data)
-    if data.members.modality is ROWS:
-        preprocessing = with_usual_range(
-            preprocessing, None if data.controls is None else data.controls.values
-        )
-    return data, Truth.of(data.members, data.controls, preprocessing), _notes(asked, data)
+    preprocessing, notes = _PREPARE[data.members.modality](asked, data, preprocessing)
+    return data, Truth.of(data.members, data.controls, preprocessing), [*notes, *_notes_on_copies(data)]
 
 
 def check_comparable(data: Data) -> None:
@@ -99,42 +95,44 @@ def _read(asked: SampleOptions) -> Data:
     return Data(members, None if controls is None else load(controls))
 
 
-def _check_normalisation(asked: SampleOptions, data: Data) -> None:
-    if data.members.modality is ROWS and asked.mean is None and asked.std is None:
+def _prepare_images(
+    asked: SampleOptions, data: Data, preprocessing: Preprocessing
+) -> tuple[Preprocessing, list[str]]:
+    if asked.mean is None and asked.std is None:
+        return preprocessing, [
+            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
+        ]
+    return preprocessing, []
+
+
+def _prepare_rows(
+    asked: SampleOptions, data: Data, preprocessing: Preprocessing
+) -> tuple[Preprocessing, list[str]]:
+    """Add the usual range of the columns, which attackers are taken to know."""
+    if asked.mean is None and asked.std is None:
         raise UsageError(
             f"{data.members.source} is a table, and its normalisation is not stated: with a wrong one nothing is "
             f"found",
             "pass --mean and --std as in training, or --mean 0 --std 1 if the model takes the columns as they are",
         )
-
-
-def _notes(asked: SampleOptions, data: Data) -> list[str]:
-    notes = []
-    if asked.mean is None and asked.std is None:
-        notes.append(
-            "normalisation not stated: inputs taken as pixels in [0, 1]; pass --mean and --std if not"
-        )
-    if data.members.modality is ROWS:
-        notes += _notes_on_columns(data)
-    if duplicates := count_duplicates(data.members):
-        notes.append(
-            f"exact copies among the members: {duplicates}; one candidate matches a member and its copies"
-        )
-    return notes
-
-
-def _notes_on_columns(data: Data) -> list[str]:
-    of = "--mean and --std" if data.controls is None else "the controls"
-    notes = [
-        f"attackers are taken to know where each column usually lies: two standard deviations about the mean, "
-        f"by {of}"
-    ]
+    controls = None if data.controls is None else data.controls.values
+    of = "--mean and --std" if controls is None else "the controls"
+    known = f"two standard deviations about the mean, by {of}"
+    notes = [f"attackers are taken to know where each column usually lies: {known}"]
     constant = constant_columns([samples.values for samples in data.all])
     if constant.any():
         names = [name for name, same in zip(data.members.columns or (), constant, strict=True) if same]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        notes.append(
-            f"columns that are the same in all rows are left out of the comparison: "
-            f"{', '.join(names[:_NAMED])}{more}"
-        )
-    return notes
+        listing = f"{', '.join(names[:_NAMED])}{more}"
+        notes.append(f"columns that are the same in all rows are left out of the comparison: {listing}")
+    return with_usual_range(preprocessing, controls), notes
+
+
+_PREPARE = {IMAGES: _prepare_images, ROWS: _prepare_rows}
+
+
+def _notes_on_copies(data: Data) -> list[str]:
+    copies = count_duplicates(data.members)
+    if not copies:
+        return []
+    return [f"exact copies among the members: {copies}; one candidate matches a member and its copies"]

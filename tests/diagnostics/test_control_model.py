@@ -1,6 +1,5 @@
 """The twin: which controls it leaks, that it does leak them, and what is reported of it."""
 
-import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +24,7 @@ from audit.request.check import check
 from audit.request.request import Request
 from audit.run.pipeline import run
 from audit.run.progress import Silent
+from tests.planted import Clock
 from tests.tiny import (
     CONTROLS,
     MEMBERS,
@@ -37,7 +37,7 @@ from tests.tiny import (
     write_gradient,
 )
 
-PLENTY = Budget(1e6, time.monotonic)
+PLENTY = Budget(1e6, Clock())
 
 
 # --- which controls ---------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
     network = random_network([20, 40, 3], "relu")
     audited = replace(seen([20, 40, 3], "relu"), gradient=network)
     assert strongest_source(audited) == "gradient"
-    out_of_time = Budget(0.0, time.monotonic)
+    out_of_time = Budget(0.0, Clock())
     drawn = few(20, 3)
     found = make_twin(audited, drawn, 0, out_of_time).observation
     assert found.network is audited.network
@@ -166,7 +166,7 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
 
 def test_training_that_ran_out_of_time_is_noted() -> None:
     audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
-    assert make_twin(audited, drawn, 0, Budget(0.0, time.monotonic)).note == (
+    assert make_twin(audited, drawn, 0, Budget(0.0, Clock())).note == (
         "training ended early, at a smallest margin of -0.00032, before the twin had learnt all of its images"
     )
 
@@ -174,7 +174,7 @@ def test_training_that_ran_out_of_time_is_noted() -> None:
 def test_images_that_cannot_be_learnt_are_noted() -> None:
     drawn = few(20, 1)
     alike = replace(drawn, images=np.repeat(drawn.images[:1], 6, axis=0))
-    note = make_twin(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, time.monotonic)).note
+    note = make_twin(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, Clock(tick=0.01))).note
     assert "before the twin had learnt all of its images" in note
 
 

@@ -1,6 +1,5 @@
 """Training by heart: from any start, at no rate of anybody's, and the losses it descends."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -11,8 +10,9 @@ from torch.nn import functional
 from audit.budget import Budget
 from audit.diagnostics.training import descend, log_loss, loss_gradient, soft_margins
 from audit.model.network import Network
+from tests.planted import Clock
 
-PLENTY = Budget(1e6, time.monotonic)
+PLENTY = Budget(1e6, Clock())
 
 
 def problem(outputs: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +64,7 @@ def test_training_ends_with_its_time_or_with_an_interrupt() -> None:
     timed = descend(start([20, 30, 1]), inputs, labels, 1e9, Budget(12.0, lambda: float(next(ticks))))
     assert 0 < timed.steps < 12
     polls = iter(range(10**6))
-    broken = Budget(1e6, time.monotonic, lambda: next(polls) >= 3)
+    broken = Budget(1e6, Clock(), lambda: next(polls) >= 3)
     assert descend(start([20, 30, 1]), inputs, labels, 1e9, broken).steps == 3
 
 

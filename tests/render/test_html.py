@@ -1,7 +1,6 @@
 import base64
 import hashlib
 import re
-import time
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -297,9 +296,7 @@ def many(count: int, shape: tuple[int, ...], pictured: int | None = None) -> str
 def test_five_hundred_members_have_their_evidence_in_a_file_below_five_megabytes(
     shape: tuple[int, ...],
 ) -> None:
-    started = time.perf_counter()
     text = many(500, shape)
-    assert time.perf_counter() - started < 6  # a second by itself; tests run side by side
     assert text.count("data:image/png") == 1500
     assert len(text.encode()) < 5_000_000
     assert ("rounded to 16 levels" in text) == (shape[-1] == 3)

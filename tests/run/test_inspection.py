@@ -1,6 +1,5 @@
 """What is said of a checkpoint that is not attacked."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from audit.render import diagnostics as held
 from audit.request.request import Request
 from audit.run.inspection import Inspection
 from audit.run.inspection import inspect as inspect_request
+from tests.planted import Clock
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make
 
@@ -35,7 +35,7 @@ def inspect(
     path: Path, initial: Path | None = None, activation: str | None = None, **more: str
 ) -> Inspection:
     request = Request.of(path, initial=initial, activation=activation, **more)
-    return inspect_request(request, Budget(60.0, time.monotonic))
+    return inspect_request(request, Budget(60.0, Clock()))
 
 
 def sentences(found: Inspection) -> dict[str, str]:
@@ -195,7 +195,7 @@ def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
 def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> None:
     tiny = make(tmp_path / "tiny")
     request = Request.of(tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=str(tiny.mean))
-    found = inspect_request(request, Budget(0.0, time.monotonic))
+    found = inspect_request(request, Budget(0.0, Clock()))
     assert found.contribution == []
     assert "no time was left to measure exposure in the equation of kkt-margin and kkt-loss" in found.notes
     assert found.attainable is not None
@@ -206,7 +206,7 @@ def test_what_a_change_tells_does_not_wait_for_the_weights_alone(tmp_path: Path)
     tiny = make(tmp_path / "tiny")
     before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.1)
     request = Request.of(tiny.checkpoint, data=tiny.members, initial=before, mean=str(tiny.mean))
-    found = inspect_request(request, Budget(0.0, time.monotonic))
+    found = inspect_request(request, Budget(0.0, Clock()))
     missing = "no time was left to measure exposure in the equation of weight-delta, kkt-margin and kkt-loss"
     assert missing in found.notes
 
@@ -245,7 +245,7 @@ def polynomial(folder: Path, units: int) -> Request:
 def test_what_a_polynomial_network_determines(tmp_path: Path, units: int, rank: int) -> None:
     """A tensor of order 3 in 4 variables has 20 entries; a neuron gives 5 equations, one of which follows."""
     request = polynomial(tmp_path, units)
-    found = inspect_request(request, Budget(60.0, time.monotonic)).identifiability
+    found = inspect_request(request, Budget(60.0, Clock())).identifiability
     assert found is not None
     assert found.keys() == {"polynomial", "polynomial-gradient"}
     gradient = found["polynomial-gradient"]
@@ -305,7 +305,7 @@ def test_without_controls_it_says_how_to_test_membership(
 
 def test_what_is_not_solved_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit.equation.identifiability.MOST_UNKNOWNS", 10)
-    found = inspect_request(polynomial(tmp_path, 40), Budget(60.0, time.monotonic))
+    found = inspect_request(polynomial(tmp_path, 40), Budget(60.0, Clock()))
     assert found.identifiability is None
     said = "the data's tensor has 20 entries"
     assert [attack.id for attack in found.attacks if said in (attack.reason or "")] == [

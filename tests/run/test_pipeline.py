@@ -536,7 +536,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
     monkeypatch.setattr(Steps, "minimise", measured)
     heard = Heard()
     run(request(tiny).but(budget=budget), listener=heard, clock=lambda: 0.0)
-    assert sum(given) == pytest.approx(attacking)
+    assert sum(given) == pytest.approx(attacking, abs=0.1)
     assert heard.stages == [
         "attacking 144-100-1",
         "measuring what the weights hold",
