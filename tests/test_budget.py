@@ -6,7 +6,7 @@ from audit.budget import Budget
 from tests.planted import Clock
 
 
-def test_a_budget_starts_when_it_is_made():
+def test_a_budget_starts_when_it_is_made() -> None:
     clock = Clock(100.0)
     budget = Budget(60.0, clock)
     assert (budget.start, budget.spent, budget.left) == (100.0, 0.0, 60.0)
@@ -14,7 +14,7 @@ def test_a_budget_starts_when_it_is_made():
     assert (budget.start, budget.spent, budget.left) == (100.0, 25.0, 35.0)
 
 
-def test_nothing_is_left_after_the_end():
+def test_nothing_is_left_after_the_end() -> None:
     clock = Clock()
     budget = Budget(10.0, clock)
     for now, left in ((9.5, 0.5), (10.0, 0.0), (1e6, 0.0)):
@@ -23,7 +23,7 @@ def test_nothing_is_left_after_the_end():
         assert budget.spent == now
 
 
-def test_nothing_is_left_once_interrupted():
+def test_nothing_is_left_once_interrupted() -> None:
     asked = []
     budget = Budget(10.0, Clock(), lambda: bool(asked))
     assert budget.left == 10.0
@@ -34,11 +34,11 @@ def test_nothing_is_left_once_interrupted():
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 1e9])
-def test_any_length(seconds):
+def test_any_length(seconds) -> None:
     assert Budget(seconds, Clock()).left == seconds
 
 
-def test_a_part_of_a_budget_has_a_start_of_its_own():
+def test_a_part_of_a_budget_has_a_start_of_its_own() -> None:
     clock = Clock()
     whole = Budget(10.0, clock)
     clock.now = 4.0
@@ -48,7 +48,7 @@ def test_a_part_of_a_budget_has_a_start_of_its_own():
 
 
 @pytest.mark.parametrize(("asked", "given"), [(2.0, 2.0), (6.0, 6.0), (100.0, 6.0)])
-def test_no_more_is_cut_off_than_is_left(asked, given):
+def test_no_more_is_cut_off_than_is_left(asked, given) -> None:
     clock = Clock()
     whole = Budget(10.0, clock)
     clock.now = 4.0
@@ -58,7 +58,7 @@ def test_no_more_is_cut_off_than_is_left(asked, given):
     assert (whole.left, part.left) == (5.0, given - 1.0)
 
 
-def test_a_part_is_interrupted_with_the_whole():
+def test_a_part_is_interrupted_with_the_whole() -> None:
     asked = []
     part = Budget(10.0, Clock(), lambda: bool(asked)).part(3.0)
     asked.append("stop")

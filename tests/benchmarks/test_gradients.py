@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,7 +23,7 @@ TINY = "mnist-1"
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(monkeypatch: pytest.MonkeyPatch):
     """A target of two images of 4 by 5 pixels, by name."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (700, 4, 5, 1), dtype=np.uint8)
@@ -49,7 +50,7 @@ def row(target="mnist-4", arm="gradient", seed=0, confirmed=4, error=1e-3):
     }
 
 
-def test_the_arms_are_every_attack_on_gradients_and_those_published():
+def test_the_arms_are_every_attack_on_gradients_and_those_published() -> None:
     asked = [
         attack for attack in BATTERY if attack.source == "gradient" and attack.method is not Method.TENSOR
     ]
@@ -58,7 +59,7 @@ def test_the_arms_are_every_attack_on_gradients_and_those_published():
     assert all(len(OURS[attack.id]) == 1 for attack in asked)
 
 
-def test_a_target_is_the_gradient_of_its_batch(tiny):
+def test_a_target_is_the_gradient_of_its_batch(tiny) -> None:
     target, again, other = (make(tiny, None, seed) for seed in (0, 0, 1))
     (first, bias), (last, offset) = target.layers
     assert (target.members.shape, target.controls.shape) == ((2, 20), (400, 20))
@@ -75,7 +76,7 @@ def test_a_target_is_the_gradient_of_its_batch(tiny):
     assert not torch.equal(first, other.layers[0][0])
 
 
-def test_noise_is_relative_to_each_tensor(tiny, monkeypatch):
+def test_noise_is_relative_to_each_tensor(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     clean = make(tiny, None, 0).seen.gradient
     monkeypatch.setitem(RECIPES, tiny, replace(RECIPES[tiny], noise=0.1))
     noised = make(tiny, None, 0).seen.gradient
@@ -83,7 +84,7 @@ def test_noise_is_relative_to_each_tensor(tiny, monkeypatch):
         assert float((other - one).std() / one.std()) == pytest.approx(0.1, rel=0.2)
 
 
-def test_training_lowers_the_loss_on_the_images_left_over(tiny, monkeypatch):
+def test_training_lowers_the_loss_on_the_images_left_over(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradient_targets, "RATE", 0.03)
     monkeypatch.setitem(RECIPES, tiny, replace(RECIPES[tiny], epochs=10))
     asked = []
@@ -100,7 +101,7 @@ def test_training_lowers_the_loss_on_the_images_left_over(tiny, monkeypatch):
     assert last < 0.95 * first
 
 
-def test_the_batch_itself_scores_full_marks_whatever_comes_with_it(tiny):
+def test_the_batch_itself_scores_full_marks_whatever_comes_with_it(tiny) -> None:
     target = make(tiny, None, 0)
     noise = np.random.default_rng(1).normal(size=(5, 20)).astype(np.float32)
     figures = score(np.concatenate([noise, target.members[::-1]]), target)
@@ -109,13 +110,13 @@ def test_the_batch_itself_scores_full_marks_whatever_comes_with_it(tiny):
     assert figures["largest_error"] == 0
 
 
-def test_nothing_scores_nothing(tiny):
+def test_nothing_scores_nothing(tiny) -> None:
     target = make(tiny, None, 0)
     figures = score(target.members[:0], target)
     assert (figures["recovered"], figures["lowest_ssim"], figures["largest_error"]) == (0, 0, None)
 
 
-def test_errors_are_those_of_candidates_of_their_own():
+def test_errors_are_those_of_candidates_of_their_own() -> None:
     plain = Preprocessing((1, 1, 2), np.zeros(2, np.float32), np.full(2, 0.5, np.float32))
     members = np.array([[0, 0], [1, 1]], np.float32)
     target = SimpleNamespace(members=members, format=plain)
@@ -124,7 +125,7 @@ def test_errors_are_those_of_candidates_of_their_own():
     assert largest_error(near[:1], target) is None
 
 
-def test_candidates_are_cut_off_at_the_box(tiny):
+def test_candidates_are_cut_off_at_the_box(tiny) -> None:
     target = make(tiny, None, 0)
     beyond = np.where(target.members > 0.5, target.members + 0.3, target.members)
     assert score(beyond, target)["largest_error"] == pytest.approx(
@@ -132,7 +133,7 @@ def test_candidates_are_cut_off_at_the_box(tiny):
     )
 
 
-def test_published_runs_that_explain_nothing_are_not_pooled(tiny):
+def test_published_runs_that_explain_nothing_are_not_pooled(tiny) -> None:
     target = make(tiny, None, 0)
     names, losses = ("dlg", "idlg", "dlg"), (1e-3, 1e-11, float("inf"))
     runs = [
@@ -149,7 +150,9 @@ def test_published_runs_that_explain_nothing_are_not_pooled(tiny):
 
 
 @pytest.mark.usefixtures("counted_time")
-def test_ours_ends_early_when_solved_and_says_why_it_did_not_run(tiny, monkeypatch):
+def test_ours_ends_early_when_solved_and_says_why_it_did_not_run(
+    tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figures = measure("gradient-exact", make(tiny, None, 0), 30.0, 0)
     assert figures["solved"]
     assert figures["seconds"] < 15
@@ -160,7 +163,9 @@ def test_ours_ends_early_when_solved_and_says_why_it_did_not_run(tiny, monkeypat
     assert "those of leaky_relu jump" in found.note
 
 
-def test_rows_are_written_as_they_come_and_replaced(tiny, tmp_path, monkeypatch, capsys):
+def test_rows_are_written_as_they_come_and_replaced(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = []
 
     def attack(arm, target, seconds, seed):
@@ -190,7 +195,7 @@ def test_rows_are_written_as_they_come_and_replaced(tiny, tmp_path, monkeypatch,
     assert "2 of 2" in capsys.readouterr().out
 
 
-def test_the_table_has_means_and_the_worst_of_all_seeds():
+def test_the_table_has_means_and_the_worst_of_all_seeds() -> None:
     best = {"best_run": row(confirmed=1)}
     rows = [row(), row(seed=1, confirmed=3, error=0.2), {**row(arm="dlg", error=None), **best}]
     assert table(rows).splitlines()[-1] == (
@@ -199,7 +204,7 @@ def test_the_table_has_means_and_the_worst_of_all_seeds():
     )
 
 
-def test_missing_data_ends_with_one_line(tmp_path, capsys):
+def test_missing_data_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--targets", "cifar-8", "--data-dir", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "error:" in capsys.readouterr().out
 
@@ -209,7 +214,7 @@ def test_missing_data_ends_with_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "seconds"), [("mnist-1", 5), ("mnist-4", 5), ("mnist-8", 10), ("mnist-16", 60), ("cifar-8", 60)]
 )
-def test_gradient_exact_recovers_small_batches_exactly(name, seconds, seed):
+def test_gradient_exact_recovers_small_batches_exactly(name, seconds, seed) -> None:
     torch.set_num_threads(gradients.THREADS)
     figures = measure("gradient-exact", make(name, DATA_DIR, seed), seconds, seed)
     assert figures["solved"], figures["note"]
@@ -220,7 +225,7 @@ def test_gradient_exact_recovers_small_batches_exactly(name, seconds, seed):
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_gradient_recovers_a_batch_of_four(seed):
+def test_gradient_recovers_a_batch_of_four(seed) -> None:
     torch.set_num_threads(gradients.THREADS)
     figures = measure("gradient", make("mnist-4", DATA_DIR, seed), 60, seed)
     assert figures["lowest_ssim"] > 0.9

@@ -26,12 +26,12 @@ SMALL_START = ("faces", "mnist", "cifar", "mnist10", "mnist-decay", "mnist10-ada
 
 
 @pytest.fixture
-def target(tmp_path, monkeypatch):
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(RECIPES, "faces", TINY)
     return prepare("faces", cache=tmp_path / "cache")
 
 
-def test_figures_and_table(target):
+def test_figures_and_table(target) -> None:
     figures = known(BATTERY[0], seen_by_us(target), target, 1e6)
     assert (figures["attack"], figures["unknowns"], figures["steps"]) == ("kkt-margin", 20, None)
     assert 0.0 <= figures["auc_interval"][0] <= figures["auc"] <= figures["auc_interval"][1] <= 1.0
@@ -55,7 +55,7 @@ def test_figures_and_table(target):
 
 
 @pytest.mark.usefixtures("counted_time")
-def test_what_is_reached_is_the_best_of_all_pairs(target):
+def test_what_is_reached_is_the_best_of_all_pairs(target) -> None:
     outcomes = run_battery(seen_by_us(target), BATTERY, ["kkt-loss"], budget(10.0), 0)
     (result,) = (outcome for outcome in outcomes if isinstance(outcome, AttackResult))
     found = np.concatenate([result.reconstructions, target.members[3:4]])
@@ -66,7 +66,7 @@ def test_what_is_reached_is_the_best_of_all_pairs(target):
 
 
 @pytest.mark.benchmark
-def test_recorded_runs_reach_the_goals():
+def test_recorded_runs_reach_the_goals() -> None:
     """Of results/knowing.json: what members of small starts, untrained networks and ceilings must come to."""
     recorded = json.loads((knowing.RESULTS / "knowing.json").read_text())
     assert set(recorded["targets"]) == set(RECIPES)
@@ -95,25 +95,25 @@ def found():
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("name", SMALL_START)
-def test_members_of_networks_with_a_small_start_are_told_apart(name, found):
+def test_members_of_networks_with_a_small_start_are_told_apart(name, found) -> None:
     assert max(figures["auc"] for figures in found[name]) > 0.95
 
 
 @pytest.mark.benchmark
-def test_no_attack_comes_above_the_ceiling(found):
+def test_no_attack_comes_above_the_ceiling(found) -> None:
     rooms = [figures["least_room"] for many in found.values() for figures in many if "least_room" in figures]
     assert len(rooms) >= 2 * len(RECIPES)
     assert min(rooms) >= -knowing.TOLERANCE
 
 
 @pytest.mark.benchmark
-def test_untrained_networks_know_nobody():
+def test_untrained_networks_know_nobody() -> None:
     for values in without_training(DATA_DIR, 30.0).values():
         assert all(0.4 <= value <= 0.6 for value in values)
 
 
 @pytest.mark.benchmark
-def test_ten_thousand_members_and_five_million_parameters():
+def test_ten_thousand_members_and_five_million_parameters() -> None:
     """In a process of its own, whose memory is that of the measurement alone."""
     command = [sys.executable, "-m", "tests.benchmarks.knowing", "--scale", "--threads", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

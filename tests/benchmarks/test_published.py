@@ -53,7 +53,7 @@ def misfit(layers, inputs, multipliers, labels, alpha=ALPHA):
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_the_residual_is_zero_at_a_planted_solution(outputs):
+def test_the_residual_is_zero_at_a_planted_solution(outputs) -> None:
     layers, inputs, multipliers, labels = planted(outputs)
     pieces = residual(layers, inputs, multipliers, labels, ALPHA)
     assert [piece.shape for piece in pieces] == [t.shape for layer in layers for t in layer if t is not None]
@@ -62,13 +62,13 @@ def test_the_residual_is_zero_at_a_planted_solution(outputs):
     assert misfit(layers, inputs * 1.01, multipliers, labels) > 1e-3
 
 
-def test_two_outputs_find_the_planted_solution_only_with_the_right_labels():
+def test_two_outputs_find_the_planted_solution_only_with_the_right_labels() -> None:
     layers, inputs, multipliers, labels = planted(2)
     assert misfit(layers, inputs, multipliers, 1 - labels) > 1
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_the_gradient_flows_to_inputs_and_multipliers(outputs):
+def test_the_gradient_flows_to_inputs_and_multipliers(outputs) -> None:
     layers, inputs, multipliers, labels = planted(outputs)
     generator = torch.Generator().manual_seed(0)
     unknowns = [
@@ -86,7 +86,7 @@ def test_the_gradient_flows_to_inputs_and_multipliers(outputs):
         assert change == pytest.approx(-1e-4 * float(gradients[index].square().sum()), rel=0.05)
 
 
-def test_relu_goes_forward_and_its_smooth_derivative_backward():
+def test_relu_goes_forward_and_its_smooth_derivative_backward() -> None:
     z = torch.linspace(-1, 1, 9, dtype=torch.float64).requires_grad_()
     value = published_kkt._SmoothedRelu.apply(z, 7.0)
     assert torch.equal(value, z.relu())
@@ -96,20 +96,20 @@ def test_relu_goes_forward_and_its_smooth_derivative_backward():
     assert torch.allclose(curvature, 7.0 * torch.sigmoid(7.0 * z) * torch.sigmoid(-7.0 * z))
 
 
-def test_the_margin_of_many_outputs_is_over_the_best_rival():
+def test_the_margin_of_many_outputs_is_over_the_best_rival() -> None:
     layers = [(torch.eye(3), None), (torch.eye(3), None)]
     values = torch.tensor([[5.0, 2.0, 3.0], [1.0, 2.0, 7.0]])
     assert margins(layers, values, torch.tensor([0, 1]), ALPHA).tolist() == [2.0, -5.0]
 
 
-def test_penalties_leave_what_is_allowed_alone():
+def test_penalties_leave_what_is_allowed_alone() -> None:
     assert float(penalty(torch.tensor([[-1.0, 1.0]]), torch.tensor([0.3]), 0.3)) == 0
     outside = penalty(torch.tensor([[-1.5, 1.0], [3.0, 0.0]]), torch.tensor([0.1, 9.0]), 0.3)
     assert float(outside) == pytest.approx(0.25 + 4 + 5 * 0.2**2)
 
 
 @pytest.mark.parametrize("settings", [s for group in PRESETS.values() for s in group.values()])
-def test_presets_are_within_the_sweep(settings):
+def test_presets_are_within_the_sweep(settings) -> None:
     for name, value in asdict(settings).items():
         if value is None:
             continue
@@ -117,7 +117,7 @@ def test_presets_are_within_the_sweep(settings):
         assert low <= value <= high, name
 
 
-def test_the_sweep_is_seeded_and_spread_as_published():
+def test_the_sweep_is_seeded_and_spread_as_published() -> None:
     draws = sweep(np.random.default_rng(0))
     drawn = {name: [] for name in SWEEP_RANGES}
     for _ in range(2000):
@@ -132,7 +132,7 @@ def test_the_sweep_is_seeded_and_spread_as_published():
     assert next(sweep(np.random.default_rng(0))).alpha == drawn["alpha"][0]
 
 
-def test_rescaling_keeps_decisions_and_solutions():
+def test_rescaling_keeps_decisions_and_solutions() -> None:
     layers, inputs, multipliers, labels = planted(1)
     scaled = rescaled(layers)
     assert sum(float(t.square().sum()) for layer in scaled for t in layer if t is not None) == pytest.approx(
@@ -142,12 +142,12 @@ def test_rescaling_keeps_decisions_and_solutions():
     assert (margins(scaled, inputs, labels, ALPHA) > 0).all()
 
 
-def test_rescaling_leaves_what_is_not_homogeneous_alone():
+def test_rescaling_leaves_what_is_not_homogeneous_alone() -> None:
     layers = [(torch.eye(2), None), (torch.ones(1, 2), torch.ones(1))]
     assert rescaled(layers) is layers
 
 
-def test_regression_has_signed_multipliers_and_no_labels():
+def test_regression_has_signed_multipliers_and_no_labels() -> None:
     layers, inputs, multipliers, labels = planted(1)
     signed = multipliers * (2 * labels - 1)
     assert misfit(layers, inputs, signed, None) < 1e-12
@@ -156,7 +156,7 @@ def test_regression_has_signed_multipliers_and_no_labels():
     assert next(sweep(np.random.default_rng(0), regression=True)).lambda_floor is None
 
 
-def test_regression_is_attacked_with_multipliers_of_both_signs(monkeypatch):
+def test_regression_is_attacked_with_multipliers_of_both_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_kkt, "EPOCHS", 30)
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([]))
     layers = planted(1, dtype=torch.float32)[0]
@@ -167,7 +167,7 @@ def test_regression_is_attacked_with_multipliers_of_both_signs(monkeypatch):
     assert start.min() < 0 < start.max()
 
 
-def test_a_run_ends_after_its_epochs_nearer_to_the_solution(monkeypatch):
+def test_a_run_ends_after_its_epochs_nearer_to_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_kkt, "EPOCHS", 400)
     layers, inputs, multipliers, labels = planted(1, dtype=torch.float32)
     found, run = run_once(layers, 0.9 * inputs, multipliers, labels, GENTLE, name="gentle", seconds=1e9)
@@ -179,7 +179,7 @@ def test_a_run_ends_after_its_epochs_nearer_to_the_solution(monkeypatch):
     assert found.shape == inputs.shape
 
 
-def test_the_attack_is_seeded_and_pools_all_runs(monkeypatch):
+def test_the_attack_is_seeded_and_pools_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_kkt, "EPOCHS", 30)
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([GENTLE]))
     layers = planted(1, dtype=torch.float32)[0]
@@ -194,7 +194,9 @@ def test_the_attack_is_seeded_and_pools_all_runs(monkeypatch):
 
 
 @pytest.mark.usefixtures("counted_time")
-def test_a_diverged_run_leaves_no_candidates_and_its_time_to_the_next(monkeypatch):
+def test_a_diverged_run_leaves_no_candidates_and_its_time_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(published_kkt, "sweep", lambda *arguments: iter([]))
     layers = planted(1, dtype=torch.float32)[0]
     attacked = published_attack(layers, 5, {"wild": WILD, "gentle": GENTLE}, seconds=100, seed=0)

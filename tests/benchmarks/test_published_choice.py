@@ -1,5 +1,7 @@
 """Which published attack a target gets, and that it runs."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.benchmarks.published import attack_for, presets_for
@@ -23,7 +25,7 @@ FIRST = {
 
 @pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("name", TINY)
-def test_every_kind_of_target_has_its_attack(name, tmp_path, monkeypatch):
+def test_every_kind_of_target_has_its_attack(name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.training.ADAM_STEPS", 20)
     monkeypatch.setitem(RECIPES, name, TINY[name])
     attacked = attack_for(prepare(name, cache=tmp_path))(seconds=5, seed=0)
@@ -35,7 +37,7 @@ def test_every_kind_of_target_has_its_attack(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "group"), [("mnist", "mnist"), ("mnist10", "multiclass"), ("mnist-decay", "regression")]
 )
-def test_presets_belong_to_data_and_head(name, group):
+def test_presets_belong_to_data_and_head(name, group) -> None:
     class Known:
         recipe, loss = RECIPES[name], RECIPES[name].loss
 

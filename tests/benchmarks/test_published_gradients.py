@@ -43,7 +43,7 @@ def errors(images, inputs):
     return np.abs(inputs[:, None] - images).max(2).min(1)
 
 
-def test_the_dummy_gradient_is_that_of_the_cross_entropy():
+def test_the_dummy_gradient_is_that_of_the_cross_entropy() -> None:
     seen, inputs, labels = planted(2, torch.relu)
     (first, bias), (last, offset) = [
         tuple(t.clone().requires_grad_() for t in layer) for layer in seen.layers
@@ -57,27 +57,27 @@ def test_the_dummy_gradient_is_that_of_the_cross_entropy():
     assert float(cosine_distance(soft, seen.gradient).detach()) < 1e-6
 
 
-def test_the_label_of_one_sample_is_read_off():
+def test_the_label_of_one_sample_is_read_off() -> None:
     for label in range(3):
         seen, inputs, _ = planted(1, torch.sigmoid)
         found = dummy_gradient(seen, torch.from_numpy(inputs), torch.tensor([label]))
         assert only_label(Seen(seen.layers, seen.activate, found, 1)).tolist() == [label]
 
 
-def test_the_cosine_is_over_all_tensors_together():
+def test_the_cosine_is_over_all_tensors_together() -> None:
     one = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])]
     other = [torch.tensor([0.0, 5.0]), torch.tensor([[12.0]])]
     assert float(cosine_distance(one, other)) == pytest.approx(1 - 48 / (5 * 13))
     assert float(cosine_distance(one, [-2 * tensor for tensor in one])) == pytest.approx(2)
 
 
-def test_total_variation_is_the_mean_step_in_both_directions():
+def test_total_variation_is_the_mean_step_in_both_directions() -> None:
     image = torch.tensor([[[[0.0, 1.0, 1.0], [0.0, 3.0, 1.0]]]])
     assert float(total_variation(image)) == pytest.approx((1 + 0 + 3 + 2) / 4 + (0 + 2 + 0) / 3)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_dlg_recovers_a_small_batch_exactly(batch):
+def test_dlg_recovers_a_small_batch_exactly(batch) -> None:
     seen, inputs, _ = planted(batch)
     runs = dlg(seen, seconds=5_000, seed=0, clock=Clock(tick=1))
     assert runs[-1].loss < SOLVED
@@ -87,7 +87,7 @@ def test_dlg_recovers_a_small_batch_exactly(batch):
     assert np.array_equal(runs[-1].images, again[-1].images)
 
 
-def test_geiping_recovers_a_small_batch():
+def test_geiping_recovers_a_small_batch() -> None:
     seen, inputs, labels = planted(2, torch.relu)
     runs = geiping(seen, labels, SHAPE, BOX, seconds=200, seed=0, clock=Clock(tick=1))
     best = min(runs, key=lambda run: run.loss)
@@ -96,7 +96,7 @@ def test_geiping_recovers_a_small_batch():
     assert all((run.images >= 0).all() and (run.images <= 1).all() for run in runs)
 
 
-def test_dlg_takes_variants_by_turns_until_its_time_ends(monkeypatch):
+def test_dlg_takes_variants_by_turns_until_its_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_gradients, "SOLVED", 0.0)
     monkeypatch.setattr(published_gradients, "STEPS", 1)
     names = [run.name for run in dlg(planted(1)[0], seconds=200, seed=0, clock=Clock(tick=1))]
@@ -106,7 +106,9 @@ def test_dlg_takes_variants_by_turns_until_its_time_ends(monkeypatch):
     assert 100 < sum(run.evaluations for run in runs) <= 150
 
 
-def test_the_schedule_of_geiping_is_compressed_into_what_time_is_left(monkeypatch):
+def test_the_schedule_of_geiping_is_compressed_into_what_time_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(published_gradients, "ITERATIONS", 100)
     seen, _, labels = planted(1)
     runs = geiping(seen, labels, SHAPE, BOX, seconds=150, seed=0, clock=Clock(tick=1))
@@ -114,7 +116,7 @@ def test_the_schedule_of_geiping_is_compressed_into_what_time_is_left(monkeypatc
     assert 40 < sum(run.evaluations for run in runs[1:]) < 50
 
 
-def test_the_shares_of_a_run_pass_all_milestones(monkeypatch):
+def test_the_shares_of_a_run_pass_all_milestones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_gradients, "ITERATIONS", 100)
     by_count = list(published_gradients._shares(math.inf, Clock(tick=1)))
     assert by_count == [step / 100 for step in range(100)]
@@ -123,7 +125,7 @@ def test_the_shares_of_a_run_pass_all_milestones(monkeypatch):
     assert by_time[-1] > max(published_gradients.MILESTONES)
 
 
-def test_a_run_that_never_is_finite_is_told_by_its_loss():
+def test_a_run_that_never_is_finite_is_told_by_its_loss() -> None:
     seen, _, _ = planted(2)
     broken = Seen(seen.layers, lambda values: values / 0, seen.gradient, 2)
     runs = dlg(broken, seconds=3, seed=0, clock=Clock(tick=1))

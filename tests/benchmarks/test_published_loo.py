@@ -26,7 +26,7 @@ def moved(outputs=1, samples=3):
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_the_misfit_is_zero_at_a_planted_solution(outputs):
+def test_the_misfit_is_zero_at_a_planted_solution(outputs) -> None:
     initial, final, inputs, duals = moved(outputs)
     nothing = torch.zeros_like(duals)
     length = float(misfit(initial, final, inputs, (nothing, nothing), BETA).detach())
@@ -35,7 +35,7 @@ def test_the_misfit_is_zero_at_a_planted_solution(outputs):
     assert float(misfit(initial, final, 0.9 * inputs, (nothing, duals), BETA).detach()) > 1e-4 * length
 
 
-def test_the_gradient_is_a_mean_over_candidates_and_outputs():
+def test_the_gradient_is_a_mean_over_candidates_and_outputs() -> None:
     initial, _, inputs, duals = moved(3)
     once = combined_gradient(initial, inputs, duals, BETA)
     twice = combined_gradient(initial, inputs.repeat(2, 1), duals.repeat(2, 1), BETA)
@@ -43,11 +43,11 @@ def test_the_gradient_is_a_mean_over_candidates_and_outputs():
         assert torch.allclose(one, two, atol=1e-6)
 
 
-def test_softplus_sharpens_as_published():
+def test_softplus_sharpens_as_published() -> None:
     assert [beta_at(step) for step in (0, 20_000, 40_000, 80_000)] == [11, 20, 110, 200]
 
 
-def test_one_run_comes_nearer_to_the_change_and_stays_seeded(monkeypatch):
+def test_one_run_comes_nearer_to_the_change_and_stays_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_loo, "STEPS", 150)
     initial, final, _, _ = moved()
     box = (np.full(16, -1, np.float32), np.full(16, 1, np.float32))
@@ -61,7 +61,7 @@ def test_one_run_comes_nearer_to_the_change_and_stays_seeded(monkeypatch):
 
 
 @pytest.mark.usefixtures("counted_time")
-def test_it_ends_when_its_time_is_up():
+def test_it_ends_when_its_time_is_up() -> None:
     initial, final, _, _ = moved()
     box = (np.full(16, -1, np.float32), np.full(16, 1, np.float32))
     (run,) = change_attack(initial, final, 6, box, seconds=2.0, seed=2).runs

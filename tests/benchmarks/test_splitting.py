@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,7 +66,7 @@ def entry(measured, target="faces", attack="kkt-margin"):
     return {"target": target, "attack": attack, "n": 40, "measurements": measurements}
 
 
-def test_arms_have_the_stated_candidates_restarts_and_choosers():
+def test_arms_have_the_stated_candidates_restarts_and_choosers() -> None:
     found = arms(6)
     assert {arm: count(solver) for arm, solver in found.items()} == dict(
         zip(ARMS, (6, 12, 12, 12), strict=True)
@@ -75,7 +76,7 @@ def test_arms_have_the_stated_candidates_restarts_and_choosers():
     assert found["splitting"] == splitting.SampleSplitting(found["more"])
 
 
-def test_starts_are_rounded_up_to_equal_shares_of_the_classes(case):
+def test_starts_are_rounded_up_to_equal_shares_of_the_classes(case) -> None:
     case = replace(case, classes=3)
     assert case.problem.rank == 5
     found = solvers(case, initial=False)
@@ -91,7 +92,7 @@ def test_starts_are_rounded_up_to_equal_shares_of_the_classes(case):
     }
 
 
-def test_random_ways_split_all_and_keep_the_sum_to_first_order():
+def test_random_ways_split_all_and_keep_the_sum_to_first_order() -> None:
     seen = observation(small_network())
     candidates = random_candidates(BATTERY[0], seen, count=5, restarts=(3,))
     ways = random_ways(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(3))
@@ -105,7 +106,7 @@ def test_random_ways_split_all_and_keep_the_sum_to_first_order():
     assert not torch.equal(again.directions, ways.directions)
 
 
-def test_the_case_is_the_reduced_problem():
+def test_the_case_is_the_reduced_problem() -> None:
     network = small_network(outputs=3, inputs=20, hidden=7)
     seen, target = observation(network), SimpleNamespace()
     case = case_of(BATTERY[0], seen, target)
@@ -115,7 +116,7 @@ def test_the_case_is_the_reduced_problem():
     assert case.share == pytest.approx(1.0)  # weights lie in the space of their own rows
 
 
-def test_every_arm_runs_on_a_tiny_problem_in_a_rotating_order(case):
+def test_every_arm_runs_on_a_tiny_problem_in_a_rotating_order(case) -> None:
     case, chosen = replace(case, share=0.5), solvers(case, initial=False)
     found = measure(case, chosen, [0, 5], 1.0, Clock(tick=0.015))
     assert [row["arm"] for row in found] == [*ARMS, *ARMS[1:], ARMS[0]]
@@ -132,7 +133,7 @@ def test_every_arm_runs_on_a_tiny_problem_in_a_rotating_order(case):
     assert again[0]["relative_loss"] == by_arm["none"]["relative_loss"]
 
 
-def test_perfect_candidates_are_recovered_and_diverged_ones_count_as_nothing(case):
+def test_perfect_candidates_are_recovered_and_diverged_ones_count_as_nothing(case) -> None:
     members = torch.from_numpy(case.target.members)
     inputs = (members @ case.space.basis)[None]
 
@@ -151,12 +152,12 @@ def test_perfect_candidates_are_recovered_and_diverged_ones_count_as_nothing(cas
     assert (lost["recovered"], lost["confirmed"], lost["relative_loss"]) == (0, 0, None)
 
 
-def test_p_values_are_those_of_paired_tests_and_nan_where_nothing_varies():
+def test_p_values_are_those_of_paired_tests_and_nan_where_nothing_varies() -> None:
     assert p_value([1.0, 2.0, 4.0]) == pytest.approx(ttest_rel([4.0, 6.0, 9.0], [3.0, 4.0, 5.0]).pvalue)
     assert all(math.isnan(p_value(same)) for same in ([], [2.0], [0.0, 0.0], [0.1 + 0.2, 0.3, 0.3]))
 
 
-def test_pairs_are_by_seed_and_against_the_arm_of_the_best_mean():
+def test_pairs_are_by_seed_and_against_the_arm_of_the_best_mean() -> None:
     one = entry({"none": {0: 10, 1: 14}, "random": {1: 5, 2: 0}, "splitting": {1: 16, 0: 15, 2: 20}})
     assert gains(one, "rank", "none", "confirmed") == [2, 5]
     assert gains(one, "rank", "random", "confirmed") == [11, 20]
@@ -168,14 +169,14 @@ def test_pairs_are_by_seed_and_against_the_arm_of_the_best_mean():
     assert row[5] == "2.5 ± 3.5; 3.5 ± 3.5; 0.025 ± 0.035; 0.5"  # the run that diverged has no loss
 
 
-def test_the_table_stands_without_the_arm_that_matters_and_with_equal_figures():
+def test_the_table_stands_without_the_arm_that_matters_and_with_equal_figures() -> None:
     assert gain(entry({"none": {0: 10, 1: 14}}), "rank", "confirmed") == "-"
     assert summary([entry({"none": {0: 10, 1: 14}})]) == []
     same = entry({arm: {0: 7, 1: 7} for arm in ARMS})
     assert gain(same, "rank", "confirmed") == "+0.0 to none, p nan"
 
 
-def test_the_summary_takes_the_mean_over_seeds_of_every_target():
+def test_the_summary_takes_the_mean_over_seeds_of_every_target() -> None:
     first = entry({"more": {0: 10, 1: 10}, "splitting": {0: 11, 1: 13}})
     second = entry({"more": {0: 20, 1: 20}, "splitting": {0: 22, 1: 26}}, target="mnist")
     found = [2, 4]
@@ -186,7 +187,7 @@ def test_the_summary_takes_the_mean_over_seeds_of_every_target():
     assert f"mean_ssim +0.030 (standard error {error / 100:.3f}, " in line
 
 
-def test_an_entry_replaces_that_of_its_target_and_attack_and_no_other(tmp_path):
+def test_an_entry_replaces_that_of_its_target_and_attack_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "new" / "splitting.json"
     write(path, entry({"splitting": {0: 1}}, "mnist"))
     write(path, entry({"splitting": {0: 2}}, "faces", "kkt-loss"))
@@ -203,7 +204,9 @@ def test_an_entry_replaces_that_of_its_target_and_attack_and_no_other(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "splitting"), (["--initial"], "splitting-initial")])
-def test_attacks_that_apply_are_measured_and_written(options, name, case, tmp_path, monkeypatch, capsys):
+def test_attacks_that_apply_are_measured_and_written(
+    options, name, case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(splitting, "prepare", lambda name, **_: case.target)
     monkeypatch.setattr(
         splitting, "seen_by_us", lambda _: replace(observation(small_network()), initial=None)
@@ -226,7 +229,7 @@ def test_attacks_that_apply_are_measured_and_written(options, name, case, tmp_pa
     assert "Arms: confirmed" in capsys.readouterr().out
 
 
-def test_an_unknown_attack_is_refused(capsys):
+def test_an_unknown_attack_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--attacks", "kkt-margin,kkt"])
     assert "unknown attacks kkt;" in capsys.readouterr().err
@@ -234,7 +237,7 @@ def test_an_unknown_attack_is_refused(capsys):
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("attack", BATTERY, ids=lambda attack: attack.id)
-def test_eigenpairs_of_200_candidates_take_less_time_than_40_gradients(attack):
+def test_eigenpairs_of_200_candidates_take_less_time_than_40_gradients(attack) -> None:
     seen = observation(small_network(2, 2, "first", inputs=784, hidden=500, dtype=torch.float32))
     objective, candidates = (
         equation(attack, seen).objective,
@@ -248,10 +251,10 @@ def test_eigenpairs_of_200_candidates_take_less_time_than_40_gradients(attack):
             work()
         return (time.perf_counter() - began) / times
 
-    def gradient():
+    def gradient() -> None:
         torch.autograd.grad(objective.relative_loss(candidates, 10.0).sum(), (inputs, weights))
 
-    def eigenpairs():
+    def eigenpairs() -> None:
         ways_down(objective, candidates.detach(), 10.0, generator())
 
     gradient()

@@ -12,7 +12,9 @@ DESCENDING = [attack for attack in BATTERY if attack.method is Method.DESCENT]
 
 @pytest.mark.parametrize(("outputs", "candidates"), [(1, 12), (4, 12), (5, 15)])
 @pytest.mark.parametrize("attack", DESCENDING, ids=[attack.id for attack in DESCENDING])
-def test_every_attack_is_run_with_two_candidates_per_direction(attack, outputs, candidates, monkeypatch):
+def test_every_attack_is_run_with_two_candidates_per_direction(
+    attack, outputs, candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(steps, "STEPS", 3)
     found = costs(attack, observation(small_network(outputs, 2, "all", hidden=20)), repeats=1)
     if attack.id != "kkt-margin":
@@ -21,7 +23,7 @@ def test_every_attack_is_run_with_two_candidates_per_direction(attack, outputs, 
     assert found["double_backward_ms"] > 0.0
 
 
-def test_the_ratio_is_that_of_the_median_pair_after_the_first(monkeypatch):
+def test_the_ratio_is_that_of_the_median_pair_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = iter([9.0, 0.004, 0.002, 0.001])
     monkeypatch.setattr(steps, "_seconds_of_descent", lambda plan, problem: 0.5 + 0.002 * plan.steps)
     monkeypatch.setattr(steps, "_seconds_of_double_backward", lambda plan, problem: next(plain))

@@ -1,6 +1,8 @@
 """Targets: what is drawn, that training memorises, and the cache."""
 
 import gzip
+from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ TINY = Recipe("faces", 10, 20, 16, 1, learning_rate=0.01, steps=20, margin=100.0
 
 
 @pytest.fixture
-def data_dir(tmp_path):
+def data_dir(tmp_path: Path):
     """The benchmark's files with noise for images; the first pixel of each tells its label."""
     generator = np.random.default_rng(0)
     digits = np.arange(1200, dtype=np.uint8) % 10
@@ -41,7 +43,7 @@ def rows(images):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_splits_are_disjoint_balanced_and_seeded(name, data_dir):
+def test_splits_are_disjoint_balanced_and_seeded(name, data_dir) -> None:
     recipe = RECIPES[name]
     drawn, again, other = (split(recipe, data_dir, seed) for seed in (0, 0, 1))
     assert (len(drawn.members), len(drawn.controls)) == (recipe.members, recipe.controls)
@@ -65,18 +67,18 @@ def test_splits_are_disjoint_balanced_and_seeded(name, data_dir):
         ("cifar", lambda digit: 0 if digit in (0, 1, 8, 9) else 1),
     ],
 )
-def test_labels_belong_to_their_images(name, label, data_dir):
+def test_labels_belong_to_their_images(name, label, data_dir) -> None:
     drawn = split(RECIPES[name], data_dir, 0)
     assert drawn.labels.tolist() == [label(int(digit)) for digit in drawn.members[:, 0, 0, 0]]
 
 
-def test_missing_data_is_named(tmp_path):
+def test_missing_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cifar10_3k\.npz.*--data-dir"):
         split(RECIPES["cifar"], tmp_path, 0)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_training_goes_on_where_the_loss_underflows(outputs):
+def test_training_goes_on_where_the_loss_underflows(outputs) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(9, 20, generator=generator)
     labels = torch.arange(9) % max(2, outputs)
@@ -89,7 +91,7 @@ def test_training_goes_on_where_the_loss_underflows(outputs):
     assert torch.equal(short["fc1.weight"], again["fc1.weight"])
 
 
-def test_the_soft_margin_gives_cross_entropy():
+def test_the_soft_margin_gives_cross_entropy() -> None:
     outputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     labels = torch.arange(6) % 4
     loss = torch.nn.functional.cross_entropy(outputs, labels, reduction="none")
@@ -97,7 +99,7 @@ def test_the_soft_margin_gives_cross_entropy():
 
 
 @pytest.mark.parametrize("level", [-5.0, 3.0, 59.9, 60.1, 300.0])
-def test_the_log_loss_is_exact_where_the_loss_is_not(level):
+def test_the_log_loss_is_exact_where_the_loss_is_not(level) -> None:
     margins = (level + torch.tensor([0.0, 0.5, 2.0])).requires_grad_()
     value = log_loss(margins)
     distant = np.asarray(margins.detach(), dtype=np.float64)
@@ -109,7 +111,7 @@ def test_the_log_loss_is_exact_where_the_loss_is_not(level):
         assert float(gradient.sum()) == pytest.approx(-1, abs=1e-4)
 
 
-def test_a_target_is_built_once_and_can_be_audited(tmp_path, monkeypatch):
+def test_a_target_is_built_once_and_can_be_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "faces", TINY)
     target = prepare("faces", cache=tmp_path)
     assert target.members.shape == (10, 625)
@@ -146,7 +148,9 @@ SHORT = {
 
 
 @pytest.mark.parametrize("method", SHORT)
-def test_every_method_fits_its_members(method, data_dir, tmp_path, monkeypatch):
+def test_every_method_fits_its_members(
+    method, data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(training, "ADAM_STEPS", 500)
     monkeypatch.setattr(training, "PRETRAINING_STEPS", 50)
     recipe = SHORT[method]
@@ -167,7 +171,7 @@ def test_every_method_fits_its_members(method, data_dir, tmp_path, monkeypatch):
         assert target.initial is None
 
 
-def test_decay_ends_where_the_loss_is_stationary(tmp_path, monkeypatch):
+def test_decay_ends_where_the_loss_is_stationary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "ADAM_STEPS", 500)
     monkeypatch.setitem(RECIPES, "decay", SHORT["decay"])
     target = prepare("decay", cache=tmp_path)
@@ -178,8 +182,8 @@ def test_decay_ends_where_the_loss_is_stationary(tmp_path, monkeypatch):
     assert residual(1.5 * weight, bias, head[0], *data) > 0.3
 
 
-def test_a_failed_training_leaves_nothing_behind(tmp_path, monkeypatch):
-    def fail(*arguments, **options):
+def test_a_failed_training_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments, **options) -> Never:
         raise RuntimeError("out of memory")
 
     monkeypatch.setitem(RECIPES, "faces", TINY)

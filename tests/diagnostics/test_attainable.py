@@ -50,7 +50,7 @@ def pixels_of(inputs, fmt):
 
 
 @pytest.mark.parametrize("shape", [(1, 12, 12), (3, 8, 15), (1, 5, 4), (2, 3, 3)])
-def test_differentiable_ssim_is_the_convention(shape):
+def test_differentiable_ssim_is_the_convention(shape) -> None:
     rng = generator(1)
     a, b = torch.randn(5, *shape, generator=rng), torch.randn(5, *shape, generator=rng) * 3 + 1
     b[0], b[1] = a[0], 0.5
@@ -62,7 +62,7 @@ def test_differentiable_ssim_is_the_convention(shape):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_members_inside_the_row_space_have_no_ceiling(channels):
+def test_members_inside_the_row_space_have_no_ceiling(channels) -> None:
     rows = members(channels=channels)
     others = torch.randn(3, rows.shape[1], generator=generator(2))
     found = ceiling(space(torch.cat([torch.from_numpy(rows), others])), rows, form(channels), plenty())
@@ -71,7 +71,7 @@ def test_members_inside_the_row_space_have_no_ceiling(channels):
     assert found.complete
 
 
-def test_nothing_is_climbed_in_the_whole_space():
+def test_nothing_is_climbed_in_the_whole_space() -> None:
     rows = members()
     found = ceiling(space(torch.eye(SIZE)), rows, form(), Budget(0.0, Clock()))
     np.testing.assert_allclose(found.ssim, 1.0, atol=1e-4)
@@ -80,7 +80,7 @@ def test_nothing_is_climbed_in_the_whole_space():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("rank", [2, 20])
-def test_the_ceiling_is_above_the_projection_and_what_else_is_in_the_space(rank, channels):
+def test_the_ceiling_is_above_the_projection_and_what_else_is_in_the_space(rank, channels) -> None:
     """Nothing drawn or climbed from elsewhere in the space comes above it by more than the stated tolerance."""
     fmt, rows = form(channels), members(channels=channels)
     here = random_space(rank, rows.shape[1])
@@ -107,7 +107,7 @@ def test_the_ceiling_is_above_the_projection_and_what_else_is_in_the_space(rank,
     assert (best.numpy() <= found.ssim + TOLERANCE).all()
 
 
-def test_clipping_counts():
+def test_clipping_counts() -> None:
     """A disc on black is no pattern of two directions, but clipped it is."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, SIDE), torch.linspace(-1, 1, SIDE), indexing="ij")
     bowl = (0.5 - x**2 - y**2).flatten()
@@ -117,7 +117,7 @@ def test_clipping_counts():
     assert found.ssim[0] > 0.98 > found.projection[0]
 
 
-def test_a_larger_space_lowers_no_ceiling():
+def test_a_larger_space_lowers_no_ceiling() -> None:
     rows, fmt = members(), form()
     directions = torch.randn(30, SIZE, generator=generator(3))
     small, large = (ceiling(space(directions[:rank]), rows, fmt, plenty()).ssim for rank in (5, 30))
@@ -125,7 +125,7 @@ def test_a_larger_space_lowers_no_ceiling():
     assert large.mean() > small.mean() + 0.1
 
 
-def test_members_are_climbed_in_batches(monkeypatch):
+def test_members_are_climbed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, fmt, here = members(), form(), random_space(8)
     whole = ceiling(here, rows, fmt, plenty())
     monkeypatch.setattr("audit.diagnostics.attainable._MEMBERS", 4)
@@ -134,7 +134,7 @@ def test_members_are_climbed_in_batches(monkeypatch):
     np.testing.assert_allclose(parts.projection, whole.projection, atol=1e-6)
 
 
-def test_without_time_what_was_found_so_far_remains():
+def test_without_time_what_was_found_so_far_remains() -> None:
     rows, fmt, here = members(), form(), random_space(8)
     found, best = ceiling(here, rows, fmt, Budget(0.0, Clock())), ceiling(here, rows, fmt, plenty())
     assert (found.complete, best.complete) == (False, True)
@@ -143,23 +143,23 @@ def test_without_time_what_was_found_so_far_remains():
     assert (best.ssim > found.ssim).all()
 
 
-def test_what_is_reachable_is_counted_with_the_tolerance():
+def test_what_is_reachable_is_counted_with_the_tolerance() -> None:
     found = Ceiling(np.array([0.4 - 2 * TOLERANCE, 0.4 - TOLERANCE / 2, 0.4, 0.9]), np.zeros(4), True)
     assert found.reachable(0.4) == 3
     assert found.reachable(0.99) == 0
 
 
-def test_constant_members_and_a_space_of_nothing_are_finite():
+def test_constant_members_and_a_space_of_nothing_are_finite() -> None:
     rows = np.concatenate([members(2), np.zeros((1, SIZE), np.float32)])
     found = ceiling(random_space(3), rows, form(), plenty())
     assert np.isfinite(found.ssim).all()
 
 
-def test_no_members():
+def test_no_members() -> None:
     assert ceiling(random_space(3), members(1)[:0], form(), plenty()).ssim.shape == (0,)
 
 
-def test_images_too_small_for_ssim():
+def test_images_too_small_for_ssim() -> None:
     fmt = Preprocessing((1, 2, 2), np.zeros(4, np.float32), np.ones(4, np.float32))
     with pytest.raises(DataError):
         ceiling(random_space(2, 4), np.ones((1, 4), np.float32), fmt, plenty())

@@ -34,12 +34,12 @@ def shuffled(candidates, order):
     return Candidates(candidates.inputs[order], candidates.weights[order], candidates.labels[order])
 
 
-def test_length_is_per_restart():
+def test_length_is_per_restart() -> None:
     assert len(make([[1.0, 2.0], [3.0, 4.0], [0.0, 1.0]], [1.0, 1.0, 1.0])) == 3
     assert len(Candidates(torch.zeros(4, 7, 2), torch.zeros(4, 7, 1), None)) == 7
 
 
-def test_detach_cuts_inputs_and_weights_off():
+def test_detach_cuts_inputs_and_weights_off() -> None:
     point = torch.ones(2, 3, requires_grad=True)
     labels = torch.tensor([0, 1])
     cut = Candidates(2 * point, 3 * point[:, :1], labels).detach()
@@ -49,7 +49,7 @@ def test_detach_cuts_inputs_and_weights_off():
 
 
 @pytest.mark.parametrize("own_labels", [False, True])
-def test_pooled_flattens_restarts_in_order(own_labels):
+def test_pooled_flattens_restarts_in_order(own_labels) -> None:
     inputs = torch.arange(24.0).reshape(2, 3, 4)
     weights = torch.arange(6.0).reshape(2, 3, 1)
     labels = torch.tensor([[0, 1, 2], [3, 4, 5]]) if own_labels else torch.tensor([0, 1, 2])
@@ -62,7 +62,7 @@ def test_pooled_flattens_restarts_in_order(own_labels):
 
 @pytest.mark.parametrize("restarts", [(), (2,)])
 @pytest.mark.parametrize("labelled", [True, False])
-def test_concatenate_joins_along_candidates(restarts, labelled):
+def test_concatenate_joins_along_candidates(restarts, labelled) -> None:
     parts = []
     for count in (2, 0, 3):
         labels = torch.arange(count) if labelled else None
@@ -75,14 +75,14 @@ def test_concatenate_joins_along_candidates(restarts, labelled):
     assert (joined.labels.tolist() == [0, 1, 0, 1, 2]) if labelled else joined.labels is None
 
 
-def test_copies_are_merged_and_their_weights_added():
+def test_copies_are_merged_and_their_weights_added() -> None:
     merged = merge_near_duplicates(make([[1.0, 0.0], [0.0, 5.0], [3.0, 0.0]], [1.0, 10.0, 3.0], [0, 0, 0]))
     assert merged.inputs.tolist() == [[0.0, 5.0], [2.5, 0.0]]  # (1 * 1 + 3 * 3) / 4
     assert merged.weights.tolist() == [[10.0], [4.0]]
     assert merged.labels.tolist() == [0, 0]
 
 
-def test_different_labels_stay_apart():
+def test_different_labels_stay_apart() -> None:
     pairs = make([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], [3.0, 2.0, 0.5], [0, 1, 0])
     merged = merge_near_duplicates(pairs)
     assert merged.labels.tolist() == [0, 1]
@@ -92,12 +92,12 @@ def test_different_labels_stay_apart():
     assert unlabelled.weights.tolist() == [[5.5]]
 
 
-def test_labels_follow_their_candidates():
+def test_labels_follow_their_candidates() -> None:
     merged = merge_near_duplicates(make([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [3.0, 2.0, 1.0], [4, 4, 7]))
     assert merged.labels.tolist() == [4, 7]
 
 
-def test_no_candidate_is_merged_twice():
+def test_no_candidate_is_merged_twice() -> None:
     """B is like A and like C, which are not alike: it goes to the heavier of them."""
     angles = torch.tensor([0.0, 0.17, 0.34], dtype=torch.float64)
     chain = torch.stack([angles.cos(), angles.sin()], dim=1)
@@ -106,18 +106,18 @@ def test_no_candidate_is_merged_twice():
     assert merged.inputs[1].tolist() == pytest.approx(chain[2].tolist())
 
 
-def test_opposite_directions_stay_apart():
+def test_opposite_directions_stay_apart() -> None:
     assert len(merge_near_duplicates(make([[1.0, 1.0], [-1.0, -1.0]], [1.0, 1.0]))) == 2
 
 
-def test_several_and_signed_weights():
+def test_several_and_signed_weights() -> None:
     merged = merge_near_duplicates(make([[2.0, 0.0], [4.0, 0.0]], [[1.0, -1.0], [3.0, 3.0]]))
     assert merged.weights.tolist() == [[4.0, 2.0]]
     assert merged.inputs[0].tolist() == pytest.approx([3.5, 0.0])  # shares 2 and 6
 
 
 @pytest.mark.parametrize("angle", [0.05, 0.15, 0.19, 0.22, 0.5])
-def test_the_cosine_decides(angle):
+def test_the_cosine_decides(angle) -> None:
     angle = torch.tensor(angle, dtype=torch.float64)
     pair = make([[1.0, 0.0], [float(angle.cos()), float(angle.sin())]], [2.0, 1.0])
     assert len(merge_near_duplicates(pair)) == (1 if angle.cos() > 0.98 else 2)
@@ -125,26 +125,26 @@ def test_the_cosine_decides(angle):
 
 
 @pytest.mark.parametrize("labels", [None, torch.zeros(0, dtype=torch.int64)])
-def test_nothing_to_merge(labels):
+def test_nothing_to_merge(labels) -> None:
     merged = merge_near_duplicates(Candidates(torch.zeros(0, 3), torch.zeros(0, 1), labels))
     assert merged.inputs.shape == (0, 3)
     assert merged.weights.shape == (0, 1)
 
 
-def test_candidates_without_direction_are_kept_as_they_are():
+def test_candidates_without_direction_are_kept_as_they_are() -> None:
     merged = merge_near_duplicates(make([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]], [1.0, 2.0, 3.0]))
     assert merged.inputs.tolist() == [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     assert merged.weights.tolist() == [[3.0], [1.0], [2.0]]
 
 
-def test_candidates_without_weight_stay_finite():
+def test_candidates_without_weight_stay_finite() -> None:
     inputs = torch.tensor([[0.5, 0.25], [0.5, 0.25], [-1e-3, 2e-3]])
     merged = merge_near_duplicates(Candidates(inputs, torch.zeros(3, 1), None))
     torch.testing.assert_close(merged.inputs, inputs[1:], rtol=1e-2, atol=0.0)
     assert merged.weights.tolist() == [[0.0], [0.0]]
 
 
-def test_heaviest_first():
+def test_heaviest_first() -> None:
     candidates = clusters(groups=12, copies=1)
     merged = merge_near_duplicates(candidates)
     mass = (merged.weights[:, 0] * merged.inputs.norm(dim=1)).tolist()
@@ -154,7 +154,7 @@ def test_heaviest_first():
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(0, 5), st.randoms(use_true_random=False))
-def test_groups_and_their_number_do_not_depend_on_the_order(groups, copies, seed, random):
+def test_groups_and_their_number_do_not_depend_on_the_order(groups, copies, seed, random) -> None:
     candidates = clusters(groups, copies, seed)
     order = list(range(len(candidates)))
     random.shuffle(order)
@@ -184,7 +184,7 @@ def plainly_merged(candidates, cosine):
 
 @pytest.mark.parametrize("count", [1, 40, 700])
 @pytest.mark.parametrize("cosine", [0.5, 0.98])
-def test_merging_is_that_of_the_matrix_of_all_cosines(count, cosine):
+def test_merging_is_that_of_the_matrix_of_all_cosines(count, cosine) -> None:
     """In two dimensions, where groups are large and overlap."""
     rng = generator(count)
     inputs = torch.randn(count, 2, generator=rng, dtype=torch.float64)
@@ -198,7 +198,7 @@ def test_merging_is_that_of_the_matrix_of_all_cosines(count, cosine):
     assert len(merged) < count or count == 1
 
 
-def test_merged_candidates_point_where_their_group_pointed():
+def test_merged_candidates_point_where_their_group_pointed() -> None:
     merged = merge_near_duplicates(clusters(groups=6, copies=5, seed=1))
     exact = clusters(groups=6, copies=1, seed=1, jitter=0.0)
     cosines = functional.normalize(merged.inputs, dim=1) @ functional.normalize(exact.inputs, dim=1).T
@@ -206,7 +206,7 @@ def test_merged_candidates_point_where_their_group_pointed():
     assert (cosines.amax(1) > 0.999).all()
 
 
-def test_merging_twice_changes_nothing():
+def test_merging_twice_changes_nothing() -> None:
     once = merge_near_duplicates(clusters(groups=7, copies=4))
     twice = merge_near_duplicates(once)
     assert len(once) == len(twice)

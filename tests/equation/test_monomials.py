@@ -10,7 +10,7 @@ from tests.helpers import normal
 
 
 @pytest.mark.parametrize("degree", [3, 4, 5])
-def test_features_multiply_as_powers_of_products(degree):
+def test_features_multiply_as_powers_of_products(degree) -> None:
     one, other = normal(2, 4)
     monomials = Monomials(4, degree)
     features = monomials.features(torch.stack([one, other]))
@@ -19,7 +19,7 @@ def test_features_multiply_as_powers_of_products(degree):
 
 
 @pytest.mark.parametrize("degree", [3, 4])
-def test_slopes_and_curvatures_are_derivatives(degree):
+def test_slopes_and_curvatures_are_derivatives(degree) -> None:
     monomials = Monomials(3, degree)
     rows, coefficients = normal(2, 3), normal(1, len(monomials))[0]
 

@@ -44,7 +44,7 @@ def slopes(function, at):
     return torch.autograd.grad(function(leaf).sum(), leaf)[0]
 
 
-def test_every_family_is_tested():
+def test_every_family_is_tested() -> None:
     families = {form.partition("[")[0].partition(":")[0] for form in KNOWN}
     assert families == {kind(name) for name in [*MODULES, *POLYNOMIALS]}
     assert families == {kind(name) for name in PLAIN_ACTIVATIONS}
@@ -52,26 +52,26 @@ def test_every_family_is_tested():
 
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_activation_itself_is_that_of_torch(name, dtype):
+def test_the_activation_itself_is_that_of_torch(name, dtype) -> None:
     at = torch.cat([points(dtype), torch.tensor([0.0, -60.0, 60.0], dtype=dtype)])
     assert torch.equal(activation(name).function(at, None), MODULES[name](at))
 
 
 @pytest.mark.parametrize("name", POLYNOMIALS)
-def test_polynomials_are_powers(name):
+def test_polynomials_are_powers(name) -> None:
     expected = torch.stack([points()] * int(name[-1])).prod(0)
     torch.testing.assert_close(activation(name).function(points(), None), expected)
 
 
 @every_name
-def test_symmetric_ones_are_odd_or_even(name):
+def test_symmetric_ones_are_odd_or_even(name) -> None:
     found = activation(name)
     here, there = (found.function(x, None) for x in (points(), -points()))
     assert found.symmetric == (torch.allclose(here, there) or torch.allclose(here, -there))
 
 
 @every_name
-def test_any_shape(name):
+def test_any_shape(name) -> None:
     at = points().reshape(2, 3, 4)
     for beta in (None, BETA):
         function = activation(name).function
@@ -82,7 +82,7 @@ def test_any_shape(name):
 
 
 @every_name
-def test_stand_in_converges_with_its_first_derivative(name):
+def test_stand_in_converges_with_its_first_derivative(name) -> None:
     function = activation(name).function
     exact, exact_slopes = function(points(), None), slopes(lambda x: function(x, None), points())
     gaps, slope_gaps = [], []
@@ -101,7 +101,7 @@ def test_stand_in_converges_with_its_first_derivative(name):
 
 
 @pytest.mark.parametrize("name", sorted(KINKED))
-def test_sharpness_is_counted_in_units_of_the_argument(name):
+def test_sharpness_is_counted_in_units_of_the_argument(name) -> None:
     """The gap at the kink is that of softplus, log(2) / beta, times the jump of the slope."""
     function = activation(name).function
     zero = torch.zeros(1, dtype=torch.float64)
@@ -111,7 +111,7 @@ def test_sharpness_is_counted_in_units_of_the_argument(name):
 
 
 @every_name
-def test_derivatives_of_the_stand_in_against_finite_differences(name):
+def test_derivatives_of_the_stand_in_against_finite_differences(name) -> None:
     at = points().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: activation(name).function(x, BETA), (at,))
     assert torch.autograd.gradgradcheck(lambda x: activation(name).function(x, BETA), (at,))
@@ -119,7 +119,7 @@ def test_derivatives_of_the_stand_in_against_finite_differences(name):
 
 @every_name
 @pytest.mark.parametrize("beta", [1e-3, 1.0, 1e4])
-def test_stand_in_and_derivatives_are_finite_and_exact_far_out(name, beta):
+def test_stand_in_and_derivatives_are_finite_and_exact_far_out(name, beta) -> None:
     largest = 1e3 if kind(name) == "polynomial" else 1e6
     at = torch.tensor([-1.0, -0.01, 0.0, 0.01, 1.0]).mul(largest).requires_grad_()
     function = activation(name).function
@@ -139,7 +139,7 @@ def test_stand_in_and_derivatives_are_finite_and_exact_far_out(name, beta):
 
 @every_name
 @pytest.mark.parametrize("factor", [0.3, 2.0])
-def test_degree_of_homogeneity(name, factor):
+def test_degree_of_homogeneity(name, factor) -> None:
     found = activation(name)
     scaled = found.function(factor * points(), None)
     degrees = [float(k) for k in range(10)] if found.degree is None else [found.degree]
@@ -148,13 +148,13 @@ def test_degree_of_homogeneity(name, factor):
 
 
 @every_name
-def test_slopes_jump_at_some_kinks(name):
+def test_slopes_jump_at_some_kinks(name) -> None:
     """That of ELU does where alpha is not 1."""
     assert activation(name).smooth == (kind(name) not in KINKED or name == "elu")
     assert not activation("elu:0.5").smooth
 
 
-def test_degrees():
+def test_degrees() -> None:
     found = {name: activation(name).degree for name in [*MODULES, *POLYNOMIALS]}
     assert {name for name, degree in found.items() if degree == 1} == {"relu", "leaky_relu", "leaky_relu:0.2"}
     assert [found[name] for name in POLYNOMIALS] == [*range(2, 10)]
@@ -191,13 +191,13 @@ def test_degrees():
         ("polynomial:3.0", "polynomial:3"),
     ],
 )
-def test_names_and_aliases(name, canonical):
+def test_names_and_aliases(name, canonical) -> None:
     assert activation(name).name == canonical
     assert activation(name) is activation(canonical)
 
 
 @every_name
-def test_a_canonical_name_is_its_own(name):
+def test_a_canonical_name_is_its_own(name) -> None:
     assert activation(activation(name).name) is activation(name)
 
 
@@ -211,14 +211,14 @@ def test_a_canonical_name_is_its_own(name):
         ("hardtanh", "tanh"),
     ],
 )
-def test_unknown_names_show_the_known_and_the_nearest(name, nearest):
+def test_unknown_names_show_the_known_and_the_nearest(name, nearest) -> None:
     with pytest.raises(ValueError, match="is unknown") as raised:
         activation(name)
     assert str(raised.value) == f'"{name}" is unknown (known: {", ".join(KNOWN)}; nearest: {nearest})'
 
 
 @pytest.mark.parametrize("name", ["", ":", "1", "relu6", "relu^2", "-", "\u00b2"])
-def test_any_other_word_is_unknown(name):
+def test_any_other_word_is_unknown(name) -> None:
     with pytest.raises(ValueError, match="is unknown"):
         activation(name)
 
@@ -242,7 +242,7 @@ def test_any_other_word_is_unknown(name):
         ("Swish:", '"Swish:" has the parameter "", silu takes none'),
     ],
 )  # fmt: skip
-def test_impossible_parameters_show_what_was_found_and_expected(name, message):
+def test_impossible_parameters_show_what_was_found_and_expected(name, message) -> None:
     with pytest.raises(ValueError, match="has") as raised:
         activation(name)
     assert message in str(raised.value)

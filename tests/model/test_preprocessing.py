@@ -178,7 +178,7 @@ def test_file_of_objects_or_words(tmp_path: Path) -> None:
     assert "expected real numbers" in refusal(COLOUR, saved(tmp_path, np.array(["0.5"] * 24)), None)
 
 
-def test_columns_have_their_own_mean_and_std(tmp_path):
+def test_columns_have_their_own_mean_and_std(tmp_path: Path) -> None:
     std = np.array([1.0, 10.0, 0.5])
     np.save(tmp_path / "std.npy", std)
     fmt = parse_preprocessing((3,), "1,2,3", str(tmp_path / "std.npy"))

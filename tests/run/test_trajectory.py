@@ -76,21 +76,21 @@ def resembles(image, index):
     return int(np.argmax(similar)) == index and similar[index] > 0.8
 
 
-def assert_course(found, *stages):
+def assert_course(found, *stages) -> None:
     assert [len(images) for images in found.stages] == [len(expected) for expected in stages]
     for images, expected in zip(found.stages, stages, strict=True):
         assert all(resembles(image, index) for image, index in zip(images, expected, strict=True))
 
 
 @pytest.mark.parametrize("place", [0, PLACE, HALF, 2 * HALF - 1])
-def test_it_leads_from_the_parent_to_both_children_of_the_right_restart(place):
+def test_it_leads_from_the_parent_to_both_children_of_the_right_restart(place) -> None:
     found = follow(place=place)
     assert (found.attack, found.sample) == ("kkt-margin", 7)
     assert_course(found, [PARENT], [MEMBER, TWIN])
     np.testing.assert_allclose(found.member, rescale(IMAGES[MEMBER]), atol=1e-6)
 
 
-def test_similarities_are_those_of_the_images_shown():
+def test_similarities_are_those_of_the_images_shown() -> None:
     found = follow()
     for images, similarities in zip(found.stages, found.ssim, strict=True):
         assert len(images) == len(similarities)
@@ -101,7 +101,7 @@ def test_similarities_are_those_of_the_images_shown():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_images_fit_a_page_and_have_the_shape_of_a_member(sign):
+def test_images_fit_a_page_and_have_the_shape_of_a_member(sign) -> None:
     found = follow(sign=sign)
     for image in [found.member, *(image for stage in found.stages for image in stage)]:
         assert image.shape == (SIDE, SIDE, 1)
@@ -109,16 +109,16 @@ def test_images_fit_a_page_and_have_the_shape_of_a_member(sign):
         assert image.max() <= 1.0
 
 
-def test_the_mirror_image_of_a_member_is_shown_the_right_way_round():
+def test_the_mirror_image_of_a_member_is_shown_the_right_way_round() -> None:
     assert_course(follow(sign=-1.0), [PARENT], [MEMBER, TWIN])
 
 
-def test_mirror_images_do_not_count_where_the_network_tells_them_apart():
+def test_mirror_images_do_not_count_where_the_network_tells_them_apart() -> None:
     found = follow(sign=-1.0, symmetric=False)
     assert resembles(found.stages[0][0], OTHER)
 
 
-def test_restarts_without_a_kept_round_are_left_out():
+def test_restarts_without_a_kept_round_are_left_out() -> None:
     found = follow(rounds=(1, 0))
     assert resembles(found.stages[0][0], OTHER)
     assert resembles(found.stages[1][0], MEMBER)
@@ -126,12 +126,12 @@ def test_restarts_without_a_kept_round_are_left_out():
     assert resembles(follow(rounds=(0, 1)).stages[0][0], PARENT)
 
 
-def test_without_a_kept_round_there_is_nothing_to_follow():
+def test_without_a_kept_round_there_is_nothing_to_follow() -> None:
     assert follow(rounds=(0, 0)) is None
     assert follow(splitting=False) is None
 
 
-def test_candidates_that_are_not_finite_are_never_followed():
+def test_candidates_that_are_not_finite_are_never_followed() -> None:
     made = result()
     made.splitting.children[0] = made.splitting.parents[0] = np.nan
     found = trajectory(made, 7, ROWS[MEMBER], FORMAT)

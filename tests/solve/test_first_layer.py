@@ -21,14 +21,14 @@ def layer_of(change=lambda tensor: tensor, noise=0.0, **how):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_directions_of_any_length_give_inputs_at_their_true_scale(activation):
+def test_directions_of_any_length_give_inputs_at_their_true_scale(activation) -> None:
     layer, inputs, directions, _ = layer_of(activation=activation)
     lengths = torch.tensor([1.0, -3.0, 1e-3, 50.0]).double()
     torch.testing.assert_close(layer.solved(directions * lengths), inputs)
 
 
 @pytest.mark.parametrize("level", [1e-5, 1e-3])
-def test_stated_errors_hold_and_are_not_idle(level):
+def test_stated_errors_hold_and_are_not_idle(level) -> None:
     """Noise in every entry; directions of the noised block that are nearest to the true slopes."""
     rng = generator(5)
 
@@ -48,7 +48,7 @@ def test_stated_errors_hold_and_are_not_idle(level):
         assert (stated < 1000 * true).all()  # of the worst pixel, and with 50 deviations
 
 
-def test_errors_grow_with_noise_and_with_a_small_share():
+def test_errors_grow_with_noise_and_with_a_small_share() -> None:
     lengths = torch.tensor([1.0, 1.0, 1e-3, 1.0]).double()
     layer, inputs, directions, _ = layer_of(lengths=lengths)
     stated = layer.errors(inputs, directions)
@@ -60,14 +60,14 @@ def test_errors_grow_with_noise_and_with_a_small_share():
 
 
 @pytest.mark.parametrize("biases", ["all", "none"])
-def test_lambda_from_the_last_layer(biases):
+def test_lambda_from_the_last_layer(biases) -> None:
     layer, inputs, _, objective = layer_of(activation="tanh", biases=biases)
     _, slopes = batch_gradient(layer.network, inputs)
     entering = layer.network.layers(inputs)[-1][0]
     torch.testing.assert_close(last_layer_weights(objective, entering), slopes)
 
 
-def test_beside_known_directions_the_rest_of_the_span_is_fresh():
+def test_beside_known_directions_the_rest_of_the_span_is_fresh() -> None:
     layer, _, directions, _ = layer_of()
     fresh = layer.beside(functional.normalize(directions[:, :1], dim=0)).fresh
     assert fresh.shape == (100, SAMPLES - 1)

@@ -9,7 +9,7 @@ from tests.planted import generator
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
-def test_polynomials_are_fitted_exactly(order):
+def test_polynomials_are_fitted_exactly(order) -> None:
     """F_c(u) = sum_i e_ic (u . x_i)^order: every slice is a sum of squares of x, weighted by e and by x."""
     rng = generator(1)
     rows, slopes = torch.randn(3, 3, generator=rng).double(), torch.randn(3, 2, generator=rng).double()
@@ -26,11 +26,11 @@ def test_polynomials_are_fitted_exactly(order):
 
 
 @pytest.mark.parametrize(("rank", "order", "count"), [(1, 2, 3), (3, 2, 10), (3, 3, 20), (8, 4, 495)])
-def test_unknowns_counts_monomials(rank, order, count):
+def test_unknowns_counts_monomials(rank, order, count) -> None:
     assert unknowns(rank, order) == count
 
 
-def test_components_of_exact_slices_are_found():
+def test_components_of_exact_slices_are_found() -> None:
     rows = functional.normalize(torch.randn(5, 5, generator=generator(2)).double(), dim=1)
     slices = torch.einsum("ia,ib,iq->abq", rows, rows, torch.randn(5, 7, generator=generator(3)).double())
     found = common_components(slices, generator())

@@ -33,7 +33,7 @@ def cosines(rows, others):
     return functional.cosine_similarity(rows, others)
 
 
-def test_every_image_is_given_in_both_readings():
+def test_every_image_is_given_in_both_readings() -> None:
     _, box = setting()
     lifted = normal(8, SIZE)
     found = Rescalings(box)(lifted)
@@ -48,7 +48,7 @@ def test_every_image_is_given_in_both_readings():
     assert FITTED < CLIPPED
 
 
-def test_the_clipped_reading_is_cut_off_not_shrunk():
+def test_the_clipped_reading_is_cut_off_not_shrunk() -> None:
     _, box = setting()
     lifted = normal(8, SIZE)
     larger = box.scale_to_fit(lifted, CLIPPED)
@@ -59,18 +59,18 @@ def test_the_clipped_reading_is_cut_off_not_shrunk():
 
 
 @pytest.mark.parametrize("scale", [1e-4, 7.0, 1e4])
-def test_the_scale_of_a_candidate_is_not_looked_at(scale):
+def test_the_scale_of_a_candidate_is_not_looked_at(scale) -> None:
     _, box = setting()
     lifted = normal(8, SIZE)
     torch.testing.assert_close(Rescalings(box)(scale * lifted), Rescalings(box)(lifted))
 
 
-def test_no_images_give_no_readings():
+def test_no_images_give_no_readings() -> None:
     _, box = setting()
     assert Rescalings(box)(torch.zeros(0, SIZE, dtype=torch.float64)).shape == (0, SIZE)
 
 
-def test_images_are_the_readings_of_lifted_candidates():
+def test_images_are_the_readings_of_lifted_candidates() -> None:
     space, box = setting()
     inputs = normal(2, 4, RANK)
     candidates = Candidates(inputs, torch.ones(2, 4, 1, dtype=torch.float64), torch.tensor([0, 1, 0, 1]))
@@ -84,7 +84,7 @@ def test_images_are_the_readings_of_lifted_candidates():
     torch.testing.assert_close(torch.cat([fitted, clipped]), Rescalings(box)(lifted[order]))
 
 
-def test_both_signs_are_given_where_they_are_asked_for():
+def test_both_signs_are_given_where_they_are_asked_for() -> None:
     space, box = setting()
     inputs = normal(1, 4, RANK)
     candidates = Candidates(inputs, torch.ones(1, 4, 1, dtype=torch.float64), None)
@@ -96,7 +96,7 @@ def test_both_signs_are_given_where_they_are_asked_for():
     torch.testing.assert_close(found, torch.stack([*fitted, *clipped]))
 
 
-def test_what_restarts_agree_on_is_given_once():
+def test_what_restarts_agree_on_is_given_once() -> None:
     space, box = setting()
     inputs = normal(1, 4, RANK)
     restarts = torch.cat([inputs, 3.0 * inputs, inputs[:, [1, 0, 3, 2]]])
@@ -110,7 +110,7 @@ def test_what_restarts_agree_on_is_given_once():
     assert sorted(pairing.argmax(1).tolist()) == [0, 1, 2, 3]
 
 
-def test_where_a_candidate_has_a_scale_of_its_own_it_is_also_given_as_it_is():
+def test_where_a_candidate_has_a_scale_of_its_own_it_is_also_given_as_it_is() -> None:
     space, box = setting()
     lifted = normal(4, SIZE)
     read = choose_rescalings(box, space, own_scale=True, shape=None)
@@ -121,7 +121,7 @@ def test_where_a_candidate_has_a_scale_of_its_own_it_is_also_given_as_it_is():
     assert read.note is None
 
 
-def test_noise_of_a_gradient_is_taken_out_by_total_variation():
+def test_noise_of_a_gradient_is_taken_out_by_total_variation() -> None:
     side, rng = 16, generator(3)
     box = Box(torch.eye(side * side), -torch.ones(side * side), 3 * torch.ones(side * side))
     image = -torch.ones(side, side)
@@ -139,13 +139,13 @@ def test_noise_of_a_gradient_is_taken_out_by_total_variation():
 @pytest.mark.parametrize(
     ("own_scale", "shape", "noise"), [(False, (1, 3, 4), 0.9), (True, None, 0.9), (True, (1, 3, 4), 0.0)]
 )
-def test_without_noise_shape_or_scale_nothing_is_smoothed(own_scale, shape, noise):
+def test_without_noise_shape_or_scale_nothing_is_smoothed(own_scale, shape, noise) -> None:
     space, box = setting()
     space = replace(space, singular_values=torch.tensor([1.0, noise]), edge=0.95)
     assert choose_rescalings(box, space, own_scale=own_scale, shape=shape).variation == 0.0
 
 
-def test_rows_of_a_table_are_never_cut_off():
+def test_rows_of_a_table_are_never_cut_off() -> None:
     space, box = setting()
     lifted = 3.0 * normal(8, SIZE)
     read = choose_rescalings(box, space, own_scale=False, shape=(SIZE,))

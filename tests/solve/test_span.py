@@ -25,7 +25,7 @@ def layer_of(activation, layers=2):
 
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
-def test_zero_at_every_sample_and_nowhere_else(activation, layers):
+def test_zero_at_every_sample_and_nowhere_else(activation, layers) -> None:
     layer, truth = layer_of(activation, layers)
     assert squares(layer, truth, None).max() < 1e-20
     elsewhere = starts(layer, generator())
@@ -34,7 +34,7 @@ def test_zero_at_every_sample_and_nowhere_else(activation, layers):
     assert squares(layer, near, None).min() > 1e-9
 
 
-def test_slopes_are_those_of_autograd():
+def test_slopes_are_those_of_autograd() -> None:
     layer, truth = layer_of("tanh", 3)
     inputs = layer.inputs(truth[0])
     pre = (layer.network.weights[0] @ inputs + layer.network.biases[0]).requires_grad_()
@@ -44,14 +44,14 @@ def test_slopes_are_those_of_autograd():
     torch.testing.assert_close(layer.slopes(truth[0], None), expected / expected.norm())
 
 
-def test_smoothing_is_counted_in_units_of_the_pre_activations():
+def test_smoothing_is_counted_in_units_of_the_pre_activations() -> None:
     """At 1e7 times these the stand-in is the activation."""
     layer, truth = layer_of("relu")
     assert squares(layer, truth, 2.0).min() > 1e-6
     assert squares(layer, truth, 1e7).max() < 1e-12
 
 
-def test_descent_ends_at_samples():
+def test_descent_ends_at_samples() -> None:
     layer, truth = layer_of("tanh")
     unknowns, steps = descent(layer, starts(layer, generator()), ((None, 40),), Budget(1.0, Clock()))
     assert steps == 40
@@ -62,14 +62,14 @@ def test_descent_ends_at_samples():
     assert (distances.min(1).values < 1e-5).sum() >= 2
 
 
-def test_no_step_goes_up():
+def test_no_step_goes_up() -> None:
     layer, _ = layer_of("gelu")
     before = starts(layer, generator())
     after, _ = descent(layer, before, ((None, 3),), Budget(1.0, Clock()))
     assert (squares(layer, after, None) <= squares(layer, before, None) * (1 + 1e-9)).all()
 
 
-def test_known_samples_are_not_found_again():
+def test_known_samples_are_not_found_again() -> None:
     layer, truth = layer_of("tanh")
     directions = torch.stack([layer.left.T @ layer.slopes(one, None) for one in truth[:3]], 1)
     beside = layer.beside(directions)
@@ -81,7 +81,7 @@ def test_known_samples_are_not_found_again():
     assert torch.cdist(truth[3:, :SAMPLES], arrived[:, :SAMPLES]).max() < 1e-4
 
 
-def test_time_is_looked_at_before_every_step():
+def test_time_is_looked_at_before_every_step() -> None:
     layer, _ = layer_of("tanh")
     unknowns = starts(layer, generator())
     _, steps = descent(layer, unknowns, ((None, 40), (None, 40)), Budget(4.0, Clock(tick=1.0)))
@@ -91,7 +91,7 @@ def test_time_is_looked_at_before_every_step():
     assert torch.equal(unmoved, unknowns)
 
 
-def test_a_start_that_leads_nowhere_stays_finite():
+def test_a_start_that_leads_nowhere_stays_finite() -> None:
     """A sigmoid far out has no slopes left."""
     layer, _ = layer_of("sigmoid")
     unknowns, _ = descent(layer, 1e6 * starts(layer, generator()), ((None, 3),), Budget(1.0, Clock()))

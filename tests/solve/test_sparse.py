@@ -26,19 +26,19 @@ def cosines(found, directions):
     return (functional.normalize(found, dim=0).T @ directions).abs()
 
 
-def test_a_direction_is_zero_where_its_sample_does_not_reach():
+def test_a_direction_is_zero_where_its_sample_does_not_reach() -> None:
     where, _, directions, reaches = case()
     assert torch.equal(where.of(directions), ~reaches.T[where.reached])
 
 
-def test_units_that_nobody_reaches_are_left_out():
+def test_units_that_nobody_reaches_are_left_out() -> None:
     where, layer, _, reaches = case()
     assert torch.equal(where.reached, reaches.any(0).nonzero()[:, 0])
     assert len(where.reached) < len(layer.left)
     torch.testing.assert_close(where.rows.norm(dim=1), torch.ones(len(where.rows)).double())
 
 
-def test_draws_hold_every_sample_and_nothing_with_few_zeros():
+def test_draws_hold_every_sample_and_nothing_with_few_zeros() -> None:
     where, _, directions, _ = case()
     drawn = where.drawn(generator())
     assert 0 < drawn.shape[1] < DRAWS
@@ -47,7 +47,7 @@ def test_draws_hold_every_sample_and_nothing_with_few_zeros():
     assert cosines(drawn, directions).amax(0).min() > 1 - 1e-9
 
 
-def test_the_heaviest_basis_is_that_of_the_samples():
+def test_the_heaviest_basis_is_that_of_the_samples() -> None:
     where, _, directions, _ = case()
     mixtures = torch.randn(SAMPLES, 200, generator=generator()).double()
     found = where.heaviest(torch.cat([functional.normalize(mixtures, dim=0), -directions, directions], 1))
@@ -58,14 +58,14 @@ def test_the_heaviest_basis_is_that_of_the_samples():
     assert where.heaviest(directions[:, :0]).shape == (SAMPLES, 0)
 
 
-def test_directions_are_refined_from_all_their_zeros():
+def test_directions_are_refined_from_all_their_zeros() -> None:
     where, _, directions, _ = case(change=lambda tensor: tensor.float().double())
     rough = directions + 3e-5 * torch.randn(directions.shape, generator=generator()).double()
     found = where.heaviest(functional.normalize(rough, dim=0))
     assert (1 - cosines(found, directions).amax(0)).max() < 1e-12
 
 
-def test_a_sample_known_nearly_has_its_direction():
+def test_a_sample_known_nearly_has_its_direction() -> None:
     where, _, directions, reaches = case()
     for direction, units in zip(directions.T, reaches, strict=True):
         units = units.clone()
@@ -75,7 +75,7 @@ def test_a_sample_known_nearly_has_its_direction():
         assert float((found @ direction).abs()) > 1 - 1e-9
 
 
-def test_units_of_nobody_have_none():
+def test_units_of_nobody_have_none() -> None:
     where, _, _, reaches = case()
     rng = generator(1)
     assert where.beside(torch.rand(reaches.shape[1], generator=rng) < 0.5) is None
