@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from audit.render import diagnostics as held
+from audit.render.sentences import diagnostics
 from audit.render.terminal import columns, grid, printed
 from audit.run.inspection import Inspection
 from audit.words import (
@@ -35,7 +35,7 @@ def lines(found: Inspection) -> Iterator[str]:
     yield from (f"note: {note}" for note in found.notes)
     yield ""
     yield from grid([(item.id, item.sentence) for item in found.attacks])
-    yield from _section("What the weights hold", _sentences(found))
+    yield from _section("Memorisation diagnostics", _sentences(found))
     if found.contribution:
         yield from _section("Contribution", _remarks(found))
         if _remarks(found):
@@ -55,13 +55,11 @@ def lines(found: Inspection) -> Iterator[str]:
 
 
 def _sentences(found: Inspection) -> list[str]:
-    said = [held.spectrum(rank) for rank in found.spectra]
-    said += [held.identifiability(item) for item in (found.identifiability or {}).values()]
-    said += held.contributions(
-        found.contribution, len(found.samples), "row" if len(found.model.input_shape) == 1 else "image"
-    )
+    said = [diagnostics.spectrum(rank) for rank in found.spectra]
+    said += [diagnostics.identifiability(item) for item in (found.identifiability or {}).values()]
+    said += diagnostics.contributions(found.contribution)
     if found.attainable is not None:
-        said.append(held.attainable(found.attainable))
+        said.append(diagnostics.attainable(found.attainable))
     return said
 
 
@@ -91,7 +89,7 @@ def _contributions(found: Inspection) -> Table:
         bounds = item.auc_interval
         table.add_row(
             item.attack,
-            held.unexplained(item),
+            diagnostics.unexplained(item),
             str(item.unknowns),
             number(item.auc),
             "—" if bounds is None else f"{number(bounds[0])}-{number(bounds[1])}",

@@ -29,17 +29,17 @@ class Sheet:
 def headline(found: Comparison) -> list[str]:
     """Say what changed, in sentences."""
     first, second = found.before.verdict, found.after.verdict
-    said = [
+    lines = [
         f"Verdict: {first} in both runs." if first == second else f"Verdict: {first} before, {second} after."
     ]
     for name, change in (("Confirmed", found.confirmed), ("Recovered", found.recovered)):
         if change is not None:
             before, after = change.kept + len(change.lost), change.kept + len(change.gained)
-            said.append(
+            lines.append(
                 f"{name}: {before} of {found.before.members} before, {after} after."
                 f"{_who('Only before', change.lost)}{_who('Only after', change.gained)}"
             )
-    return said
+    return lines
 
 
 def _who(when: str, ids: Sequence[str]) -> str:

@@ -16,12 +16,14 @@ from itertools import groupby
 from markupsafe import Markup
 
 from audit import words
-from audit.render import diagnostics as held
-from audit.render import text
-from audit.render.advice import advice
 from audit.render.jinja import LOADER, environment
 from audit.render.pictures import cards, png
+from audit.render.sentences import attacks, counts, diagnostics
+from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppression
+from audit.render.sentences.glossary import glossary
+from audit.render.sentences.limitations import limitations
+from audit.render.sentences.positive_control import positive_control
 from audit.render.sentences.sources import origins_of
 from audit.report.evidence import Evidence, Trajectory, rank, shown
 from audit.report.outcomes import AttackReport, Sample
@@ -50,11 +52,11 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     templates = environment()
     templates.filters |= {
         "plain": words.plain,
-        "truth": partial(text.truth, report),
-        "unexplained": held.unexplained,
-        "standing": partial(text.standing, report),
-        "splitting": partial(text.splitting, report),
-        "splitting_cells": partial(text.splitting_cells, report),
+        "true_loss": partial(attacks.true_loss, report),
+        "unexplained": diagnostics.unexplained,
+        "standing": partial(attacks.standing, report),
+        "splitting": partial(attacks.splitting, report),
+        "splitting_cells": partial(attacks.splitting_cells, report),
         "png": png,
         "headings": _headings,
         "suppression": suppression,
@@ -71,26 +73,26 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         pictured={card.index for card in pictured.cards},
         matched=sum(sample.candidate is not None for sample in report.samples),
         rows=_rows(report.samples),
-        withheld=text.withheld(report),
+        withheld=counts.withheld(report),
         findings=_by_kind(report.findings),
         plots=list(_plots(report)),
-        held=held.sentences(report),
-        held_remarks=held.remarks(report),
-        held_plots=list(_held_plots(report)),
+        diagnostics=diagnostics.sentences(report),
+        diagnostics_remarks=diagnostics.remarks(report),
+        diagnostics_plots=list(_diagnostics_plots(report)),
         split=[attack for attack in report.attacks if attack.splitting],
-        before=text.BEFORE_SPLITTING,
+        before=attacks.BEFORE_SPLITTING,
         courses=list(_courses(report, trajectories)),
-        chance=text.chance(report),
-        positive_control=text.positive_control(report),
-        limits=text.limits(report),
-        batch=text.batch(report),
+        chance=counts.chance(report),
+        positive_control=positive_control(report),
+        limits=counts.limits(report),
+        batch=counts.batch(report),
         confirmed_from=origins_of(report, [sample for sample in report.samples if sample.confirmed]),
         shown_from=origins_of(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
-        interval=text.interval(report),
-        dp=text.dp(report),
+        interval=counts.interval(report),
+        dp=counts.dp(report),
         advice=advice(report),
-        unsaid=text.unsaid(report),
-        vocabulary=text.vocabulary(report),
+        limitations=limitations(report),
+        glossary=glossary(report),
         similarity=report.similarity,
         noun=report.noun,
     )
@@ -120,7 +122,7 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
             f"{report.similarity} of the best match",
             report.summary.threshold,
         )
-        caption = "How alike the best matches look. Where controls pass the threshold too, chance does."
+        caption = "Similarity of the best matches. Where controls reach the threshold too, chance does."
         yield Markup(similarity), caption
     if samples and controls:
         margin = plots.similarity_histogram(
@@ -129,27 +131,27 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
             "identification margin",
         )
         caption = (
-            "How much closer a reconstruction is to its match than to every other sample. Members to the right "
-            "of all controls are what confirmation rests on."
+            "How much closer a reconstruction is to its match than to every other sample. Confirmation rests on "
+            "members to the right of all controls."
         )
         yield Markup(margin), caption
     curves = plots.loss_curves(report.attacks)
     if curves:
-        yield Markup(curves), "How far each attack got: what is left of the squared residual."
+        yield Markup(curves), "Relative loss of each attack: the share of the squared residual that is left."
 
 
-def _held_plots(report: Report) -> Iterator[tuple[Markup, str]]:
+def _diagnostics_plots(report: Report) -> Iterator[tuple[Markup, str]]:
     """Spectrum and contribution, with captions."""
     from audit.render import plots
 
     rank, fits = report.diagnostics.rank, report.diagnostics.contribution
     if rank is not None and rank.singular_values:
-        yield Markup(plots.spectrum(rank)), held.spectrum_caption(rank, len(plots.drawn(rank)))
+        yield Markup(plots.spectrum(rank)), diagnostics.spectrum_caption(rank, len(plots.drawn(rank)))
     if fits and fits[0].common_controls:
         first = fits[0]
         caption = (
-            f"Contribution of members and controls, fitted together to the equation of {first.attack}: how much of "
-            f"what it explains each accounts for. Values below the left edge are counted there."
+            f"Contribution of members and controls, fitted together to the equation of {first.attack}. Values "
+            f"below the left edge are counted there."
         )
         yield Markup(plots.contribution_histogram(first.common_members, first.common_controls)), caption
 

@@ -1,8 +1,8 @@
 """`report.junit.xml`: the verdict as test cases, for GitLab, Jenkins and others that show test reports.
 
-One case per limit of the policy: it passes, fails when it is violated, is an error when the audit broke off, and
-is skipped when there was too little evidence to decide. One per attack: skipped when it did not apply, an error
-when it broke off. Neither GitLab nor Jenkins minds a skipped case, so one more says whether the audit could decide
+One case per limit of the policy: it passes, fails when it is violated, is an error when the audit was interrupted,
+and is skipped when there was too little evidence to decide. One per attack: skipped when it did not apply, an error
+when it failed. Neither GitLab nor Jenkins minds a skipped case, so one more says whether the audit could decide
 at all, and is an error when it could not: what is inconclusive never looks like a pass.
 """
 
@@ -14,6 +14,7 @@ from typing import Literal
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from audit.render.sentences.findings import suppression
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
@@ -58,12 +59,12 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
 def _decided(suite: Element, report: Report) -> None:
     case = _case(suite, report, "the audit could decide")
     if not report.provenance.complete:
-        _end(case, "error", "incomplete", "The audit broke off.", report.reasons)
+        _end(case, "error", "incomplete", "The audit was interrupted.", report.reasons)
     elif report.verdict == "INCONCLUSIVE":
         _end(case, "error", "inconclusive", report.reasons[0], report.reasons)
-    waived = [(finding.id, reason) for finding in report.findings if (reason := finding.suppression)]
-    if waived:
-        lines = [f"does not count: {name} ({reason.kind}: {reason.reason})" for name, reason in waived]
+    suppressed = [(one.id, why) for one in report.findings if (why := one.suppression)]
+    if suppressed:
+        lines = [f"suppressed: {name} ({suppression(why)})" for name, why in suppressed]
         SubElement(case, "system-out").text = _clean("\n".join(lines))
 
 
@@ -73,20 +74,22 @@ def _limit(suite: Element, report: Report, limit: LimitResult) -> None:
         message = f"{limit.metric} is {limit.value:g}, and the policy allows at most {limit.maximum:g}."
         _end(case, "failure", "violated", message, report.reasons)
     elif limit.verdict == "INCONCLUSIVE" and not report.provenance.complete:
-        _end(case, "error", "incomplete", "The audit broke off before this was decided.", report.reasons)
+        _end(
+            case, "error", "incomplete", "The audit was interrupted before this was decided.", report.reasons
+        )
     elif limit.verdict == "INCONCLUSIVE":
         _end(case, "skipped", "inconclusive", f"Not decided: {report.reasons[0]}", report.reasons)
     elif any(finding.suppression for finding in report.findings):
-        seen = f"{limit.metric} is {limit.value:g} without what does not count."
+        seen = f"{limit.metric} is {limit.value:g} without what is suppressed."
         SubElement(case, "system-out").text = _clean("\n".join([seen, *report.reasons]))
 
 
 def _attack(suite: Element, report: Report, attack: AttackReport) -> None:
     case = _case(suite, report, f"attack: {attack.id}", attack.seconds)
     if attack.status == "skipped":
-        _end(case, "skipped", "does-not-apply", f"Did not run: {attack.reason}", [])
+        _end(case, "skipped", "does-not-apply", f"Skipped: {attack.reason}", [])
     elif attack.status == "failed":
-        _end(case, "error", "failed", f"Broke off: {attack.reason}", [])
+        _end(case, "error", "failed", f"Failed: {attack.reason}", [])
 
 
 def _case(suite: Element, report: Report, name: str, seconds: float = 0.0) -> Element:

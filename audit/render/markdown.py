@@ -8,10 +8,12 @@ from functools import partial
 
 import jinja2
 
-from audit.render import diagnostics as held
-from audit.render import text
-from audit.render.advice import advice
 from audit.render.jinja import environment
+from audit.render.sentences import attacks, counts, diagnostics
+from audit.render.sentences.advice import advice
+from audit.render.sentences.findings import suppressed
+from audit.render.sentences.limitations import limitations
+from audit.render.sentences.positive_control import positive_control
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.schema import Report
 
@@ -22,31 +24,31 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     """Write a report as GitHub-flavoured Markdown; images are never part of it."""
     prepared = templates()
     prepared.filters |= {
-        "truth": partial(text.truth, report),
-        "standing": partial(text.standing, report),
-        "splitting": partial(text.splitting, report),
-        "splitting_cells": partial(text.splitting_cells, report),
+        "true_loss": partial(attacks.true_loss, report),
+        "standing": partial(attacks.standing, report),
+        "splitting": partial(attacks.splitting, report),
+        "splitting_cells": partial(attacks.splitting_cells, report),
     }
     return prepared.get_template("report.md.j2").render(
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
-        withheld=text.withheld(report),
-        chance=text.chance(report),
+        withheld=counts.withheld(report),
+        chance=counts.chance(report),
         similarity=report.similarity,
         noun=report.noun,
-        positive_control=text.positive_control(report),
-        limits=text.limits(report),
-        batch=text.batch(report),
-        interval=text.interval(report),
-        dp=text.dp(report),
-        suppressed=text.suppressed(report),
+        positive_control=positive_control(report),
+        limits=counts.limits(report),
+        batch=counts.batch(report),
+        interval=counts.interval(report),
+        dp=counts.dp(report),
+        suppressed=suppressed(report),
         advice=advice(report),
-        unsaid=text.unsaid(report),
-        held=held.sentences(report),
-        held_remarks=held.remarks(report),
-        spectrum=held.spectrum(report.diagnostics.rank) if report.diagnostics.rank else "",
+        limitations=limitations(report),
+        diagnostics=diagnostics.sentences(report),
+        diagnostics_remarks=diagnostics.remarks(report),
+        spectrum=diagnostics.spectrum(report.diagnostics.rank) if report.diagnostics.rank else "",
         split=[attack for attack in report.attacks if attack.splitting],
-        before=text.BEFORE_SPLITTING,
+        before=attacks.BEFORE_SPLITTING,
     )
 
 

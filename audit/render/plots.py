@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from audit.render import alt_text as described
-from audit.render.diagnostics import LAYERS
+from audit.render.sentences import alt_text
+from audit.render.sentences.sources import LAYERS
 from audit.report.measured import Rank
 from audit.report.outcomes import AttackReport
 
@@ -79,8 +79,8 @@ def similarity_histogram(
                 ha="right" if right else "left", va="top",
             )  # fmt: skip
         axes.set_xlabel(label)
-        said = described.groups(members, controls, threshold)
-        return _svg(figure, f"Histogram of {label}, members against controls", said)
+        description = alt_text.groups(members, controls, threshold)
+        return _svg(figure, f"Histogram of {label}, members against controls", description)
 
 
 def contribution_histogram(members: Sequence[float], controls: Sequence[float]) -> str:
@@ -95,8 +95,8 @@ def contribution_histogram(members: Sequence[float], controls: Sequence[float]) 
         _opposed(axes, shown[0], shown[1], edges)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("contribution")
-        said = described.groups(members, controls)
-        return _svg(figure, "Histogram of contribution, members against controls", said)
+        description = alt_text.groups(members, controls)
+        return _svg(figure, "Histogram of contribution, members against controls", description)
 
 
 def _opposed(
@@ -151,7 +151,7 @@ def loss_curves(attacks: Sequence[AttackReport]) -> str:
         axes.set_ylabel("relative loss")
         for text in axes.legend(frameon=False, loc="upper right").get_texts():
             text.set_parse_math(False)
-        return _svg(figure, "Relative loss over steps", described.curves(drawn))
+        return _svg(figure, "Relative loss over steps", alt_text.curves(drawn))
 
 
 def spectrum(rank: Rank) -> str:
@@ -181,7 +181,7 @@ def spectrum(rank: Rank) -> str:
         axes.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
         axes.set_xlabel("singular value, largest first")
         title = f"Singular values of {LAYERS[rank.source]}, {rank.kept} above the edge"
-        return _svg(figure, title, described.spectrum(rank))
+        return _svg(figure, title, alt_text.spectrum(rank))
 
 
 def drawn(rank: Rank) -> list[float]:
@@ -231,10 +231,10 @@ def splitting_scatter(
         axes.set_ylim(low, high)
         axes.set_xlabel(f"{similarity} before")
         axes.set_ylabel(f"{similarity} after")
-        return _svg(figure, title, described.scatter(before, after, threshold, similarity))
+        return _svg(figure, title, alt_text.scatter(before, after, threshold, similarity))
 
 
-def _svg(figure: Figure, title: str, said: str) -> str:
+def _svg(figure: Figure, title: str, description: str) -> str:
     """Inline SVG with a title and a description, which are read aloud instead of it."""
     buffer = io.StringIO()
     unset: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -254,6 +254,6 @@ def _svg(figure: Figure, title: str, said: str) -> str:
     opening = (
         f'<svg viewBox="{view_box[1]}" role="img" xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink"><title>{html.escape(title)}</title>'
-        f"<desc>{html.escape(said)}</desc>"
+        f"<desc>{html.escape(description)}</desc>"
     )
     return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()

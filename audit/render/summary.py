@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.render import text
 from audit.render.markdown import templates
+from audit.render.sentences import counts
+from audit.render.sentences.findings import suppression
+from audit.render.sentences.glossary import glossary
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import Report
 
 _LINES, _NAMES, _LENGTH = 6, 8, 300
 """Of lists, of names and of the characters of one line, so many are shown: a comment on GitHub holds 65,536."""
-_WORDS = ("confirmed", "recovered", "control", "inconclusive")
+_TERMS = ("confirmed", "recovered", "control", "inconclusive")
 
 
 def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequence[Trajectory] = ()) -> str:
     """Write what a reviewer needs first; images are never part of it, however many samples there are."""
     environment = templates()
     environment.filters["short"] = _short
-    suppressed = [(finding.id, reason) for finding in report.findings if (reason := finding.suppression)]
+    suppressed = [(one.id, suppression(why)) for one in report.findings if (why := one.suppression)]
     confirmed = [sample.id for sample in report.samples if sample.confirmed]
     others = [
         finding.detail for finding in report.findings if not finding.samples and not finding.suppression
@@ -28,9 +30,9 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         reasons=_first(report.reasons, _LINES),
         others=_first([detail for detail in others if detail not in report.reasons], _LINES),
         limits=report.policy.limits[:_LINES],
-        chance=text.chance(report),
-        interval=text.interval(report),
-        upper_limits=text.limits(report),
+        chance=counts.chance(report),
+        interval=counts.interval(report),
+        upper_limits=counts.limits(report),
         confirmed=confirmed[:_NAMES],
         more=max(0, len(confirmed) - _NAMES),
         suppressed=suppressed[:_NAMES],
@@ -39,7 +41,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         absent=[attack.id for attack in report.attacks if attack.status != "ran"],
         noun=report.noun,
         similarity=report.similarity,
-        words={word: text.vocabulary(report)[word] for word in _WORDS},
+        glossary={term: glossary(report)[term] for term in _TERMS},
     )
 
 

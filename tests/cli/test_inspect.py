@@ -34,7 +34,7 @@ def test_what_inspect_prints(
     assert "kkt-loss applies, but " in words
     assert "weight-delta applies gradient does not apply: needs an observed gradient" in words
     words = " ".join(" ".join(held).split())
-    assert f"- Singular values of the first layer: {MEMBERS - 1} stand out of noise" in words
+    assert f"- Singular values of the first layer: {MEMBERS - 1} above the threshold of noise" in words
     assert "- Singular values of the change of the first layer: " in words
 
 

@@ -7,7 +7,7 @@ import pytest
 from audit.render.comparison_views import VIEWS, headline, html, markdown, table
 from audit.report.comparison import Comparison, compare
 from tests.report.factory import as_table, make_report
-from tests.report.golden import assert_golden
+from tests.report.golden import assert_golden, words_of
 
 
 def found(**changes: Any) -> Comparison:
@@ -16,7 +16,7 @@ def found(**changes: Any) -> Comparison:
 
 @pytest.mark.parametrize(("view", "name"), [("markdown", "md"), ("html", "html"), ("json", "json")])
 def test_golden(view: str, name: str) -> None:
-    assert_golden(f"comparison.{name}", VIEWS[view](found()))
+    assert_golden(f"comparison.{name}", words_of(VIEWS[view](found())))
 
 
 def test_the_headline() -> None:

@@ -5,6 +5,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from audit.render.junit import render
+from audit.render.sentences.findings import suppression
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
 from audit.verdict.finding import Suppression
@@ -93,7 +94,7 @@ def test_an_attack_that_failed_is_an_error_with_its_reason() -> None:
         id="x", title="", reference="", source="weights", status="failed", reason="out of memory", seconds=2.0
     )
     case = cases(report.model_copy(update={"attacks": [failed]}))["attack: x"]
-    assert (case.findtext("error"), case.attrib["time"]) == ("Broke off: out of memory", "2.00")
+    assert (case.findtext("error"), case.attrib["time"]) == ("Failed: out of memory", "2.00")
 
 
 def test_a_violated_limit_says_by_how_much_and_gives_the_reasons() -> None:
@@ -103,14 +104,12 @@ def test_a_violated_limit_says_by_how_much_and_gives_the_reasons() -> None:
     assert failure.text == f"{failure.attrib['message']}\n{make_report().reasons[0]}"
 
 
-def test_a_suppressed_finding_is_told() -> None:
+def test_a_suppressed_finding_is_reported() -> None:
     report = make_report(confirmed=0, controls=200)
     reason = Suppression(kind="waiver", reason="A public figure.")
     findings = [finding.model_copy(update={"suppression": reason}) for finding in report.findings]
     case = cases(report.model_copy(update={"findings": findings}))[DECIDED]
-    assert case.findtext("system-out") == (
-        "does not count: recovered-not-confirmed (waiver: A public figure.)"
-    )
+    assert case.findtext("system-out") == f"suppressed: recovered-not-confirmed ({suppression(reason)})"
 
 
 @pytest.mark.parametrize("report", [make_observed("gradient"), make_controlled(confirmed=0)])
@@ -124,9 +123,7 @@ def test_no_name_can_break_the_file() -> None:
     report = report.model_copy(update={"attacks": [broken], "reasons": [HOSTILE]})
     skipped = cases(report)["attack: weight-delta"].find("skipped")
     assert skipped is not None
-    assert skipped.attrib["message"] == (
-        "Did not run: a\ufffdb\ufffd[31m\ufffd ]]> <failure> \"'&amp; \ufffd ü"
-    )
+    assert skipped.attrib["message"] == ("Skipped: a\ufffdb\ufffd[31m\ufffd ]]> <failure> \"'&amp; \ufffd ü")
     render(report).encode()
 
 
@@ -135,11 +132,12 @@ def test_pictures_are_never_part_of_it() -> None:
     assert render(report, make_evidence(report)) == render(report)
 
 
-def test_a_limit_that_passes_says_what_it_saw_where_something_does_not_count() -> None:
+def test_a_limit_that_passes_says_what_it_saw_where_something_is_suppressed() -> None:
     report = make_report(confirmed=0, controls=200)
     name = "limit: confirmed at most 0"
     assert cases(report)[name].find("system-out") is None
     reason = Suppression(kind="waiver", reason="A public figure.")
     findings = [finding.model_copy(update={"suppression": reason}) for finding in report.findings]
     seen = cases(report.model_copy(update={"findings": findings}))[name].findtext("system-out")
-    assert seen == "\n".join(["confirmed is 0 without what does not count.", *report.reasons])
+    assert seen is not None
+    assert seen.splitlines()[1:] == report.reasons

@@ -1,7 +1,8 @@
 import re
 
 from audit.render.markdown import escape, render
-from audit.render.text import BEFORE_SPLITTING
+from audit.render.sentences.attacks import BEFORE_SPLITTING
+from audit.render.sentences.counts import batch
 from audit.verdict.finding import Suppression, with_suppressions
 from tests.report.factory import make_evidence, make_observed, make_report
 from tests.report.golden import assert_golden
@@ -29,7 +30,7 @@ def test_names_stand_for_themselves_in_tables() -> None:
     assert r"a\|b\`c\*d\_e\[f\](g)&lt;script&gt; next &amp; \#10" in outside
     widths = {
         len(re.findall(r"(?<!\\)\|", line))
-        for line in outside.partition("## Best matches")[2].partition("## What")[0].splitlines()
+        for line in outside.partition("## Best matches")[2].partition("## ")[0].splitlines()
         if line.startswith("|")
     }
     assert widths == {6}
@@ -63,23 +64,22 @@ def test_an_incomplete_audit_says_so_first() -> None:
 def test_wording() -> None:
     for report in (make_report(), make_report(confirmed=0, controls=200), make_report(controls=0)):
         assert not re.search(r"\b(anonym\w*|complian\w*|safe|safely)\b", render(report), re.IGNORECASE)
-    assert "evidence of resistance to the attacks run" in render(make_report(confirmed=0, controls=200))
 
 
 def test_an_observed_gradient_is_named() -> None:
     text = render(make_observed("gradient"))
-    assert "Besides the checkpoint, a gradient of one batch was observed." in text
+    assert batch(make_observed("gradient")) in text
     assert f"| Observed gradient | seen.safetensors, learning rate 0.1, sha256 {'12' * 32} |" in text
     assert "bserved" not in render(make_report())
 
 
-def test_what_does_not_count_is_listed_with_its_reason() -> None:
+def test_what_is_suppressed_is_listed_with_its_reason() -> None:
     report = make_report()
-    assert "do not count" not in render(report)
+    assert "## Suppressed" not in render(report)
     why = Suppression(kind="waiver", reason="They *agreed*.", owner="Ada", expires="2026-12-31")
     told = with_suppressions(report.findings, {"confirmed-reconstruction/face-1": why})
     page = render(report.model_copy(update={"findings": told}))
-    assert "\n- confirmed-reconstruction/face-1: Waived by Ada until 2026-12-31: They \\*agreed\\*.\n" in page
+    assert "\n- confirmed-reconstruction/face-1: waived by Ada until 2026-12-31: They \\*agreed\\*\n" in page
 
 
 def test_a_redacted_report_says_what_it_withholds() -> None:

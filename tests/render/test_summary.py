@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from audit.render.sentences.findings import suppression
 from audit.render.summary import render
 from audit.report.schema import Report
 from audit.verdict.finding import Suppression
@@ -65,14 +66,14 @@ def test_names_neither_mention_nor_link_nor_break_the_table() -> None:
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
 
 
-def test_what_does_not_count_is_told_with_its_reason() -> None:
+def test_what_is_suppressed_is_listed_with_its_reason() -> None:
     report = make_report()
     waived = Suppression(kind="waiver", reason="A public figure.", owner="ana", expires="2027-01-01")
     first, *others = report.findings
     findings = [first.model_copy(update={"suppression": waived}), *others]
     page = render(report.model_copy(update={"findings": findings}))
-    assert "- `confirmed-reconstruction/face-0` (waiver: A public figure.; ana, until 2027-01-01)" in page
-    assert "Do not count" not in render(report)
+    assert f"- `confirmed-reconstruction/face-0` ({suppression(waived)})" in page
+    assert "Suppressed" not in render(report)
 
 
 def test_a_finding_that_is_a_reason_is_given_once() -> None:

@@ -21,7 +21,12 @@ def assert_golden(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8"), f"{name} differs: see tests/report/golden.py"
 
 
-def without_pictures(page: str) -> str:
-    """Replace plots and images, which depend on the versions of matplotlib and Pillow, by their names."""
+def words_of(page: str) -> str:
+    """Take out of a page what would hide a changed word: style, script and its hash, plots and images.
+
+    Plots and images depend on the versions of matplotlib and Pillow as well; their names stay.
+    """
+    page = re.sub(r"<(style|script)>.*?</\1>", r"[\1]", page, flags=re.DOTALL)
+    page = re.sub(r"'sha256-[^']*'", "[hash]", page)
     page = re.sub(r"<svg[^>]*><title>(.*?)</title>.*?</svg>", r"[plot: \1]", page, flags=re.DOTALL)
     return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "[image]", page)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from audit.report.schema import Report
 from audit.verdict.finding import Finding, Kind, Suppression
 from audit.words import plural, share
 
@@ -178,3 +179,21 @@ MEANING: dict[Kind, str] = {
     "positive-control-missing": "The policy requires a positive control. Pass --positive-control.",
 }
 """What a finding of every kind means, and what to do."""
+
+
+_NAMED = 10
+"""Suppressed findings of one reason that are named; report.json has them all."""
+
+
+def suppressed(report: Report) -> list[str]:
+    """List the suppressed findings, a line for every reason; the first of many stand for the others."""
+    by_reason: dict[str, list[str]] = {}
+    for finding in report.findings:
+        if finding.suppression is not None:
+            by_reason.setdefault(suppression(finding.suppression), []).append(finding.id)
+    return [f"{_first(names)}: {words}" for words, names in by_reason.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

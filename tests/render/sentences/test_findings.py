@@ -1,11 +1,12 @@
 from dataclasses import replace
 from typing import get_args
 
-from audit.render.sentences.findings import MEANING, TITLES, detail, suppression
+from audit.render.sentences.findings import MEANING, TITLES, detail, suppressed, suppression
 from audit.verdict.facts import PowerFact
 from audit.verdict.finding import Kind
 from audit.verdict.findings import findings
 from audit.verdict.policy import Requirements
+from tests.report.factory import make_report
 from tests.report.golden import assert_golden
 from tests.verdict.cases import ADA, ALL, CLEAN, ISSUES, KNOWN, Match
 
@@ -29,3 +30,11 @@ def test_a_suppression_names_who_took_responsibility_and_why() -> None:
     assert all(word in suppression(ADA) for word in ("Ada", "2026-12-31", "agreed"))
     assert KNOWN.reason in suppression(KNOWN)
     assert not suppression(ADA).endswith(".")
+
+
+def test_of_many_suppressed_findings_the_first_are_named() -> None:
+    report = make_report()
+    (finding,) = report.findings[:1]
+    many = [finding.model_copy(update={"id": f"x/{i}", "suppression": KNOWN}) for i in range(13)]
+    (line,) = suppressed(report.model_copy(update={"findings": [finding, *many]}))
+    assert line == f"{', '.join(f'x/{i}' for i in range(10))} and 3 more: {suppression(KNOWN)}"

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.render.text import stopped_short, truth
+from audit.render.sentences.attacks import stopped_short, true_loss
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
 from audit.verdict.finding import Kind
@@ -69,12 +69,11 @@ def _about_the_start(report: Report, successful: list[AttackReport]) -> Iterator
     attacks = [attack for attack in successful if attack.source == "change"]
     if attacks:
         yield Advice(
-            "Keep the initial weights to yourself",
+            "Keep the initial weights secret",
             f"{_found(report, attacks)}: the change of the weights is a sum over the training samples.",
             "Publish neither the weights from before training nor what they can be made from again, such as "
-            "a seed. If the start is a public model, that is no choice, and only the measures on training "
-            "below remain. What the weights give away without their start, the same audit without --initial "
-            "tells.",
+            "a seed. If the start is a public model, that is not possible, and only the measures on training "
+            "below remain. The same audit without --initial shows what the weights reveal without their start.",
             "Loo et al. 2024, arXiv 2302.01428",
         )
 
@@ -86,10 +85,10 @@ def _about_gradients(report: Report, successful: list[AttackReport]) -> Iterator
     seen = report.data.gradient
     what = "gradient" if seen is None else seen.kind
     yield Advice(
-        f"Let nobody see a single {what}",
+        f"Reveal no single {what}",
         f"{_found(report, attacks)}: the {what} of a batch is a sum over its samples.",
-        "Add up the updates of many participants before anybody reads them (secure aggregation). Larger "
-        "batches alone make it dearer, not impossible: batches of about 25 were read exactly. Rescaling "
+        "Add up the updates of many participants before anyone reads them (secure aggregation). Larger batches "
+        "alone make it more expensive, not impossible: batches of about 25 were recovered exactly. Rescaling "
         "changes nothing, for a direction is enough. Stopping early or leaving out weight decay does not "
         "help here.",
         "Bonawitz et al. 2017, ePrint 2017/281; Dimitrov et al. 2024, arXiv 2403.03945; Geiping et al. 2020, "
@@ -101,15 +100,15 @@ def _about_training(report: Report, successful: list[AttackReport]) -> Iterator[
     by_id = {attack.id: attack for attack in successful}
     margin, decay = by_id.get("kkt-margin"), by_id.get("kkt-loss")
     if margin is not None:
-        left = truth(report, margin)
-        open_now = "" if left is None else f" (training {report.noun}s leave {percent(left)} of it open now)"
+        left = true_loss(report, margin)
+        now = "" if left is None else f" (loss at the true samples now: {percent(left)})"
         yield Advice(
             "Stop training earlier",
-            f"{_found(report, [margin])}. Its equation holds the better the longer a network is trained "
-            f"beyond the point where it fits all its samples{open_now}.",
-            "Stop when the loss on held-out data no longer falls, and audit again: what the training "
-            f"{report.noun}s leave open at the truth should have risen. This helps against attacks on the weights "
-            "alone, hardly against those on their change, and not against those on gradients.",
+            f"{_found(report, [margin])}. Its equation holds more exactly the longer a network is trained "
+            f"beyond the point where it fits all its samples{now}.",
+            "Stop when the loss on held-out data no longer falls, and audit again: the loss at the true samples "
+            "should have risen. This helps against attacks on the weights alone, hardly against those on their "
+            "change, and not against those on gradients.",
             f"Lyu and Li 2020, arXiv 1906.05890; {_HAIM}",
         )
     weights = [attack for attack in (margin, decay) if attack is not None]
@@ -121,8 +120,8 @@ def _about_training(report: Report, successful: list[AttackReport]) -> Iterator[
         )
         yield Advice(
             "Leave out weight decay",
-            f"{_found(report, weights)}. Networks trained with weight decay were found to give away more "
-            f"samples, and better.{exact}",
+            f"{_found(report, weights)}. Networks trained with weight decay were found to leak more samples, "
+            f"and better.{exact}",
             "If it was trained with weight decay, train without, or with less. This helps against attacks on the "
             "weights alone.",
             _BUZAGLO,
@@ -137,8 +136,8 @@ def _about_size(report: Report, attacks: list[AttackReport]) -> Iterator[Advice]
             "Train a smaller network on more samples",
             f"The network has {parameters:,} parameters, {parameters / values:.3g} for every value of the "
             f"{plural(report.summary.members, report.noun)} that were given. Where there are more of the former, "
-            "they can determine all of the latter. Of samples, the weights alone hold those of smallest margin, "
-            "and where many share it each accounts for less.",
+            "they can determine all of the latter. The weights alone hold mostly the samples of smallest margin; "
+            "where many share it, each accounts for less.",
             "Add training samples of all classes, or take out hidden units; if only a part of the training "
             "set was given here, the figure is too high by that part. This makes attacks on weights and on "
             "their change harder, without a guarantee.",
@@ -154,7 +153,7 @@ def _about_tensors(report: Report, successful: list[AttackReport]) -> Iterator[A
             f"{_found(report, attacks)}. In a two-layer network with a polynomial activation, enough hidden "
             "units determine the tensor of the samples, and linear algebra does the rest.",
             "Take an activation that is no polynomial, or fewer hidden units than the rank that is needed "
-            "(under What the weights hold). Other attacks may then apply: audit again.",
+            "(see Memorisation diagnostics). Other attacks may then apply: audit again.",
             "Shen et al. 2026, arXiv 2602.08723, Theorem 4.1",
         )
 
@@ -165,7 +164,7 @@ def _about_privacy(report: Report) -> Iterator[Advice]:
         yield Advice(
             "Train with differential privacy",
             "Of all measures named here, this alone comes with a guarantee, whatever the attack, as long as "
-            "nobody sees more than noisy updates.",
+            "no one sees more than noisy updates.",
             "Clip the gradient of every sample and add noise at every step (DP-SGD). Far less noise is "
             "needed against reconstruction than to hide who was in the training set: --dp sigma,q,steps "
             "states the bound for a noise multiplier, sampling rate and number of steps.",
@@ -173,10 +172,9 @@ def _about_privacy(report: Report) -> Iterator[Advice]:
         )
     else:
         yield Advice(
-            "Look into the differential privacy that was stated",
-            "Samples were confirmed although a sample was to be found out with a probability of at most "
-            f"{probability(said.bound)}. The two are of different tasks, and do not contradict each other for "
-            "certain.",
+            "Check the differential privacy that was stated",
+            "Samples were confirmed although the bound on finding a sample out is "
+            f"{probability(said.bound)}. The two are of different tasks, and need not contradict each other.",
             "Make sure that every step clipped the gradient of every sample by itself, added noise to their "
             "sum, and drew its batch at random; and that the samples given are of that training. Else, more "
             "noise, fewer steps or a lower sampling rate lower the bound.",
@@ -191,7 +189,7 @@ def _about_privacy(report: Report) -> Iterator[Advice]:
 
 
 def _to_find_more(report: Report) -> Iterator[Advice]:
-    """How an audit that confirmed nothing would say more."""
+    """What would make an audit that confirmed nothing more informative."""
     for finding in report.findings:
         if finding.kind in _TOO_FEW_CONTROLS:
             yield Advice(
@@ -206,14 +204,14 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
     if short:
         yield Advice(
             "Give more time",
-            f"{listed(short)} stopped before the training {report.noun}s' own equation was solved.",
+            f"Stopped above the loss of the true samples: {listed(short)}.",
             "Raise --budget, or pass --device cuda where there is one.",
-            "The relative loss at the truth, in this report",
+            "The loss at the true samples, in this report",
         )
     if any(attack.status == "skipped" and "--initial" in attack.reason for attack in report.attacks):
         yield Advice(
-            "Give the initial weights, if anybody else has them",
-            "The strongest attack on weights did not run for want of them.",
+            "Give the initial weights, if others have them",
+            "The strongest attack on weights needs them, and did not run.",
             "Pass as --initial the weights from before training, or the public model that was fine-tuned.",
             "Loo et al. 2024, arXiv 2302.01428",
         )
@@ -221,6 +219,6 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
         yield Advice(
             "Measure what these attacks would find",
             "Nothing was confirmed, and how much of a leak would have been was not measured.",
-            "Pass --positive-control: the same attacks on a twin that was made to leak, at twice the time.",
+            "Pass --positive-control: the same attacks on a model that was made to leak, at twice the time.",
             "The power of a test; see Positive control",
         )

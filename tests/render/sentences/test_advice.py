@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from audit.render.advice import Advice, advice
+from audit.render.sentences.advice import Advice, advice
 from audit.report.measured import DpBound
 from audit.report.schema import Report
 from tests.report.factory import make_controlled, make_observed, make_report
 
-START = "Keep the initial weights to yourself"
-GRADIENT = "Let nobody see a single gradient"
+START = "Keep the initial weights secret"
+GRADIENT = "Reveal no single gradient"
 EARLIER = "Stop training earlier"
 DECAY = "Leave out weight decay"
 SMALLER = "Train a smaller network on more samples"
@@ -50,10 +50,10 @@ def test_measures_fit_the_attacks_that_confirmed_something(report: Report, expec
 
 def test_several_attacks_are_told_apart() -> None:
     found = {item.title: item for item in advice(make_observed("update"))}
-    assert list(found) == ["Let nobody see a single update", EARLIER, DECAY, SMALLER, NOISE, ONION]
-    assert found["Let nobody see a single update"].why.startswith("2 confirmed samples came from gradient:")
+    assert list(found) == ["Reveal no single update", EARLIER, DECAY, SMALLER, NOISE, ONION]
+    assert found["Reveal no single update"].why.startswith("2 confirmed samples came from gradient:")
     assert found[EARLIER].why.startswith("1 confirmed sample came from kkt-margin.")
-    assert "leave 0.3 % of it open now" in found[EARLIER].why
+    assert "0.3 %" in found[EARLIER].why
 
 
 def test_a_network_smaller_than_its_data_is_not_called_too_large() -> None:
@@ -69,15 +69,15 @@ def test_stated_privacy_is_doubted_where_samples_were_confirmed() -> None:
     bound = DpBound(sigma=1.1, q=0.01, steps=100, prior=1 / 6, bound=0.25)
     stated = report.model_copy(update={"diagnostics": report.diagnostics.model_copy(update={"dp": bound})})
     assert NOISE not in titles(stated)
-    (item,) = [item for item in advice(stated) if item.title.startswith("Look into")]
-    assert "at most 25.0 %" in item.why
+    (item,) = [item for item in advice(stated) if item.title.startswith("Check")]
+    assert "25.0 %" in item.why
 
 
 FIRST_CONTROLS = "Give controls"
 CONTROLS, TIME, INITIAL, POWER = (
     "Give more controls",
     "Give more time",
-    "Give the initial weights, if anybody else has them",
+    "Give the initial weights, if others have them",
     "Measure what these attacks would find",
 )
 
