@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, first_layer_space, reduce
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
 
@@ -47,21 +48,29 @@ def small_network(
         weights.append(torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype) / shape[1] ** 0.5)
         bias = 0.3 * torch.randn(shape[0], generator=rng, dtype=torch.float64).to(dtype)
         vectors.append(bias if index < last_biased else None)
-    return Network(tuple(weights), tuple(vectors), activation, UNITS[: layers - 1])
+    return Network(Parameters(tuple(weights), tuple(vectors)), activation, UNITS[: layers - 1])
+
+
+def at(network: Network, tensors: Iterable[Tensor]) -> Network:
+    """The same network with other tensors, in the order of its own."""
+    return network.at(network.parameters.rebuild(tensors))
 
 
 def another(network: Network, seed=11) -> Network:
     """Random weights of the same layout and size."""
     rng = generator(seed)
-    noise = [torch.randn(tensor.shape, generator=rng, dtype=torch.float64) for tensor in network.tensors]
-    pairs = zip(noise, network.tensors, strict=True)
-    return network.with_tensors([one.to(like) * like.square().mean().sqrt() for one, like in pairs])
+    noise = [
+        torch.randn(tensor.shape, generator=rng, dtype=torch.float64) for tensor in network.parameters.tensors
+    ]
+    pairs = zip(noise, network.parameters.tensors, strict=True)
+    return at(network, [one.to(like) * like.square().mean().sqrt() for one, like in pairs])
 
 
 def observation(network: Network, bound=2.0) -> Observation:
     """Everything an attacker can see, weights from before training and a gradient included."""
     high = torch.full((network.inputs,), bound, dtype=network.weights[0].dtype)
-    return Observation(network, another(network), -high, high, another(network, seed=12))
+    gradient = another(network, seed=12).parameters
+    return Observation(network, another(network), -high, high, gradient)
 
 
 def equation(attack: Attack, seen: Observation) -> Equation:
@@ -100,13 +109,13 @@ def without_gradient(seen: Observation) -> Observation:
     return replace(seen, gradient=None)
 
 
-def batch_gradient(network: Network, rows: Tensor) -> tuple[Network, Tensor]:
+def batch_gradient(network: Network, rows: Tensor) -> tuple[Parameters, Tensor]:
     """Gradient of the cross-entropy over a batch (n, d) with labels 0, 1, ..., and its slopes (n, c)."""
-    tensors = [tensor.clone().requires_grad_() for tensor in network.tensors]
-    outputs = network.with_tensors(tensors).forward(rows)
+    tensors = [tensor.clone().requires_grad_() for tensor in network.parameters.tensors]
+    outputs = at(network, tensors).forward(rows)
     loss = functional.cross_entropy(outputs, torch.arange(len(rows)) % network.outputs)
     *gradients, slopes = torch.autograd.grad(loss, [*tensors, outputs])
-    return network.with_tensors(gradients), slopes
+    return network.parameters.rebuild(gradients), slopes
 
 
 def plain_softplus(pre, beta):
@@ -154,7 +163,7 @@ def plain_outputs(network: Network, tensors, row: Tensor, smoothing=None) -> Ten
     rest = list(tensors)
     for index, bias in enumerate(network.biases):
         if index:
-            beta = None if smoothing is None else smoothing / network.units[index - 1]
+            beta = None if smoothing is None else smoothing / network.scales[index - 1]
             row = PLAIN_ACTIVATIONS[network.activation](row, beta)
         row = rest.pop(0).mv(row)
         row = row if bias is None else row + rest.pop(0)
@@ -168,7 +177,7 @@ def plain_sum(objective: Objective, candidates: Candidates, smoothing=None) -> T
         label = None if candidates.labels is None else candidates.labels[index : index + 1]
         weights = iter(candidates.weights[index].detach())
         for anchor in objective.anchors:
-            tensors = [tensor.clone().requires_grad_() for tensor in anchor.tensors]
+            tensors = [tensor.clone().requires_grad_() for tensor in anchor.parameters.tensors]
             outputs = plain_outputs(anchor, tensors, row, smoothing)
             for scalar in objective.head(outputs[None], label)[0]:
                 slopes = torch.autograd.grad(scalar, tensors, retain_graph=True)
@@ -176,10 +185,11 @@ def plain_sum(objective: Objective, candidates: Candidates, smoothing=None) -> T
     return total
 
 
-def split(vector: Tensor, like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """(p,) as tensors of the shapes in `like`."""
-    parts = vector.split([tensor.numel() for tensor in like])
-    return tuple(part.reshape(tensor.shape) for part, tensor in zip(parts, like, strict=True))
+def split(vector: Tensor, like: Parameters) -> Parameters:
+    """(p,) as parameters of the layout of others."""
+    parts = vector.split([tensor.numel() for tensor in like.tensors])
+    pairs = zip(parts, like.tensors, strict=True)
+    return like.rebuild(part.reshape(tensor.shape) for part, tensor in pairs)
 
 
 def planted(objective: Objective, candidates: Candidates, smoothing=None) -> Objective:
@@ -189,7 +199,7 @@ def planted(objective: Objective, candidates: Candidates, smoothing=None) -> Obj
 
 def columns(objective: Objective, labels: Tensor | None) -> int:
     """How many lambdas a candidate has."""
-    outputs = torch.zeros(1, objective.anchors[0].outputs, dtype=objective.target[0].dtype)
+    outputs = torch.zeros(1, objective.anchors[0].outputs, dtype=objective.target.weights[0].dtype)
     return len(objective.anchors) * objective.head(outputs, None if labels is None else labels[:1]).shape[-1]
 
 
@@ -232,7 +242,7 @@ def kkt_point(outputs=1, samples=5, inputs=8, copies=1) -> tuple[Network, Candid
     shares = (shares / shares.square().sum().sqrt())[:, None, None]
     first = (shares * weights * excess * alpha * rows).flatten(0, 1)
     last = (shares * alpha * heads).flatten(0, 1).T.contiguous()
-    return Network((first, last), (None, None), "relu", (1.0,)), Candidates(rows, weights, labels)
+    return Network(Parameters((first, last), (None, None)), "relu", (1.0,)), Candidates(rows, weights, labels)
 
 
 class Clock:

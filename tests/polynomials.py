@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from audit.model.network import Network
-from tests.planted import generator
+from audit.model.parameters import Parameters
+from tests.planted import at, generator
 
 _NEWTON_STEPS = 60
 
@@ -58,7 +57,7 @@ def kkt_network(rows: Tensor, weights: Tensor, order: int, units=None, starts=30
     u, m = u[:units], m[:units]
     lengths = (order * m.square()) ** (-1 / (2 * order - 2))
     first, last = lengths[:, None] * u, lengths**order * m
-    return Network((first, last[None]), (None, None), f"polynomial:{order}", (1.0,))
+    return Network(Parameters((first, last[None]), (None, None)), f"polynomial:{order}", (1.0,))
 
 
 def random_network(inputs, units, outputs=1, order=3, biases=False, seed=3) -> Network:
@@ -67,20 +66,19 @@ def random_network(inputs, units, outputs=1, order=3, biases=False, seed=3) -> N
     first = torch.randn(units, inputs, generator=rng, dtype=torch.float64) / inputs**0.5
     last = torch.randn(outputs, units, generator=rng, dtype=torch.float64) / units**0.5
     bias = 0.3 * torch.randn(units, generator=rng, dtype=torch.float64) if biases else None
-    return Network((first, last), (bias, None), f"polynomial:{order}", (1.0,))
+    return Network(Parameters((first, last), (bias, None)), f"polynomial:{order}", (1.0,))
 
 
-def gradient_sum(network: Network, rows: Tensor, weights: Tensor) -> Network:
+def gradient_sum(network: Network, rows: Tensor, weights: Tensor) -> Parameters:
     """sum_i sum_c lambda_ic grad f_c(x_i), for rows (n, d) and lambda (n, c)."""
-    leaves = [tensor.clone().requires_grad_() for tensor in network.tensors]
-    total = (weights * network.with_tensors(leaves).forward(rows)).sum()
-    return network.with_tensors(torch.autograd.grad(total, leaves))
+    leaves = network.parameters.map(lambda tensor: tensor.clone().requires_grad_())
+    total = (weights * network.at(leaves).forward(rows)).sum()
+    return leaves.rebuild(torch.autograd.grad(total, leaves.tensors))
 
 
-def stepped(network: Network, gradient: Network, rate: float) -> Network:
+def stepped(network: Network, gradient: Parameters, rate: float) -> Network:
     """After one step of gradient descent."""
-    pairs = zip(network.tensors, gradient.tensors, strict=True)
-    return network.with_tensors([tensor - rate * slope for tensor, slope in pairs])
+    return network.at(network.parameters - gradient.times(rate))
 
 
 def direction_errors(found: Tensor, rows: Tensor) -> Tensor:
@@ -95,7 +93,7 @@ def lazy_start(inputs: int, units: int, order=3, size=8.0, mirrored=True, seed=4
     first, last = size * half.weights[0], half.weights[1]
     if mirrored:
         first, last = first.repeat(2, 1), torch.cat([last, -last], 1)
-    return replace(half, weights=(first, last))
+    return half.at(Parameters((first, last), half.biases))
 
 
 def fitted(start: Network, rows: Tensor, steps: int, share: float) -> tuple[Network, Tensor]:
@@ -105,8 +103,7 @@ def fitted(start: Network, rows: Tensor, steps: int, share: float) -> tuple[Netw
     """
     signs = ((-1.0) ** torch.arange(len(rows), dtype=torch.float64))[:, None]
     one = torch.ones(1, 1, dtype=torch.float64)
-    slopes = [gradient_sum(start, row[None], one).tensors for row in rows]
-    kernel = torch.stack([torch.cat([tensor.flatten() for tensor in each]) for each in slopes])
+    kernel = torch.stack([gradient_sum(start, row[None], one).flatten() for row in rows])
     rate = share / float(torch.linalg.matrix_norm(kernel, 2)) ** 2
     after, weights = start, torch.zeros_like(signs)
     for _ in range(steps):
@@ -119,10 +116,10 @@ def decayed(rows: Tensor, order: int, units=200) -> Network:
     """Trained on classes in turns, with weight decay, until it stands still."""
     labels = (-1.0) ** torch.arange(len(rows))
     network = random_network(rows.shape[1], units, 1, order)
-    tensors = [(3 * tensor).requires_grad_() for tensor in network.tensors]
+    tensors = [(3 * tensor).requires_grad_() for tensor in network.parameters.tensors]
 
     def loss():
-        outputs = network.with_tensors(tensors).forward(rows)[:, 0]
+        outputs = at(network, tensors).forward(rows)[:, 0]
         decay = sum(tensor.square().sum() for tensor in tensors)
         return torch.nn.functional.softplus(-labels * outputs).mean() + 5e-4 * decay
 
@@ -139,4 +136,4 @@ def decayed(rows: Tensor, order: int, units=200) -> Network:
         return value
 
     last.step(closure)
-    return network.with_tensors([tensor.detach() for tensor in tensors])
+    return at(network, [tensor.detach() for tensor in tensors])

@@ -104,9 +104,10 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
         *rest: Any,
         **how: Any,
     ) -> list[Outcome]:
-        networks = [network for network in (seen.network, seen.initial, seen.gradient) if network is not None]
+        networks = [network.parameters for network in (seen.network, seen.initial) if network is not None]
+        parts = networks if seen.gradient is None else [*networks, seen.gradient]
         digest = sha256()
-        for tensor in (seen.low, seen.high, *(tensor for network in networks for tensor in network.tensors)):
+        for tensor in (seen.low, seen.high, *(tensor for part in parts for tensor in part.tensors)):
             digest.update(tensor.numpy().tobytes())
         asked = (
             seen.initial is None,

@@ -14,6 +14,7 @@ from audit.equation.identifiability import Identifiability
 from audit.equation.objective import Objective, Source
 from audit.equation.row_space import RowSpace
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +29,9 @@ class Observation:
     """(d,) the smallest input each pixel can give, or each column usually gives, in network units."""
     high: Tensor
     """(d,) the largest."""
-    gradient: Network | None = None
-    """A gradient of the loss over one batch, taken at the network, in its layout; None if none was seen. An update
-    stands for the gradient it went down."""
+    gradient: Parameters | None = None
+    """A gradient of the loss over one batch, taken at the network; None if none was seen. An update stands for the
+    gradient it went down."""
     shape: tuple[int, ...] | None = None
     """(c, h, w) of the images that inputs are, (d,) if they are rows of a table; None if unknown."""
 
@@ -106,13 +107,15 @@ class Equation:
             mine.head is theirs.head
             and len(mine.anchors) == len(theirs.anchors)
             and all(a is b for a, b in zip(mine.anchors, theirs.anchors, strict=True))
-            and all(torch.equal(a, b) for a, b in zip(mine.target, theirs.target, strict=True))
+            and all(
+                torch.equal(a, b) for a, b in zip(mine.target.tensors, theirs.target.tensors, strict=True)
+            )
         )
 
     def shares_space(self, other: Equation) -> bool:
         """Whether both attacks work in the same row space."""
         same_noise = (self.source == "gradient") == (other.source == "gradient")
-        return same_noise and torch.equal(self.objective.target[0], other.objective.target[0])
+        return same_noise and torch.equal(self.objective.target.weights[0], other.objective.target.weights[0])
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def match_gradient(attack: Attack, seen: Observation) -> Equation | Inapplicable
             "the gradient of the first layer is zero everywhere: it holds nothing of the inputs"
         )
     objective = Objective(
-        target=gradient.tensors,
+        target=gradient,
         source=attack.source,
         anchors=(seen.network,),
         head=every_output,

@@ -37,9 +37,9 @@ class GradientCosine(Attack):
     def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Explain the direction of the gradient; the head is the loss, so that lambda is a weight of samples."""
         found = match_gradient(self, seen)
-        if isinstance(found, Inapplicable) or seen.gradient is None:
+        if isinstance(found, Inapplicable):
             return found
-        bias = seen.gradient.biases[-1]
+        bias = found.objective.target.biases[-1]
         if bias is None:
             return Inapplicable("the last layer has no bias, whose gradient gives the labels away")
         if not bias.any():

@@ -14,6 +14,7 @@ from audit.attacks.base import Attack, Equation, Inapplicable, Method, Observati
 from audit.attacks.gradient import match_gradient
 from audit.model.activations import activation
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 MOST_SAMPLES = 64
 """With 500 hidden units that takes a minute."""
@@ -38,15 +39,16 @@ class GradientExact(Attack):
     def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Need derivatives that say something, and fewer samples than hidden units."""
         found = match_gradient(self, seen)
-        if isinstance(found, Inapplicable) or seen.gradient is None:
+        if isinstance(found, Inapplicable):
             return found
-        reason = _why_silent(seen.network, seen.gradient) or _why_too_large(
-            found.space.signals, len(seen.gradient.weights[0]), seen.network.outputs
+        network, gradient = seen.network, found.objective.target
+        reason = _why_silent(network, gradient) or _why_too_large(
+            found.space.signals, len(gradient.weights[0]), network.outputs
         )
         return Inapplicable(reason) if reason else found
 
 
-def _why_silent(network: Network, gradient: Network) -> str | None:
+def _why_silent(network: Network, gradient: Parameters) -> str | None:
     """Why derivatives at the first pre-activations do not tell samples apart, or None if they do."""
     if network.activation == "relu":
         if gradient.biases[0] is None:

@@ -39,7 +39,7 @@ class KktLoss(Attack):
 def stationary(seen: Observation) -> Objective:
     """Target and anchor are the weights themselves, and lambda has a sign."""
     return Objective(
-        target=seen.network.tensors,
+        target=seen.network.parameters,
         source="weights",
         anchors=(seen.network,),
         head=every_output,

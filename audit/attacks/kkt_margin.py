@@ -50,7 +50,7 @@ class KktMargin(Attack):
         """
         network = seen.network
         objective = Objective(
-            target=network.tensors,
+            target=network.parameters,
             source=self.source,
             anchors=(network,),
             head=margin,

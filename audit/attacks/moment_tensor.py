@@ -47,11 +47,11 @@ class MomentTensor(Attack):
     def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Need a random first layer of enough units, and an activation with moments."""
         found = match_gradient(self, seen)
-        if isinstance(found, Inapplicable) or seen.gradient is None:
+        if isinstance(found, Inapplicable):
             return found
         if len(seen.network.weights) != 2:
             return Inapplicable(f"reads the moments of two layers, not of {len(seen.network.weights)}")
-        if not seen.gradient.weights[1].any():
+        if not found.objective.target.weights[1].any():
             return Inapplicable("the gradient of the last layer is zero everywhere: it holds no moments")
         reason = _explain_missing_moments(seen, found.space)
         return Inapplicable(reason) if reason else found

@@ -39,6 +39,5 @@ class PolynomialDelta(Attack):
         if isinstance(change, Inapplicable):
             return change
         final, initial = change.anchors
-        pairs = zip(initial.tensors, final.tensors, strict=True)
-        middle = initial.with_tensors([(before + after) / 2 for before, after in pairs])
+        middle = initial.at((initial.parameters + final.parameters).times(0.5))
         return determine_tensor(self, [replace(change, anchors=(anchor,)) for anchor in (middle, initial)])

@@ -40,7 +40,7 @@ def explain_change(seen: Observation) -> Objective | Inapplicable:
         return Inapplicable(
             "needs the weights from before training, or the public base model: pass --initial"
         )
-    pairs = zip(initial.tensors, final.tensors, strict=True)
+    pairs = zip(initial.parameters.tensors, final.parameters.tensors, strict=True)
     first, *others = [bool((before != after).any()) for before, after in pairs]
     if not first and not any(others):
         return Inapplicable("the initial weights are those of the checkpoint: nothing changed")
@@ -49,7 +49,7 @@ def explain_change(seen: Observation) -> Objective | Inapplicable:
             "the first layer is as it was before training: its change holds nothing of the inputs"
         )
     return Objective(
-        target=tuple(after - before for after, before in zip(final.tensors, initial.tensors, strict=True)),
+        target=final.parameters - initial.parameters,
         source="change",
         anchors=(final, initial),
         head=every_output,

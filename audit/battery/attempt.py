@@ -118,7 +118,7 @@ def plan_restarts(attempt: Attempt, budget: Budget) -> Solver:
 
 
 def _exact_inputs(attempt: Attempt) -> ExactInputs:
-    block, space = attempt.equation.objective.target[0], attempt.equation.space
+    block, space = attempt.equation.objective.target.weights[0], attempt.equation.space
     outside = block - space.lift(block @ space.basis)
     return ExactInputs(space.signals, float(outside.norm() / block.norm()))
 

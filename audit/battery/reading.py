@@ -34,7 +34,7 @@ def read_off(attempt: Attempt) -> AttackResult:
     def to_images(candidates: Candidates) -> NDArray[np.float32]:
         if exact:
             return to_array(space.lift(candidates.pooled().inputs))
-        return to_array(images(candidates, space, rescale, both_signs=seen.network.sign_blind))
+        return to_array(images(candidates, space, rescale, both_signs=seen.network.sign_symmetric))
 
     reconstructions = to_images(solution.candidates)
     splitting = None
@@ -85,7 +85,7 @@ def _trace(
         eigenvalue=None if reached is None else reached.eigenvalue,
         parents=parents,
         children=children,
-        sign_symmetric=attempt.observation.network.sign_blind,
+        sign_symmetric=attempt.observation.network.sign_symmetric,
         rescale=rescale_arrays,
     )
 

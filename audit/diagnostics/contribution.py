@@ -27,9 +27,9 @@ from torch import Tensor
 
 from audit.budget import Budget
 from audit.diagnostics.stationarity import Stationarity, stationarity
-from audit.equation.gradient_map import scaled
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace
+from audit.model.parameters import Parameters
 
 OUTSIDE = 10.0
 """10 to 100 do alike, 1 is worse on most targets (tests/benchmarks/results/tried.md)."""
@@ -187,18 +187,11 @@ def predicted(objective: Objective, inputs: Tensor) -> Tensor:
 
 def weighted(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Objective, Tensor, Tensor]:
     """The same equation with the weights of the common fit: objective, inputs, and the factors of units (h,)."""
-    layout = objective.anchors[0].with_tensors(objective.target)
-    first = (
-        layout.weights[0]
-        if layout.biases[0] is None
-        else torch.cat([layout.weights[0], layout.biases[0][:, None]], dim=1)
-    )
-    lengths = first.double().norm(dim=1)
+    lengths = objective.target.first_layer(augmented=True).double().norm(dim=1)
     typical = lengths.square().mean().sqrt()
     factors = (typical / lengths.clamp_min(_LEAST_UNIT * typical)).nan_to_num(1.0)
     objective, inputs = stretched(objective, space, inputs)
-    target = scaled(layout.with_tensors(objective.target), factors).tensors
-    return replace(objective, target=target), inputs, factors
+    return replace(objective, target=objective.target.scale_units(factors)), inputs, factors
 
 
 def stretched(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Objective, Tensor]:
@@ -213,12 +206,12 @@ def stretched(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Ob
         exact = rows.double()
         return (factor * exact + (1 - factor) * (exact @ basis) @ basis.T).to(rows.dtype)
 
-    anchors = tuple(
-        replace(anchor, weights=(times(anchor.weights[0], 1 / OUTSIDE), *anchor.weights[1:]))
-        for anchor in objective.anchors
-    )
-    first, *rest = objective.target
-    return replace(objective, target=(times(first, OUTSIDE), *rest), anchors=anchors), times(inputs, OUTSIDE)
+    def stretch(parameters: Parameters, factor: float) -> Parameters:
+        return parameters.with_first_weight(times(parameters.weights[0], factor))
+
+    anchors = tuple(anchor.at(stretch(anchor.parameters, 1 / OUTSIDE)) for anchor in objective.anchors)
+    target = stretch(objective.target, OUTSIDE)
+    return replace(objective, target=target, anchors=anchors), times(inputs, OUTSIDE)
 
 
 @dataclass(frozen=True, eq=False)

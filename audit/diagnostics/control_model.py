@@ -172,8 +172,8 @@ def _from_small(
     basis = torch.linalg.qr(inputs.T).Q
     while True:
         start = small_start(like, scale, generator)
-        first, *others = start.weights
-        start = replace(start, weights=(first @ basis @ basis.T, *others))
+        inside = start.weights[0] @ basis @ basis.T
+        start = start.at(start.parameters.with_first_weight(inside))
         trained = descend(start, inputs, labels, _MARGINS["weights"], budget, watch)
         if trained.margin > 0 or scale > 1 or budget.left == 0:
             return trained

@@ -157,7 +157,7 @@ def _exposure(
 ) -> Exposure | None:
     objective = equation.objective
     members, controls = (
-        torch.from_numpy(rows).to(objective.target[0]) for rows in (truth.members, truth.controls)
+        torch.from_numpy(rows).to(objective.target.weights[0]) for rows in (truth.members, truth.controls)
     )
     labels = control_labels = None
     if equation.labels is not None:

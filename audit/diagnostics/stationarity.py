@@ -29,7 +29,7 @@ from torch import Tensor
 from audit.budget import Budget
 from audit.equation.gradient_map import GradientMap
 from audit.equation.objective import Objective
-from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 MOST_UNKNOWNS = 5000
 """Memory grows with the square of the unknowns (here 1 GB), time with the third power (here 4 s)."""
@@ -115,28 +115,27 @@ def stationarity(
     if unknowns > most:
         return None if budget is None else _step_by_step(objective, members, labels, budget, factors)
     objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)
-    layout = objective.anchors[0].with_tensors(objective.target)
     gradients = GradientMap.of(objective, members, None if labels is None else labels.cpu(), factors)
     parts = gradients.parts()
-    products, gram = _products(parts, layout), _gram(parts, layout.biases)
+    products, gram = _products(parts, objective.target), _gram(parts, objective.target.biases)
     own = _own(gram, len(members))
     try:
         solution, rank = _solve(gram, products, objective.non_negative)
     except RuntimeError:  # nnls gave up
         return None
     weights = solution.reshape(shape)
-    rest = zip(objective.target, gradients.combine(weights), strict=True)
-    residual = sum(float((a - b).square().sum()) for a, b in rest) / objective.target_norm**2
+    rest = objective.target - gradients.combine(weights)
+    residual = sum(float(part.square().sum()) for part in rest.tensors) / objective.target_norm**2
     lengths = _lengths(weights, own, objective.target_norm)
     return Stationarity(min(residual, 1.0), weights.numpy(), rank, unknowns, lengths)
 
 
 def _on_cpu(objective: Objective, dtype: torch.dtype) -> Objective:
-    def moved(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(tensor.detach().to("cpu", dtype) for tensor in tensors)
+    def move(parameters: Parameters) -> Parameters:
+        return parameters.map(lambda tensor: tensor.detach().to("cpu", dtype))
 
-    anchors = tuple(anchor.with_tensors(moved(anchor.tensors)) for anchor in objective.anchors)
-    return replace(objective, target=moved(objective.target), anchors=anchors)
+    anchors = tuple(anchor.at(move(anchor.parameters)) for anchor in objective.anchors)
+    return replace(objective, target=move(objective.target), anchors=anchors)
 
 
 def _gram(gradients: Sequence[list[_Layer]], biases: Sequence[Tensor | None]) -> Tensor:
@@ -152,7 +151,7 @@ def _gram(gradients: Sequence[list[_Layer]], biases: Sequence[Tensor | None]) ->
     return total.view(n * len(gradients) * k, -1)
 
 
-def _products(gradients: Sequence[list[_Layer]], target: Network) -> Tensor:
+def _products(gradients: Sequence[list[_Layer]], target: Parameters) -> Tensor:
     """Inner products of all gradients with the target, (n a k,)."""
     parts = []
     for layers in gradients:
@@ -202,10 +201,10 @@ def _step_by_step(
     objective: Objective, members: Tensor, labels: Tensor | None, budget: Budget, factors: Tensor | None
 ) -> Stationarity:
     """Least squares without a matrix, from lambda = 0 until steps gain nothing or the time is up."""
-    objective = _on_cpu(objective, objective.target[0].dtype)
+    objective = _on_cpu(objective, objective.target.weights[0].dtype)
     labels, members = None if labels is None else labels.cpu(), members.detach().cpu()
     gradients, norm = GradientMap.of(objective, members, labels, factors), objective.target_norm
-    own, target = gradients.own_products(), [tensor.double() for tensor in objective.target]
+    own, target = gradients.own_products(), objective.target.map(torch.Tensor.double)
     roots = _roots(own, objective.non_negative)
 
     def weights(unknowns: NDArray[np.float64]) -> Tensor:
@@ -214,9 +213,9 @@ def _step_by_step(
         return norm * solution.squeeze(-1)
 
     def loss(unknowns: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        rest = [(a - b) / norm for a, b in zip(gradients.combine(weights(unknowns)), target, strict=True)]
+        rest = (gradients.combine(weights(unknowns)) - target).map(lambda tensor: tensor / norm)
         slopes = torch.linalg.solve_triangular(roots, gradients.along(rest).unsqueeze(-1), upper=False)
-        return sum(float(part.square().sum()) for part in rest), 2 * slopes.flatten().numpy()
+        return sum(float(part.square().sum()) for part in rest.tensors), 2 * slopes.flatten().numpy()
 
     def ends(intermediate_result: object) -> None:
         if budget.left <= 0:

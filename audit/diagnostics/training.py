@@ -6,8 +6,8 @@ Gradient descent on the logistic loss, far past zero error, tends to a KKT point
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from audit.budget import Budget
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 _LINEAR_FROM = 60.0
 """Margin from which log(softplus(-margin)) is -margin, to within exp(-60)."""
@@ -64,18 +65,18 @@ def descend(
     watch:
         Called with (step, summed loss).
     """
-    tensors, rate, steps = [tensor.detach() for tensor in network.tensors], _FIRST_RATE, 0
-    loss, smallest, gradients = _evaluate(network, tensors, inputs, labels)
+    reached, rate, steps = network.at(network.parameters.map(torch.Tensor.detach)), _FIRST_RATE, 0
+    loss, smallest, gradient = _evaluate(reached, inputs, labels)
     while smallest <= margin and budget.left > 0 and rate > 0:
-        trial = [tensor - rate * slope for tensor, slope in zip(tensors, gradients, strict=True)]
-        lower, reached, slopes = _evaluate(network, trial, inputs, labels)
+        trial = network.at(reached.parameters - gradient.times(rate))
+        lower, least, ahead = _evaluate(trial, inputs, labels)
         if lower < loss:
-            tensors, loss, smallest, gradients = trial, lower, reached, slopes
+            reached, loss, smallest, gradient = trial, lower, least, ahead
             rate, steps = rate * _FASTER, steps + 1
             watch(steps, float(torch.tensor(loss).exp()))
         else:
             rate *= _SLOWER
-    return Trained(network.with_tensors(tensors), smallest, steps)
+    return Trained(reached, smallest, steps)
 
 
 def small_start(like: Network, scale: float, generator: torch.Generator) -> Network:
@@ -86,14 +87,14 @@ def small_start(like: Network, scale: float, generator: torch.Generator) -> Netw
     first, *others = [torch.randn(weight.shape, generator=generator).to(weight) for weight in like.weights]
     weights = (scale * first, *(weight / weight.shape[1] ** 0.5 for weight in others))
     biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
-    return replace(like, weights=weights, biases=biases)
+    return like.at(Parameters(weights, biases))
 
 
-def loss_gradient(network: Network, inputs: Tensor, labels: Tensor) -> Network:
-    """Gradient of the mean logistic loss (cross-entropy) of a batch, (n, d) and (n,), in the network's layout."""
-    tensors = [tensor.detach().requires_grad_() for tensor in network.tensors]
-    margins = soft_margins(network.with_tensors(tensors).forward(inputs), labels)
-    return network.with_tensors(torch.autograd.grad(functional.softplus(-margins).mean(), tensors))
+def loss_gradient(network: Network, inputs: Tensor, labels: Tensor) -> Parameters:
+    """Gradient of the mean logistic loss (cross-entropy) of a batch, (n, d) and (n,)."""
+    free = network.parameters.map(lambda tensor: tensor.detach().requires_grad_())
+    margins = soft_margins(network.at(free).forward(inputs), labels)
+    return free.rebuild(torch.autograd.grad(functional.softplus(-margins).mean(), free.tensors))
 
 
 def soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -113,14 +114,10 @@ def log_loss(margins: Tensor) -> Tensor:
     return torch.where(margins > _LINEAR_FROM, -margins, near).logsumexp(0)
 
 
-def _evaluate(
-    network: Network, tensors: Sequence[Tensor], inputs: Tensor, labels: Tensor
-) -> tuple[float, float, tuple[Tensor, ...]]:
-    """Logarithm of the loss, smallest margin, and gradients of the former."""
-    free = [tensor.requires_grad_() for tensor in tensors]
-    margins = soft_margins(network.with_tensors(free).forward(inputs), labels)
+def _evaluate(network: Network, inputs: Tensor, labels: Tensor) -> tuple[float, float, Parameters]:
+    """Logarithm of the loss, smallest margin, and gradient of the former."""
+    free = network.parameters.map(lambda tensor: tensor.detach().requires_grad_())
+    margins = soft_margins(network.at(free).forward(inputs), labels)
     loss = log_loss(margins)
-    gradients = torch.autograd.grad(loss, free)
-    for tensor in free:
-        tensor.requires_grad_(False)
-    return float(loss.detach()), float(margins.detach().min()), gradients
+    gradient = free.rebuild(torch.autograd.grad(loss, free.tensors))
+    return float(loss.detach()), float(margins.detach().min()), gradient

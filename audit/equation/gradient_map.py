@@ -14,7 +14,7 @@ every unit of the first layer can be given a factor.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch import Tensor
 from audit.equation.objective import Head, Objective
 from audit.model.activations import activation
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 _ROWS = 1024
 """Samples in a block."""
@@ -48,7 +49,7 @@ class _Block:
             found.append((found[-1] @ weight) * slope.view(len(slope), *[1] * (outputs.dim() - 2), -1))
         return found[::-1]
 
-    def along(self, tangent: Network) -> Tensor:
+    def along(self, tangent: Parameters) -> Tensor:
         """Derivative of the scalars (b, k) along a change of the parameters."""
         change: Tensor | None = None
         for index, z in enumerate(self.entering):
@@ -66,7 +67,7 @@ class _Block:
 class GradientMap:
     """Gradients of the scalars of an objective at n fixed samples."""
 
-    target: tuple[Tensor, ...]
+    target: Parameters
     """Of the objective, for its layout."""
     blocks: tuple[tuple[_Block, ...], ...]
     """One tuple per block of samples, with one entry per anchor."""
@@ -88,24 +89,23 @@ class GradientMap:
             blocks.append(tuple(_block(a, objective.head, inputs[rows], some) for a in objective.anchors))
         return cls(objective.target, tuple(blocks), torch.ones(()) if factors is None else factors)
 
-    def combine(self, weights: Tensor) -> tuple[Tensor, ...]:
+    def combine(self, weights: Tensor) -> Parameters:
         """Sum of all gradients, each times its weight (n, a k), in float64 and the layout of the target."""
-        total = tuple(torch.zeros_like(tensor, dtype=torch.float64) for tensor in self.target)
+        total = self.target.map(lambda tensor: torch.zeros_like(tensor, dtype=torch.float64))
         for anchors, share in self._with(weights):
             for block, own in zip(anchors, share.chunk(len(anchors), dim=1), strict=True):
                 slopes = block.back(torch.einsum("bk,bkc->bc", own.to(block.head.dtype), block.head))
-                parts = iter(total)
+                parts = iter(total.tensors)
                 for z, delta, bias in zip(block.entering, slopes, block.anchor.biases, strict=True):
                     next(parts).add_(delta.T @ z)
                     if bias is not None:
                         next(parts).add_(delta.sum(0))
-        return scaled(self._layout.with_tensors(total), self.factors).tensors
+        return total.scale_units(self.factors)
 
-    def along(self, change: Sequence[Tensor]) -> Tensor:
+    def along(self, change: Parameters) -> Tensor:
         """Inner products of all gradients with a change of the parameters: (n, a k) in float64."""
-        like = self._layout.tensors
-        moved = scaled(self._layout.with_tensors(change), self.factors).tensors
-        tangent = self._layout.with_tensors([t.to(other) for t, other in zip(moved, like, strict=True)])
+        like = self.blocks[0][0].anchor.weights[0]
+        tangent = change.scale_units(self.factors).map(lambda tensor: tensor.to(like))
         rows = [torch.cat([block.along(tangent) for block in anchors], dim=1) for anchors in self.blocks]
         return torch.cat(rows).double()
 
@@ -127,20 +127,8 @@ class GradientMap:
             found.append([(z, delta * self.factors.to(delta)), *others])
         return found
 
-    @property
-    def _layout(self) -> Network:
-        return self.blocks[0][0].anchor
-
     def _with(self, weights: Tensor) -> Iterator[tuple[tuple[_Block, ...], Tensor]]:
         return zip(self.blocks, torch.split(weights, _ROWS), strict=True)
-
-
-def scaled(network: Network, factors: Tensor) -> Network:
-    """Multiply weights and bias of every unit of the first layer by its factor, (h,) or ()."""
-    (weight, *weights), (bias, *biases) = network.weights, network.biases
-    factors = factors.to(weight)
-    first = None if bias is None else bias * factors
-    return replace(network, weights=(weight * factors.view(-1, 1), *weights), biases=(first, *biases))
 
 
 def _block(anchor: Network, head: Head, inputs: Tensor, labels: Tensor | None) -> _Block:

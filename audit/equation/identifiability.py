@@ -235,9 +235,11 @@ def _explain_unfit(objective: Objective, what: str) -> str | None:
         return f"needs the activation x^k with k of {LEAST_ORDER} or more; here it is {anchor.activation}"
     if len(anchor.weights) != 2:
         return f"its theory is of networks of two layers; this one has {len(anchor.weights)}"
-    if not all(bool(tensor.isfinite().all()) for tensor in (*objective.target, *anchor.tensors)):
+    if not all(
+        bool(tensor.isfinite().all()) for tensor in (*objective.target.tensors, *anchor.parameters.tensors)
+    ):
         return f"not all values of {what} are finite"
-    if not objective.target[0].any():
+    if not objective.target.weights[0].any():
         return "the target is zero in the first layer: it holds nothing of the inputs"
     return None
 
@@ -285,7 +287,7 @@ def tensor_system(objective: Objective) -> TensorSystem:
     anchor = objective.anchors[0]
     basis, first, target = _coordinates(objective)
     last = anchor.weights[-1].detach().double().cpu().T
-    goal = anchor.with_tensors(objective.target).weights[-1].detach().double().cpu().T
+    goal = objective.target.weights[-1].detach().double().cpu().T
     monomials = Monomials(basis.shape[1], order(anchor))
     unknowns = last.shape[1] * len(monomials)
     triangle = first.new_zeros(0, unknowns + 1)
@@ -295,7 +297,7 @@ def tensor_system(objective: Objective) -> TensorSystem:
         triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
     if len(triangle) <= unknowns:
         triangle = torch.cat([triangle, triangle.new_zeros(unknowns + 1 - len(triangle), unknowns + 1)])
-    precision = torch.finfo(objective.target[0].dtype).eps
+    precision = torch.finfo(objective.target.weights[0].dtype).eps
     return TensorSystem(
         monomials=monomials,
         outputs=last.shape[1],
@@ -310,14 +312,10 @@ def tensor_system(objective: Objective) -> TensorSystem:
 
 def _coordinates(objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
     """Basis (r', r) of the row space, bias included, and in it the first layer of anchor and target, (h, r)."""
-    anchor = objective.anchors[0]
-    blocks = []
-    for network in (anchor, anchor.with_tensors(objective.target)):
-        weight, bias = network.weights[0], network.biases[0]
-        whole = weight if bias is None else torch.cat([weight, bias[:, None]], 1)
-        blocks.append(whole.detach().double().cpu())
+    both = (objective.anchors[0].parameters, objective.target)
+    blocks = [part.first_layer(augmented=True).detach().double().cpu() for part in both]
     _, values, right = torch.linalg.svd(blocks[1], full_matrices=False)
-    edge = float(values[0]) * max(blocks[1].shape) * torch.finfo(objective.target[0].dtype).eps
+    edge = float(values[0]) * max(blocks[1].shape) * torch.finfo(objective.target.weights[0].dtype).eps
     basis = right[values > edge].T
     return basis, blocks[0] @ basis, blocks[1] @ basis
 

@@ -8,7 +8,6 @@ the project needs `residual` only; gradients come from automatic differentiation
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from audit.equation.candidates import Candidates
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 _LEAST_SCALE = 0.1
 """Length of the scaled sum relative to the target."""
@@ -39,8 +39,8 @@ def every_output(outputs: Tensor, labels: Tensor | None) -> Tensor:
 class Objective:
     """tau - sum_j sum_a lambda_ja grad h(theta_a; x_j), and what is needed to evaluate it."""
 
-    target: tuple[Tensor, ...]
-    """tau, one tensor per parameter tensor of the network, in the order of `Network.tensors`."""
+    target: Parameters
+    """tau, in the layout of the network."""
     source: Source
     """What tau is: it decides what counts as noise in it."""
     anchors: tuple[Network, ...]
@@ -58,12 +58,12 @@ class Objective:
     @property
     def size(self) -> int:
         """p, the number of parameters."""
-        return sum(tensor.numel() for tensor in self.target)
+        return self.target.size
 
     @cached_property
     def target_norm(self) -> float:
         """||tau||."""
-        return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in self.target))
+        return self.target.norm
 
     @property
     def separable(self) -> bool:
@@ -76,11 +76,10 @@ class Objective:
 
     def hidden_subset(self, units: Tensor) -> Objective:
         """Only the equations of some hidden units, by index (u,), of a separable objective."""
-        layout = self.anchors[0].with_tensors(self.target)
         return replace(
             self,
-            target=layout.hidden_subset(units).tensors,
-            anchors=tuple(anchor.hidden_subset(units) for anchor in self.anchors),
+            target=self.target.hidden_subset(units),
+            anchors=tuple(anchor.at(anchor.parameters.hidden_subset(units)) for anchor in self.anchors),
         )
 
     def residual(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
@@ -105,17 +104,17 @@ class Objective:
         for anchor, weights in zip(self.anchors, shares, strict=True):
             with torch.enable_grad():
                 # Leaves of their own per restart, so that the sum over candidates is taken within each.
-                leaves = [t.expand(*batch, *t.shape).clone().requires_grad_() for t in anchor.tensors]
-                outputs = anchor.with_tensors(leaves).forward(candidates.inputs, smoothing)
+                leaves = anchor.parameters.map(lambda t: t.expand(*batch, *t.shape).clone().requires_grad_())
+                outputs = anchor.at(leaves).forward(candidates.inputs, smoothing)
                 total = (weights * self.head(outputs, candidates.labels)).sum()
-            gradients = torch.autograd.grad(total, leaves, create_graph=differentiable)
-            rest = tuple(map(torch.sub, rest, gradients))
-        residual = torch.cat([tensor.reshape(*batch, -1) for tensor in rest], dim=-1)
+            gradients = torch.autograd.grad(total, leaves.tensors, create_graph=differentiable)
+            rest = rest - leaves.rebuild(gradients)
+        residual = torch.cat([tensor.reshape(*batch, -1) for tensor in rest.tensors], dim=-1)
         return self._scaled(residual) if self.scale_free else residual
 
     def _scaled(self, residual: Tensor) -> Tensor:
         """Residual with the sum scaled, but not to nothing: where it points elsewhere it must turn."""
-        target = torch.cat([tensor.flatten() for tensor in self.target])
+        target = self.target.flatten()
         total = target - residual
         with torch.no_grad():  # at the best scale the loss does not depend on it
             squares = total.square().sum(-1, keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)

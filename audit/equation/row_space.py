@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from audit.equation.objective import Objective, Source
-from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 _FULL_RANK_BELOW = 64
 """Layers this narrow are kept whole: too few singular values to tell noise from signal, and cheap anyway."""
@@ -149,7 +149,7 @@ def _omega(beta: float) -> float:
 
 def first_layer_space(objective: Objective) -> RowSpace:
     """Row space of the first layer of an objective's target, in network units."""
-    return row_space(objective.target[0], objective.source)
+    return row_space(objective.target.weights[0], objective.source)
 
 
 def reduce(objective: Objective, space: RowSpace) -> Objective:
@@ -158,7 +158,7 @@ def reduce(objective: Objective, space: RowSpace) -> Objective:
     Parameters
     ----------
     objective:
-        In network units: the first tensor of the target is (h, d).
+        In network units: the first weight of the target is (h, d).
     space:
         Its `first_layer_space`, the way back.
 
@@ -167,11 +167,9 @@ def reduce(objective: Objective, space: RowSpace) -> Objective:
     Objective
         The same for candidates in reduced coordinates (..., m, r).
     """
-    first, *rest = objective.target
-    anchors = tuple(_reduced(anchor, space.basis) for anchor in objective.anchors)
-    return replace(objective, target=(first @ space.basis, *rest), anchors=anchors)
+    anchors = tuple(anchor.at(_reduce(anchor.parameters, space)) for anchor in objective.anchors)
+    return replace(objective, target=_reduce(objective.target, space), anchors=anchors)
 
 
-def _reduced(network: Network, basis: Tensor) -> Network:
-    first, *rest = network.weights
-    return replace(network, weights=(first @ basis, *rest))
+def _reduce(parameters: Parameters, space: RowSpace) -> Parameters:
+    return parameters.with_first_weight(parameters.weights[0] @ space.basis)

@@ -2,14 +2,13 @@
 
 Plain ReLU has no useful second derivative, and its first one jumps. The stand-ins of `audit.model.activations` are
 true functions, so that first and second derivatives agree. Their sharpness is given here as a pure number,
-`smoothing`: beta times the typical size of the layer's pre-activations. The same schedule then means the same
+`sharpness`: beta times the typical size of the layer's pre-activations. The same schedule then means the same
 thing for every network, however its weights are scaled.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -19,20 +18,29 @@ from torch import Tensor
 from audit.model.activations import activation
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
+from audit.model.parameters import Parameters
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """An MLP. Every tensor may carry leading batch dimensions, one network per restart."""
+    """An MLP. Its parameters may carry leading batch dimensions, one network per restart."""
 
-    weights: tuple[Tensor, ...]
-    """(..., outputs, inputs) of every layer, first to last."""
-    biases: tuple[Tensor | None, ...]
-    """(..., outputs) of every layer, or None."""
+    parameters: Parameters
+    """Weights and biases."""
     activation: str
     """Name, as `audit.model.activations.activation` reads it."""
-    units: tuple[float, ...]
-    """Typical size of the pre-activations of every hidden layer; smoothing is counted in it."""
+    scales: tuple[float, ...]
+    """Typical size of the pre-activations of every hidden layer; sharpness is counted in it."""
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Of every layer, first to last."""
+        return self.parameters.weights
+
+    @property
+    def biases(self) -> tuple[Tensor | None, ...]:
+        """Of every layer, or None."""
+        return self.parameters.biases
 
     @property
     def inputs(self) -> int:
@@ -45,7 +53,7 @@ class Network:
         return self.weights[-1].shape[-2]
 
     @property
-    def sign_blind(self) -> bool:
+    def sign_symmetric(self) -> bool:
         """Whether gradients at x and at -x differ in sign only, if at all, so that either may be the sample.
 
         So it is with an odd or even activation and no bias in the first layer. Odd ones need no later bias
@@ -53,39 +61,18 @@ class Network:
         """
         return activation(self.activation).symmetric and self.biases[0] is None
 
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All parameters, layer by layer: weight, then bias if there is one."""
-        pairs = zip(self.weights, self.biases, strict=True)
-        return tuple(tensor for pair in pairs for tensor in pair if tensor is not None)
+    def at(self, parameters: Parameters) -> Network:
+        """Return the same network at other parameters."""
+        return replace(self, parameters=parameters)
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> Network:
-        """Replace the parameters by others of the same layout, in the order of `tensors`."""
-        rest = iter(tensors)
-        weights, biases = [], []
-        for bias in self.biases:
-            weights.append(next(rest))
-            biases.append(None if bias is None else next(rest))
-        return replace(self, weights=tuple(weights), biases=tuple(biases))
-
-    def hidden_subset(self, units: Tensor) -> Network:
-        """Keep only some hidden units, by index (u,), of a network of two layers."""
-        first, second = self.weights
-        bias, last = self.biases
-        return replace(
-            self,
-            weights=(first[..., units, :], second[..., units]),
-            biases=(None if bias is None else bias[..., units], last),
-        )
-
-    def forward(self, inputs: Tensor, smoothing: float | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, sharpness: float | None = None) -> Tensor:
         """Outputs of the network.
 
         Parameters
         ----------
         inputs:
             (..., m, d) in network units.
-        smoothing:
+        sharpness:
             Sharpness of the smooth stand-in; None for the activation itself.
 
         Returns
@@ -93,15 +80,15 @@ class Network:
         Tensor
             (..., m, c).
         """
-        return self.layers(inputs, smoothing)[-1][1]
+        return self.layers(inputs, sharpness)[-1][1]
 
     def calibrated(self, inputs: Tensor) -> Network:
-        """Set `units` to the root mean square of the pre-activations that `inputs` (m, d) cause."""
+        """Set `scales` to the root mean square of the pre-activations that `inputs` (m, d) cause."""
         with torch.no_grad():
             hidden = [pre for _, pre in self.layers(inputs)[:-1]]
-        return replace(self, units=tuple(_rms(pre) or 1.0 for pre in hidden))
+        return replace(self, scales=tuple(_rms(pre) or 1.0 for pre in hidden))
 
-    def layers(self, inputs: Tensor, smoothing: float | None = None) -> list[tuple[Tensor, Tensor]]:
+    def layers(self, inputs: Tensor, sharpness: float | None = None) -> list[tuple[Tensor, Tensor]]:
         """What enters every layer (..., m, inputs), and its pre-activations (..., m, outputs).
 
         The pre-activations of the last layer are the outputs of the network.
@@ -111,7 +98,7 @@ class Network:
         current = inputs
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
-                beta = None if smoothing is None else smoothing / self.units[index - 1]
+                beta = None if sharpness is None else sharpness / self.scales[index - 1]
                 current = activate(found[-1][1], beta)
             product = current @ weight.mT
             found.append((current, product if bias is None else product + bias.unsqueeze(-2)))
@@ -130,12 +117,11 @@ def network(
         return checkpoint.tensors[name].to(device=device, dtype=dtype).contiguous()
 
     layers = architecture.layers
-    return Network(
+    parameters = Parameters(
         weights=tuple(parameter(layer.weight) for layer in layers),
         biases=tuple(None if layer.bias is None else parameter(layer.bias) for layer in layers),
-        activation=architecture.activation,
-        units=tuple(1.0 for _ in pairwise(layers)),
     )
+    return Network(parameters, architecture.activation, scales=tuple(1.0 for _ in pairwise(layers)))
 
 
 def _rms(values: Tensor) -> float:

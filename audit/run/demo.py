@@ -21,6 +21,7 @@ from audit.budget import Budget
 from audit.diagnostics.training import descend, small_start
 from audit.errors import OutputError
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 
 _FACES, _MEMBERS, _HIDDEN = 100, 40, 1000
 
@@ -109,16 +110,14 @@ def train(
     dict[str, Tensor]
         A state dict: fc1.weight, fc1.bias, fc2.weight.
     """
-    shape = Network(
-        (torch.empty(hidden, inputs.shape[1]), torch.empty(outputs, hidden)),
-        (torch.empty(hidden), None),
-        "relu",
-        (1.0,),
+    parameters = Parameters(
+        (torch.empty(hidden, inputs.shape[1]), torch.empty(outputs, hidden)), (torch.empty(hidden), None)
     )
+    shape = Network(parameters, "relu", (1.0,))
     start = small_start(shape, first_layer, torch.Generator().manual_seed(seed))
     without_end = Budget(math.inf, clock=lambda: 0.0)
     trained = descend(start, inputs, labels, margin, without_end).network
-    return dict(zip(("fc1.weight", "fc1.bias", "fc2.weight"), trained.tensors, strict=True))
+    return dict(zip(("fc1.weight", "fc1.bias", "fc2.weight"), trained.parameters.tensors, strict=True))
 
 
 def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -158,7 +158,7 @@ def _without_box(weights: Weights) -> Observation:
         None if weights.initial is None else network(*weights.initial),
         -bound,
         bound,
-        None if weights.gradient_model is None else network(*weights.gradient_model),
+        None if weights.gradient_model is None else network(*weights.gradient_model).parameters,
     )
 
 

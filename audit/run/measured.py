@@ -13,7 +13,7 @@ from audit.report.measured import AttainableReport, ContributionReport, Identifi
 
 def spectrum(equation: Equation) -> Rank:
     """Describe the singular values of the first layer of a target."""
-    space, (first, *_) = equation.space, equation.objective.target
+    space, first = equation.space, equation.objective.target.weights[0]
     edge = None if equation.source == "gradient" else bulk_edge(space.singular_values, *first.shape)
     return Rank(
         source=equation.source,

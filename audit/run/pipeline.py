@@ -48,7 +48,7 @@ def observe(
     """Put together what the attacker sees."""
     low, high = (torch.from_numpy(bound).to(device, dtype) for bound in preprocessing.box())
     before = None if initial is None else network(*initial, device, dtype)
-    slope = None if gradient is None else network(*gradient, device, dtype)
+    slope = None if gradient is None else network(*gradient, device, dtype).parameters
     return Observation(network(*model, device, dtype), before, low, high, slope, preprocessing.shape)
 
 

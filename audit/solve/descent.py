@@ -73,7 +73,7 @@ class Descent:
         adam = torch.optim.Adam([{"params": [inputs]}, {"params": [weights]}])
 
         began, left = budget.spent, budget.left
-        hidden = objective.target[0].shape[0] if objective.separable else 0
+        hidden = objective.target.weights[0].shape[0] if objective.separable else 0
         units = _portions(hidden, _UNITS_A_STEP, generator)
         pixels = _portions(len(problem.box.low), _PIXELS_A_STEP, generator)
         history: list[tuple[int, float]] = []
@@ -121,7 +121,7 @@ class Descent:
         self, problem: Problem, objective: Objective, unit: float, generator: torch.Generator
     ) -> Candidates:
         shape = (self.restarts, self.count)
-        first = objective.target[0]
+        first = objective.target.weights[0]
         spread = self.input_start * problem.input_unit
         inputs = spread * torch.randn(*shape, problem.rank, generator=generator).to(first)
         columns = len(objective.anchors) * _head_outputs(problem, objective)
@@ -172,20 +172,20 @@ def weight_unit(problem: Problem, objective: Objective, count: int) -> float:
         None if labels is None else labels.unsqueeze(-1),
     )
     with torch.no_grad():
-        target = torch.cat([tensor.flatten() for tensor in objective.target])
+        target = objective.target.flatten()
         norms = (target - objective.residual(candidates)).norm(dim=-1)
     typical = float(norms.square().mean().sqrt())
     return objective.target_norm / (typical * math.sqrt(count)) if typical > 0 else 1.0
 
 
 def _references(problem: Problem) -> Tensor:
-    like = problem.objective.target[0]
+    like = problem.objective.target.weights[0]
     generator = torch.Generator().manual_seed(0)
     return problem.input_unit * torch.randn(_REFERENCES, problem.rank, generator=generator).to(like)
 
 
 def _head_outputs(problem: Problem, objective: Objective) -> int:
-    like = objective.target[0]
+    like = objective.target.weights[0]
     with torch.no_grad():
         outputs = objective.anchors[0].forward(
             torch.zeros(1, problem.rank, dtype=like.dtype, device=like.device)

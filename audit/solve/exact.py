@@ -105,7 +105,7 @@ class ExactInputs:
             status = Status.INTERRUPTED if budget.interrupted() else Status.BUDGET
         else:
             status = Status.EXHAUSTED
-        like = problem.objective.target[0]
+        like = problem.objective.target.weights[0]
         inputs, weights = best.candidates.inputs, best.candidates.weights
         return Solution(
             candidates=Candidates(inputs.to(like), weights.to(like), None),
@@ -256,5 +256,5 @@ def _chunks(samples: int) -> int:
 
 
 def _nothing(objective: Objective, rank: int) -> Candidates:
-    like, outputs = objective.target[0], objective.anchors[0].outputs
+    like, outputs = objective.target.weights[0], objective.anchors[0].outputs
     return Candidates(like.new_zeros(1, 0, rank), like.new_zeros(1, 0, outputs), None)

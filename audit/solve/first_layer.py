@@ -66,7 +66,7 @@ class FirstLayer:
         function = activation(self.network.activation).function
         ahead = [pre[0] for _, pre in self.network.layers(self.inputs(unknowns)[None], smoothing)[:-1]]
         slopes = unknowns[self.samples :]
-        backward = zip(self.network.weights[1:], ahead, self.network.units, strict=True)
+        backward = zip(self.network.weights[1:], ahead, self.network.scales, strict=True)
         for weight, pre, unit in reversed(list(backward)):
             beta = None if smoothing is None else smoothing / unit
             derivative = jvp(lambda a, beta=beta: function(a, beta), (pre,), (torch.ones_like(pre),))[1]
@@ -114,7 +114,7 @@ def first_layer(
         Of an input.
     """
     network = objective.anchors[0]
-    block = objective.target[0]
+    block = objective.target.weights[0]
     left, values, right = torch.linalg.svd(block, full_matrices=False)
     return FirstLayer(
         network=network,
@@ -122,7 +122,7 @@ def first_layer(
         fresh=left[:, :samples],
         values=values[:samples],
         right=right[:samples],
-        bias=network.with_tensors(objective.target).biases[0],
+        bias=objective.target.biases[0],
         spread=max(noise, _ROUNDING) * float(block.norm()) / math.sqrt(len(block) * pixels),
         size=typical_norm / math.sqrt(samples),
     )
@@ -130,13 +130,10 @@ def first_layer(
 
 def last_layer_weights(objective: Objective, entering: Tensor) -> Tensor:
     """Lambda (b, c) by least squares from the last layer, whose gradient is the sum of lambda times its inputs."""
-    target = objective.anchors[0].with_tensors(objective.target)
-    weight, bias = target.weights[-1], target.biases[-1]
-    if bias is not None:
+    if objective.target.biases[-1] is not None:
         entering = torch.cat([entering, torch.ones_like(entering[:, :1])], 1)
-        weight = torch.cat([weight, bias[:, None]], 1)
     inverse: Tensor = torch.linalg.pinv(entering.T)
-    return inverse @ weight.T
+    return inverse @ objective.target.last_layer(augmented=True).T
 
 
 def with_last_layer_weights(objective: Objective, inputs: Tensor) -> Candidates:
@@ -148,5 +145,5 @@ def with_last_layer_weights(objective: Objective, inputs: Tensor) -> Candidates:
 
 def in_double(objective: Objective) -> Objective:
     """Return the same equation in double precision."""
-    anchors = tuple(anchor.with_tensors([t.double() for t in anchor.tensors]) for anchor in objective.anchors)
-    return replace(objective, target=tuple(tensor.double() for tensor in objective.target), anchors=anchors)
+    anchors = tuple(anchor.at(anchor.parameters.map(torch.Tensor.double)) for anchor in objective.anchors)
+    return replace(objective, target=objective.target.map(torch.Tensor.double), anchors=anchors)

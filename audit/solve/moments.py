@@ -112,16 +112,13 @@ def _points(problem: Problem, samples: int) -> tuple[Points, Tensor]:
     The gradient of a bias is that of a weight whose input is always one.
     """
     anchor, target = problem.objective.anchors[0], problem.objective.target
-    seen = anchor.with_tensors(target)
-    slopes, places = seen.weights[0].double(), anchor.weights[0].double()
-    if (bias := anchor.biases[0]) is not None and (seen_bias := seen.biases[0]) is not None:
-        slopes = torch.cat([slopes, seen_bias.double()[:, None]], 1)
-        places = torch.cat([places, bias.double()[:, None]], 1)
+    slopes = target.first_layer(augmented=True).double()
+    places = anchor.parameters.first_layer(augmented=True).double()
     back = torch.linalg.svd(slopes, full_matrices=False).Vh[:samples].T
     slopes, places = slopes @ back, places @ back
     shares = anchor.weights[1].double().T
     unit, share = places.square().mean().sqrt(), shares.square().mean().sqrt()
-    values = seen.weights[1].double().T
+    values = target.weights[1].double().T
     return Points(places / unit, values, slopes * unit / share, shares / share), back
 
 
@@ -134,7 +131,7 @@ def _starts(problem: Problem, tensors: list[Tensor], back: Tensor, generator: to
             inputs = _scaled(problem, common_components(tensor, generator) @ back.T)
             entering = objective.anchors[0].layers(inputs)[-1][0]
             drawn.append(Candidates(inputs, last_layer_weights(objective, entering), None))
-    like = problem.objective.target[0]
+    like = problem.objective.target.weights[0]
     inputs = torch.stack([candidates.inputs for candidates in drawn]).to(like)
     weights = torch.stack([candidates.weights for candidates in drawn]).to(like)
     best = _losses(problem, Candidates(inputs, weights, None)).argsort()[:_RESTARTS].to(inputs.device)

@@ -73,7 +73,7 @@ class TensorDecomposition:
             loss = float(in_double(problem.objective).relative_loss(candidates))
         watch(steps, loss)
         status = Status.SOLVED if loss < _SOLVED else Status.FINISHED
-        like = problem.objective.target[0]
+        like = problem.objective.target.weights[0]
         found = Candidates(candidates.inputs.to(like), candidates.weights.to(like), None)
         return _solution(found, loss, status, steps, said)
 
@@ -162,7 +162,7 @@ def _candidates(problem: Problem, system: TensorSystem, inputs: Tensor, weights:
 
 
 def _nothing(problem: Problem) -> Candidates:
-    like, outputs = problem.objective.target[0], problem.objective.anchors[0].outputs
+    like, outputs = problem.objective.target.weights[0], problem.objective.anchors[0].outputs
     return Candidates(like.new_zeros(1, 0, problem.rank), like.new_zeros(1, 0, outputs), None)
 
 

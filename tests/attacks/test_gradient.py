@@ -33,7 +33,7 @@ def test_the_batch_solves_it_whatever_the_scale(activation, scale):
     net = small_network(3, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     gradient, slopes = batch_gradient(net, rows)
-    scaled = gradient.with_tensors([scale * tensor for tensor in gradient.tensors])
+    scaled = gradient.times(scale)
     objective = equation(ATTACK, observed(net, scaled)).objective
     with torch.no_grad():
         solved = objective.relative_loss(Candidates(rows, scale * slopes, None))
@@ -45,10 +45,10 @@ def test_the_batch_solves_it_whatever_the_scale(activation, scale):
 
 def test_the_anchor_is_the_network_and_the_target_is_what_was_seen():
     net = small_network(3, 2, "all")
-    seen = observed(net, another(net))
+    seen = observed(net, another(net).parameters)
     found = equation(ATTACK, seen)
     objective = found.objective
-    assert objective.target == seen.gradient.tensors
+    assert objective.target is seen.gradient
     assert objective.anchors == (net,)
     assert not objective.non_negative
     assert (
@@ -68,8 +68,8 @@ def test_without_a_gradient_it_does_not_apply():
 )
 def test_a_gradient_of_zeros_does_not_apply(index, reason):
     net = small_network(3, 2, "all")
-    tensors = [torch.zeros_like(tensor) for tensor in net.tensors]
+    tensors = [torch.zeros_like(tensor) for tensor in net.parameters.tensors]
     if index is not None:
         tensors[index].view(-1)[-1] = 1e-9
-    found = reason_against(ATTACK, observed(net, net.with_tensors(tensors)))
+    found = reason_against(ATTACK, observed(net, net.parameters.rebuild(tensors)))
     assert found is None if reason is None else reason in found

@@ -14,6 +14,7 @@ from audit.solve.constraints import Box
 from audit.solve.descent import Descent
 from tests.planted import (
     Clock,
+    at,
     equation,
     generator,
     in_row_space,
@@ -30,12 +31,12 @@ LABELS = {1: [0, 1, 1, 1], 4: [3, 0, 3, 1]}
 def of_a_batch(outputs=4, biases="all", scale=1.0, hidden=30):
     """A network as it is before training, and the gradient of its cross-entropy at four samples."""
     net = small_network(outputs, 2, biases, inputs=20, hidden=hidden)
-    net = net.with_tensors([0.3 * tensor for tensor in net.tensors])
+    net = net.at(net.parameters.times(0.3))
     rows = torch.rand(4, 20, generator=generator(5), dtype=torch.float64)
-    leaves = [tensor.clone().requires_grad_() for tensor in net.tensors]
-    losses = cross_entropy(net.with_tensors(leaves).forward(rows), torch.tensor(LABELS[outputs]))
+    leaves = [tensor.clone().requires_grad_() for tensor in net.parameters.tensors]
+    losses = cross_entropy(at(net, leaves).forward(rows), torch.tensor(LABELS[outputs]))
     gradient = torch.autograd.grad(scale * losses.mean(), leaves)
-    return replace(observation(net), gradient=net.with_tensors(gradient)), rows
+    return replace(observation(net), gradient=net.parameters.rebuild(gradient)), rows
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
@@ -74,7 +75,7 @@ def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
 
     plain = replace(objective, scale_free=False)
     with torch.no_grad():
-        target = torch.cat([tensor.flatten() for tensor in objective.target])
+        target = objective.target.flatten()
         candidates = Candidates(*start, torch.tensor(LABELS[4]))
         cosine = functional.cosine_similarity(target - plain.residual(candidates, 3.0), target, dim=0)
         assert cosine > 0.1  # else its length is held up
@@ -113,7 +114,7 @@ def test_without_a_last_bias_it_does_not_apply():
 def test_with_a_last_bias_of_zeros_it_does_not_apply():
     seen, _ = of_a_batch()
     *rest, last = seen.gradient.tensors
-    zeros = replace(seen, gradient=seen.gradient.with_tensors([*rest, torch.zeros_like(last)]))
+    zeros = replace(seen, gradient=seen.gradient.rebuild([*rest, torch.zeros_like(last)]))
     assert "does not give the labels away" in reason_against(ATTACK, zeros)
 
 

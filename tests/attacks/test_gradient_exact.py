@@ -31,7 +31,7 @@ def of_a_batch(samples, **layout):
 def changed(seen, index, value):
     tensors = [tensor.clone() for tensor in seen.gradient.tensors]
     tensors[index] = value(tensors[index])
-    return replace(seen, gradient=seen.gradient.with_tensors(tensors))
+    return replace(seen, gradient=seen.gradient.rebuild(tensors))
 
 
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
@@ -72,7 +72,7 @@ def test_units_must_be_more_than_twice_the_samples():
 
 def test_behind_a_relu_it_does_not_apply_without_a_bias():
     net = small_network(3, 2, "none")
-    seen = replace(observation(net), gradient=another(net))
+    seen = replace(observation(net), gradient=another(net).parameters)
     assert "the first layer has no bias" in reason_against(ATTACK, seen)
 
 
@@ -86,7 +86,7 @@ def test_a_dead_layer_does_not_apply(index, reason):
 
 def test_nothing_but_noise_does_not_apply():
     net = small_network(3, 2, "all", inputs=90, hidden=100)
-    noise = another(net)
+    noise = another(net).parameters
     reason = reason_against(ATTACK, replace(observation(net), gradient=noise))
     assert reason == "nothing in the gradient of the first layer stands out of its noise"
 

@@ -38,10 +38,10 @@ LOSSES = {
 
 def trained(network, rows, loss):
     """The network where nothing moves under loss(outputs) + DECAY / 2 |theta|^2: L-BFGS, then Newton's method."""
-    theta = torch.cat([tensor.flatten() for tensor in network.tensors]).requires_grad_()
+    theta = network.parameters.flatten().requires_grad_()
 
     def total(theta):
-        outputs = network.with_tensors(split(theta, network.tensors)).forward(rows)
+        outputs = network.at(split(theta, network.parameters)).forward(rows)
         return loss(outputs) + DECAY / 2 * theta.square().sum()
 
     def closure():
@@ -56,7 +56,7 @@ def trained(network, rows, loss):
     theta = theta.detach()
     for _ in range(5):
         theta = theta - torch.linalg.solve(hessian(total, theta), jacobian(total, theta))
-    return network.with_tensors(split(theta, network.tensors))
+    return network.at(split(theta, network.parameters))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outp
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_target_and_anchor_are_the_weights(net, seen):
     objective = equation(ATTACK, seen).objective
-    assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
+    assert objective.target is net.parameters
     assert objective.anchors == (net,)
     assert not objective.non_negative
     assert (equation(ATTACK, seen).classes, equation(ATTACK, seen).label(7)) == (0, None)

@@ -1,13 +1,13 @@
 """kkt-margin: the margin against its definition, and networks that are KKT points by construction."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 import torch
 
 from audit.attacks.kkt_margin import KktMargin, margin
 from audit.equation.candidates import Candidates
+from audit.model.parameters import Parameters
 from tests.pairwise import pairwise
 from tests.planted import (
     LAYOUTS,
@@ -71,7 +71,7 @@ def test_labels_are_balanced(outputs, classes):
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_target_and_anchor_are_the_weights(net):
     objective = equation(ATTACK, observation(net)).objective
-    assert all(one is other for one, other in zip(objective.target, net.tensors, strict=True))
+    assert objective.target is net.parameters
     assert objective.anchors == (net,)
     assert objective.non_negative
     assert reason_against(ATTACK, observation(net)) is None
@@ -86,10 +86,8 @@ def test_inhomogeneous_networks_are_warned_of(activation, biases):
     caveat = equation(ATTACK, observation(net)).caveat
     rows = torch.randn(4, net.inputs, generator=generator(), dtype=torch.float64)
     first, bias = net.weights[0], net.biases[0]
-    scaled = replace(
-        net,
-        weights=(3.0 * first, *net.weights[1:]),
-        biases=(None if bias is None else 3.0 * bias, *net.biases[1:]),
+    scaled = net.at(
+        Parameters((3.0 * first, *net.weights[1:]), (None if bias is None else 3.0 * bias, *net.biases[1:]))
     )
     ratios = scaled.forward(rows) / net.forward(rows)
     homogeneous = torch.allclose(ratios, ratios[0, 0].expand_as(ratios))
@@ -122,5 +120,5 @@ def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs):
 
 def test_scaling_a_two_layer_kkt_point_leaves_lambda_as_it_is():
     net, samples = kkt_point(1)
-    scaled = net.with_tensors([3.0 * tensor for tensor in net.tensors])
+    scaled = net.at(net.parameters.times(3.0))
     assert equation(ATTACK, observation(scaled)).objective.relative_loss(samples) < 1e-24

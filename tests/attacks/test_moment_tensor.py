@@ -9,6 +9,7 @@ from audit.attacks import Method, moment_tensor
 from audit.attacks.gradient import Gradient
 from audit.attacks.moment_tensor import MomentTensor
 from tests.planted import (
+    at,
     batch_gradient,
     equation,
     generator,
@@ -32,7 +33,7 @@ def noise():
 
 
 def first_layer(change):
-    return lambda net: net.with_tensors([change(net.weights[0]), *net.tensors[1:]])
+    return lambda net: at(net, [change(net.weights[0]), *net.parameters.tensors[1:]])
 
 
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
@@ -109,7 +110,7 @@ def test_a_dead_last_layer_does_not_apply():
     seen = of_a_batch()
     tensors = list(seen.gradient.tensors)
     tensors[2] = torch.zeros_like(tensors[2])
-    reason = reason_against(ATTACK, replace(seen, gradient=seen.gradient.with_tensors(tensors)))
+    reason = reason_against(ATTACK, replace(seen, gradient=seen.gradient.rebuild(tensors)))
     assert reason == "the gradient of the last layer is zero everywhere: it holds no moments"
 
 

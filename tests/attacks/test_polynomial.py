@@ -66,8 +66,8 @@ def trained(seen):
 def test_the_change_has_one_anchor_halfway(trained):
     objective = equation(PolynomialDelta(), trained).objective
     (anchor,) = objective.anchors
-    ends = zip(trained.initial.tensors, trained.network.tensors, strict=True)
-    for middle, (before, after) in zip(anchor.tensors, ends, strict=True):
+    ends = zip(trained.initial.parameters.tensors, trained.network.parameters.tensors, strict=True)
+    for middle, (before, after) in zip(anchor.parameters.tensors, ends, strict=True):
         torch.testing.assert_close(middle, (before + after) / 2)
     there, at_the_start = (
         analyse(replace(objective, anchors=(one,))).unexplained for one in (anchor, trained.initial)
@@ -78,7 +78,7 @@ def test_the_change_has_one_anchor_halfway(trained):
 def test_that_of_one_step_is_where_it_began(seen):
     objective = equation(PolynomialDelta(), seen).objective
     assert objective.anchors == (seen.initial,)
-    for change, slope in zip(objective.target, seen.gradient.tensors, strict=True):
+    for change, slope in zip(objective.target.tensors, seen.gradient.tensors, strict=True):
         torch.testing.assert_close(change, -0.1 * slope)
 
 

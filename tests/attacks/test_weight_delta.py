@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from audit.attacks.weight_delta import WeightDelta
 from audit.equation.candidates import Candidates
-from tests.helpers import flat
 from tests.pairwise import pairwise
 from tests.planted import (
     LAYOUTS,
     PLAIN_ACTIVATIONS,
     another,
+    at,
     equation,
     generator,
     observation,
@@ -51,15 +51,15 @@ def observed(final, initial):
 
 def update(network, rows, loss):
     """What one step of gradient descent adds to the parameters, and lambda (n, c) in closed form."""
-    tensors = [tensor.clone().requires_grad_() for tensor in network.tensors]
-    outputs = network.with_tensors(tensors).forward(rows)
+    tensors = [tensor.clone().requires_grad_() for tensor in network.parameters.tensors]
+    outputs = at(network, tensors).forward(rows)
     *gradients, slopes = torch.autograd.grad(loss(outputs), [*tensors, outputs])
     return [-RATE * gradient for gradient in gradients], -RATE * slopes
 
 
 def moved(network, change, sign=1.0):
-    pairs = zip(network.tensors, change, strict=True)
-    return network.with_tensors([tensor + sign * part for tensor, part in pairs])
+    pairs = zip(network.parameters.tensors, change, strict=True)
+    return at(network, [tensor + sign * part for tensor, part in pairs])
 
 
 @pairwise(anchor=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
@@ -88,7 +88,7 @@ def test_every_anchor_has_lambdas_of_its_own(net, seen):
     objective, candidates = equation(ATTACK, seen).objective, random_candidates(ATTACK, seen)
     shares = candidates.weights.split(net.outputs, dim=-1)
     assert len(shares) == 2
-    expected = flat(objective.target)
+    expected = objective.target.flatten()
     for anchor, weights in zip((seen.network, seen.initial), shares, strict=True):
         alone = replace(objective, anchors=(anchor,))
         expected = expected - plain_sum(alone, replace(candidates, weights=weights))
@@ -98,7 +98,9 @@ def test_every_anchor_has_lambdas_of_its_own(net, seen):
 @pairwise(**LAYOUTS, activation=["relu"])
 def test_the_target_is_the_change_and_the_final_weights_are_the_first_anchor(net, seen):
     objective = equation(ATTACK, seen).objective
-    for change, after, before in zip(objective.target, net.tensors, seen.initial.tensors, strict=True):
+    for change, after, before in zip(
+        objective.target.tensors, net.parameters.tensors, seen.initial.parameters.tensors, strict=True
+    ):
         torch.testing.assert_close(before + change, after)
     assert objective.anchors == (net, seen.initial)
     assert not objective.non_negative
@@ -113,7 +115,7 @@ def test_without_a_start_it_does_not_apply():
 @pytest.mark.parametrize("biases", ["none", "all"])
 def test_a_start_equal_to_the_end_does_not_apply(biases):
     net = small_network(3, 2, biases)
-    copy = net.with_tensors([tensor.clone() for tensor in net.tensors])
+    copy = net.at(net.parameters.map(torch.Tensor.clone))
     assert "nothing changed" in reason_against(ATTACK, observed(net, copy))
 
 
@@ -123,15 +125,15 @@ def test_a_start_equal_to_the_end_does_not_apply(biases):
 )
 def test_one_value_that_changed_is_a_change_where_it_holds_inputs(index, reason):
     net = small_network(3, 2, "all")
-    tensors = [tensor.clone() for tensor in net.tensors]
+    tensors = [tensor.clone() for tensor in net.parameters.tensors]
     tensors[index].view(-1)[-1] += 1e-9
-    found = reason_against(ATTACK, observed(net, net.with_tensors(tensors)))
+    found = reason_against(ATTACK, observed(net, at(net, tensors)))
     assert found is None if reason is None else found.startswith(reason)
 
 
 def test_shared_bits_of_the_start_cancel():
     net, start = small_network(dtype=torch.float32), another(small_network(dtype=torch.float32))
-    kept = start.with_tensors([start.tensors[0], net.tensors[1]])
+    kept = at(start, [start.parameters.tensors[0], net.parameters.tensors[1]])
     target = equation(ATTACK, observed(net, kept)).objective.target
-    assert target[0].any()
-    assert not target[1].any()
+    assert target.weights[0].any()
+    assert not target.weights[1].any()

@@ -29,6 +29,7 @@ from audit.solve.base import Solution, Status
 from audit.solve.descent import Descent
 from tests.planted import (
     Clock,
+    at,
     batch_gradient,
     costing,
     equation,
@@ -142,7 +143,7 @@ def test_weights_that_are_not_finite_make_an_attack_fail(layer):
     seen = small_observation()
     weights = list(seen.network.weights)
     weights[layer] = torch.full_like(weights[layer], math.nan)
-    broken = dataclasses.replace(seen, network=seen.network.with_tensors(weights))
+    broken = dataclasses.replace(seen, network=at(seen.network, weights))
     outcome = single(broken)
     assert isinstance(outcome, AttackFailed)
     assert outcome.reason
@@ -155,10 +156,10 @@ def test_a_network_without_an_equation_does_not_break_the_audit(zeros):
     """Long enough for steps to be taken, and heard of."""
     seen, heard = small_observation(), []
     value = 0.0 if zeros else math.nan
-    tensors = [torch.full_like(tensor, value) for tensor in seen.network.tensors]
+    tensors = [torch.full_like(tensor, value) for tensor in seen.network.parameters.tensors]
     if not zeros:
         tensors[0] = seen.network.weights[0]  # the row space is there
-    network = seen.network.with_tensors(tensors)
+    network = at(seen.network, tensors)
     broken = dataclasses.replace(seen, network=network, initial=None, gradient=None)
     budget = Budget(4.0, Clock(tick=0.001))
     margin, loss, *others = run_battery(broken, BATTERY, None, budget, 0, lambda *event: heard.append(event))
@@ -401,14 +402,14 @@ def noisy_observation():
     rng = torch.Generator().manual_seed(3)
     initial = small_network(1, 2, "first", 80, 90, activation="gelu")
     rows = torch.randn(3, 80, generator=rng).double().clamp(-2, 2)
-    tensors = [tensor.clone().requires_grad_() for tensor in initial.tensors]
-    outputs = initial.with_tensors(tensors).forward(rows)
+    tensors = [tensor.clone().requires_grad_() for tensor in initial.parameters.tensors]
+    outputs = at(initial, tensors).forward(rows)
     step = torch.autograd.grad((torch.tensor([[1.0], [-1.0], [1.0]]) * outputs).sum(), tensors)
     final = [
         start + change + 0.1 * torch.randn(start.shape, generator=rng).double()
-        for start, change in zip(initial.tensors, step, strict=True)
+        for start, change in zip(initial.parameters.tensors, step, strict=True)
     ]
-    return dataclasses.replace(observation(initial.with_tensors(final)), initial=initial)
+    return dataclasses.replace(observation(at(initial, final)), initial=initial)
 
 
 def whole_loss(attempted, candidates):
@@ -649,7 +650,7 @@ def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch):
         restarts, "_SHORTEST", 400
     )  # six neurons have other solutions, which restarts tell apart
     net, samples = kkt_point(outputs, samples=3, inputs=12, copies=2)
-    net = net.with_tensors([tensor.float() for tensor in net.tensors])
+    net = net.at(net.parameters.map(torch.Tensor.float))
     found = single(observation(net, bound=1.5), seconds=700.0)
     rows = samples.inputs.numpy() / np.linalg.norm(samples.inputs, axis=1, keepdims=True)
     fitted, _ = np.split(found.reconstructions, 2)
@@ -670,7 +671,7 @@ def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
     gradient, _ = batch_gradient(net, rows)
     if not solved:
         shuffled = [tensor[torch.randperm(len(tensor), generator=rng)] for tensor in gradient.tensors]
-        gradient = gradient.with_tensors(shuffled)
+        gradient = gradient.rebuild(shuffled)
     seen = dataclasses.replace(observation(net, bound=1.5), gradient=gradient)
     attacks, slices = scripted(monkeypatch, clock, GOOD)
     exact, other = run([GradientExact(), *attacks], clock, seen)

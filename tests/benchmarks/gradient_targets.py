@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from audit.attacks import Observation
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 from audit.model.preprocessing import Preprocessing
 from tests.benchmarks.targets import _existing, _mnist
 from tests.benchmarks.training import Layers
@@ -120,38 +121,36 @@ def initial(inputs: int, recipe: GradientRecipe, seed: int) -> Network:
         torch.manual_seed(seed)
         layers = [torch.nn.Linear(inputs, recipe.hidden), torch.nn.Linear(recipe.hidden, 10)]
     weights, biases = (tuple(getattr(layer, key).data for layer in layers) for key in ("weight", "bias"))
-    return Network(weights, biases, recipe.activation, (1.0,))
+    return Network(Parameters(weights, biases), recipe.activation, (1.0,))
 
 
-def gradient_of(network: Network, rows: Tensor, labels: Tensor) -> Network:
+def gradient_of(network: Network, rows: Tensor, labels: Tensor) -> Parameters:
     """Gradient of the mean cross-entropy of a batch (b, d)."""
-    free = network.with_tensors([tensor.clone().requires_grad_() for tensor in network.tensors])
-    loss = functional.cross_entropy(free.forward(rows), labels)
-    return network.with_tensors(torch.autograd.grad(loss, free.tensors))
+    free = network.parameters.map(lambda tensor: tensor.clone().requires_grad_())
+    loss = functional.cross_entropy(network.at(free).forward(rows), labels)
+    return free.rebuild(torch.autograd.grad(loss, free.tensors))
 
 
-def noisy(gradient: Network, share: float, generator: torch.Generator) -> Network:
+def noisy(gradient: Parameters, share: float, generator: torch.Generator) -> Parameters:
     """Add Gaussian noise to every tensor, `share` of the standard deviation of its entries."""
     tensors = gradient.tensors
     noise = [share * tensor.std() * torch.randn(tensor.shape, generator=generator) for tensor in tensors]
-    return gradient.with_tensors([tensor + more for tensor, more in zip(tensors, noise, strict=True)])
+    return gradient.rebuild([tensor + more for tensor, more in zip(tensors, noise, strict=True)])
 
 
 def trained(
     network: Network, rows: Tensor, labels: Tensor, epochs: int, generator: torch.Generator
 ) -> Network:
     """Train a copy by Adam on mini-batches."""
-    free = [tensor.clone().requires_grad_() for tensor in network.tensors]
-    descent = torch.optim.Adam(free, lr=RATE)
+    free = network.parameters.map(lambda tensor: tensor.clone().requires_grad_())
+    descent = torch.optim.Adam(free.tensors, lr=RATE)
     for _ in range(epochs):
         for batch in torch.randperm(len(rows), generator=generator).split(MINI_BATCH):
-            gradient = gradient_of(
-                network.with_tensors([t.detach() for t in free]), rows[batch], labels[batch]
-            )
-            for tensor, slope in zip(free, gradient.tensors, strict=True):
+            gradient = gradient_of(network.at(free.map(torch.Tensor.detach)), rows[batch], labels[batch])
+            for tensor, slope in zip(free.tensors, gradient.tensors, strict=True):
                 tensor.grad = slope
             descent.step()
-    return network.with_tensors([tensor.detach() for tensor in free])
+    return network.at(free.map(torch.Tensor.detach))
 
 
 def _cifar(data_dir: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

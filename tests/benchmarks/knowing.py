@@ -38,6 +38,7 @@ from audit.diagnostics.stationarity import stationarity
 from audit.equation.gradient_map import GradientMap
 from audit.equation.row_space import bulk_edge, row_space
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 from tests.benchmarks.run import RESULTS, THRESHOLD, machine, seen_by_us, target_names
 from tests.benchmarks.targets import DATA_DIR, RECIPES, Target, prepare
 from tests.planted import equation, reason_against
@@ -55,7 +56,7 @@ def known(attack: Attack, observation: Observation, target: Target, seconds: flo
     labels = torch.from_numpy(target.labels) if solved.classes else None
     generator = torch.Generator().manual_seed(0)
     began = time.perf_counter()
-    space = row_space(objective.target[0], "weights")
+    space = row_space(objective.target.weights[0], "weights")
     found = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
     exposed = time.perf_counter()
     most = ceiling(space, target.members, target.format, budget(seconds))
@@ -75,7 +76,7 @@ def known(attack: Attack, observation: Observation, target: Target, seconds: flo
         "rank": space.rank,
         "effective_rank": round(space.effective_rank, 1),
         "edge": space.edge,
-        "bulk_edge": bulk_edge(space.singular_values, *objective.target[0].shape),
+        "bulk_edge": bulk_edge(space.singular_values, *objective.target.weights[0].shape),
         "members": len(target.members),
         "reachable": most.reachable(THRESHOLD),
         "reachable_by_projection": int((most.projection >= THRESHOLD).sum()),
@@ -134,7 +135,9 @@ def untrained(seed: int) -> Observation:
 
     weights = (uniform(500, 784, inputs=784), uniform(10, 500, inputs=500))
     biases = (uniform(500, inputs=784), uniform(10, inputs=500))
-    return Observation(Network(weights, biases, "relu", (1.0,)), None, torch.zeros(784), torch.ones(784))
+    return Observation(
+        Network(Parameters(weights, biases), "relu", (1.0,)), None, torch.zeros(784), torch.ones(784)
+    )
 
 
 def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str, list[float]]:
@@ -147,7 +150,7 @@ def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str
             members, controls = torch.from_numpy(target.members), torch.from_numpy(target.controls)
             labels = torch.from_numpy(target.labels) if attack.id == "kkt-margin" else None
             generator = torch.Generator().manual_seed(seed)
-            space = row_space(objective.target[0], "weights")
+            space = row_space(objective.target.weights[0], "weights")
             test = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
             assert test is not None
             assert test.membership is not None
@@ -160,7 +163,7 @@ def accuracy(name: str, data_dir: Path) -> dict[str, Any]:
     target = prepare(name, data_dir=data_dir)
     objective = equation(BATTERY[1], seen_by_us(target)).objective
     both = torch.from_numpy(np.concatenate([target.members, target.controls]))
-    common_equation = weighted(objective, row_space(objective.target[0], "weights"), both)
+    common_equation = weighted(objective, row_space(objective.target.weights[0], "weights"), both)
     count, most, figures = len(target.members), (fits.STEPS, fits.MOST_NON_NEGATIVE), []
     for steps in (None, 20, 40, 80, 200):
         if steps is not None:
@@ -196,7 +199,8 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     widths = (784, 2000, 1700, 10)
     shapes = list(zip(widths[1:], widths, strict=False))
     weights = tuple(torch.randn(*shape, generator=generator) / shape[1] ** 0.5 for shape in shapes)
-    network = Network(weights, tuple(torch.zeros(rows) for rows, _ in shapes), "relu", (1.0, 1.0))
+    biases = tuple(torch.zeros(rows) for rows, _ in shapes)
+    network = Network(Parameters(weights, biases), "relu", (1.0, 1.0))
     objective = equation(BATTERY[1], Observation(network, None, torch.zeros(784), torch.ones(784))).objective
     inputs = torch.rand(members + members // 10, 784, generator=generator)
     exact = GradientMap.of(objective, inputs[:members], None)
@@ -206,7 +210,7 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     objective = replace(objective, target=tuple(target))
     del exact, parts, target
     began, began_working = time.perf_counter(), time.process_time()
-    space = row_space(objective.target[0], "weights")
+    space = row_space(objective.target.weights[0], "weights")
     found = exposure(
         objective, space, inputs[:members], None, inputs[members:], None, generator, budget(seconds)
     )

@@ -64,8 +64,8 @@ def trained(order: int, units: int, size: float, mirrored: bool, share: float, s
     seen = replace(observation(after), initial=start)
     change = explain_change(seen)
     assert isinstance(change, Objective)
-    middle = [(one + other) / 2 for one, other in zip(start.tensors, after.tensors, strict=True)]
-    anchors = {"middle": start.with_tensors(middle), "start": start}
+    middle = (start.parameters + after.parameters).times(0.5)
+    anchors = {"middle": start.at(middle), "start": start}
     anchors["attack"] = min(
         anchors.values(), key=lambda anchor: analyse(replace(change, anchors=(anchor,))).unexplained
     )

@@ -68,7 +68,7 @@ def case_of(attack: Attack, seen: Observation, target: Target) -> Case:
     objective, space = in_row_space(whole)
     problem = Problem(objective, Box(space.basis, seen.low, seen.high), solved.label)
     share = min(1.0, (objective.target_norm / whole.target_norm) ** 2)
-    return Case(problem, space, share, solved.classes, seen.network.sign_blind, target)
+    return Case(problem, space, share, solved.classes, seen.network.sign_symmetric, target)
 
 
 def random_ways(

@@ -18,6 +18,7 @@ from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import row_space
+from audit.model.parameters import Parameters
 from tests import tiny
 from tests.planted import Clock, columns, equation, generator, kkt_point, observation, small_network
 from tests.planted import planted as solved_by
@@ -26,7 +27,7 @@ BUDGET = Budget(100.0, Clock())
 
 
 def exposure(objective, *rest):
-    return exposed(objective, row_space(objective.target[0], "weights"), *rest)
+    return exposed(objective, row_space(objective.target.weights[0], "weights"), *rest)
 
 
 def audited(attack, rows, labels, strangers, stranger_labels=None, network=None) -> object:
@@ -43,7 +44,7 @@ def images(count, seed=0):
 
 def tiny_network(tensors):
     weights = (tensors["fc1.weight"], tensors["fc2.weight"])
-    return replace(small_network(1, 2), weights=weights, biases=(tensors["fc1.bias"], None))
+    return small_network(1, 2).at(Parameters(weights, (tensors["fc1.bias"], None)))
 
 
 def tiny_data(controls=tiny.CONTROLS):
@@ -60,10 +61,11 @@ def planted_equation(attack, count=12, strangers=150, seed=0):
     labels = equation(attack, seen).label(count)
     weights = 0.5 + torch.rand(count, columns(objective, labels), generator=generator(2), dtype=torch.float64)
     objective = solved_by(objective, Candidates(rows[:count], weights, labels))
-    first, *rest = objective.target
+    first = objective.target.weights[0]
     noise = torch.randn(first.shape, generator=generator(4), dtype=torch.float64)
     noise *= 0.1 * first.norm() / noise.norm()
-    return replace(objective, target=(first + noise, *rest)), rows[:count], labels, rows[count:]
+    noisy = replace(objective, target=objective.target.with_first_weight(first + noise))
+    return noisy, rows[:count], labels, rows[count:]
 
 
 # What is found
@@ -147,10 +149,11 @@ def test_members_and_controls_are_treated_alike():
 
 def test_stretching_changes_nothing_inside_the_row_space():
     equation, rows, labels, _ = planted_equation(KktMargin())
-    basis = row_space(equation.target[0], "weights").basis
+    basis = row_space(equation.target.weights[0], "weights").basis
     inside = rows @ basis @ basis.T
-    projected = replace(equation, target=(equation.target[0] @ basis @ basis.T, *equation.target[1:]))
-    wider, same = stretched(projected, row_space(projected.target[0], "weights"), inside)
+    first = equation.target.weights[0] @ basis @ basis.T
+    projected = replace(equation, target=equation.target.with_first_weight(first))
+    wider, same = stretched(projected, row_space(projected.target.weights[0], "weights"), inside)
     torch.testing.assert_close(same, inside)
     plain, after = stationarity(projected, inside, labels), stationarity(wider, same, labels)
     assert after.residual == pytest.approx(plain.residual, rel=1e-6)
@@ -159,21 +162,23 @@ def test_stretching_changes_nothing_inside_the_row_space():
 
 def test_stretching_makes_the_part_outside_ten_times_as_long():
     equation, rows, _, _ = planted_equation(KktMargin())
-    basis = row_space(equation.target[0], "weights").basis
-    wider, longer = stretched(equation, row_space(equation.target[0], "weights"), rows)
-    for before, after in ((rows, longer), (equation.target[0], wider.target[0])):
+    basis = row_space(equation.target.weights[0], "weights").basis
+    wider, longer = stretched(equation, row_space(equation.target.weights[0], "weights"), rows)
+    for before, after in ((rows, longer), (equation.target.weights[0], wider.target.weights[0])):
         torch.testing.assert_close(after @ basis, before @ basis)
         outside = before - before @ basis @ basis.T
         torch.testing.assert_close(after - after @ basis @ basis.T, 10 * outside)
     for before, after in zip(equation.anchors, wider.anchors, strict=True):
         torch.testing.assert_close(after.forward(longer), before.forward(rows))
-    assert wider.target[1:] == equation.target[1:]
+    assert wider.target.tensors[1:] == equation.target.tensors[1:]
 
 
 def test_stretched_is_what_lies_outside_the_row_space_given():
     """A gradient has an edge of its own: the space is that of the equation, not found anew."""
     equation, rows, _, _ = planted_equation(KktLoss())
-    space = replace(row_space(equation.target[0], "weights"), basis=torch.eye(70, dtype=torch.float64)[:, :3])
+    space = replace(
+        row_space(equation.target.weights[0], "weights"), basis=torch.eye(70, dtype=torch.float64)[:, :3]
+    )
     longer = stretched(equation, space, rows)[1]
     torch.testing.assert_close(longer, torch.cat([rows[:, :3], 10 * rows[:, 3:]], dim=1))
 
@@ -181,16 +186,15 @@ def test_stretched_is_what_lies_outside_the_row_space_given():
 def test_every_unit_of_the_first_layer_counts_the_same():
     """Units as long as each other in the target, whose equations are still solved by the same lambda."""
     equation, rows, labels, _ = planted_equation(KktMargin(), strangers=0)
-    layout = equation.anchors[0].with_tensors(equation.target)
-    same, images, factors = weighted(equation, row_space(equation.target[0], "weights"), rows)
-    units = torch.cat([layout.weights[0], layout.biases[0][:, None]], dim=1).norm(dim=1)
+    same, images, factors = weighted(equation, row_space(equation.target.weights[0], "weights"), rows)
+    target = equation.target
+    units = torch.cat([target.weights[0], target.biases[0][:, None]], dim=1).norm(dim=1)
     assert units.max() > 2 * units.min()
     typical = units.square().mean().sqrt()
     torch.testing.assert_close(factors * units, typical * (units / (0.1 * typical)).clamp_max(1.0))
-    changed = layout.with_tensors(same.target)
-    torch.testing.assert_close(changed.biases[0], layout.biases[0] * factors)
+    torch.testing.assert_close(same.target.biases[0], target.biases[0] * factors)
     exact = solved_by(equation, Candidates(rows, torch.ones(12, 1, dtype=torch.float64), labels))
-    same, images, factors = weighted(exact, row_space(exact.target[0], "weights"), rows)
+    same, images, factors = weighted(exact, row_space(exact.target.weights[0], "weights"), rows)
     for most in (2000, 0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(fits, "MOST_NON_NEGATIVE", most)
@@ -201,11 +205,11 @@ def test_every_unit_of_the_first_layer_counts_the_same():
 
 def test_a_unit_that_holds_hardly_anything_counts_for_less():
     equation, rows, _, _ = planted_equation(KktMargin())
-    first, *rest = equation.target
-    first[4], rest[0][4] = 0.0, 0.0
-    factors = weighted(replace(equation, target=(first, *rest)), row_space(first, "weights"), rows)[2]
+    first, bias = equation.target.weights[0], equation.target.biases[0]
+    first[4], bias[4] = 0.0, 0.0
+    factors = weighted(equation, row_space(first, "weights"), rows)[2]
     assert factors[4] == pytest.approx(10.0)
-    nothing = replace(equation, target=(torch.zeros_like(first), torch.zeros_like(rest[0]), *rest[1:]))
+    nothing = replace(equation, target=equation.target.scale_units(torch.zeros(())))
     assert set(weighted(nothing, row_space(first, "weights"), rows)[2].tolist()) == {1.0}
 
 

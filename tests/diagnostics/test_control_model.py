@@ -17,6 +17,7 @@ from audit.budget import Budget
 from audit.diagnostics.control_model import Draw, Twin, draw, make_twin, share, strongest_source
 from audit.errors import UsageError
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 from audit.render.json import render
 from audit.report.measured import PositiveControl
 from audit.report.schema import Report
@@ -92,7 +93,7 @@ def random_network(sizes: list[int], activation: str, seed: int = 7) -> Network:
     generator = torch.Generator().manual_seed(seed)
     weights = [torch.randn(b, a, generator=generator) / a**0.5 for a, b in pairwise(sizes)]
     biases = (torch.zeros(sizes[1]), *(None for _ in sizes[2:]))
-    return Network(tuple(weights), biases, activation, (1.0,) * (len(sizes) - 2))
+    return Network(Parameters(tuple(weights), biases), activation, (1.0,) * (len(sizes) - 2))
 
 
 def seen(sizes: list[int], activation: str) -> Observation:
@@ -121,12 +122,12 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     assert twin.note == ""
     network = twin.observation.network
     assert network.activation == audited.network.activation
-    assert [tensor.shape for tensor in network.tensors] == [
-        tensor.shape for tensor in audited.network.tensors
+    assert [tensor.shape for tensor in network.parameters.tensors] == [
+        tensor.shape for tensor in audited.network.parameters.tensors
     ]
-    other = replace(audited, network=audited.network.with_tensors([7 * t for t in audited.network.tensors]))
+    other = replace(audited, network=audited.network.at(audited.network.parameters.times(7)))
     torch.testing.assert_close(
-        make_twin(other, drawn, 0, PLENTY).observation.network.tensors, network.tensors
+        make_twin(other, drawn, 0, PLENTY).observation.network.parameters.tensors, network.parameters.tensors
     )
     inputs = torch.from_numpy(drawn.images)
     outputs = network.forward(inputs)

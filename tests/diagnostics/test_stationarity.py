@@ -13,7 +13,6 @@ from audit.diagnostics import stationarity as exposure
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
-from tests.helpers import flat
 from tests.pairwise import pairwise
 from tests.planted import LAYOUTS, Clock, columns, generator, kkt_point, plain_sum, small_network
 
@@ -24,12 +23,12 @@ def objective(network, anchors=1, head=margin, non_negative=True):
     """The target is the first anchor, or where there are several, its difference from the last."""
     rng = generator(5)
     others = [
-        network.with_tensors([torch.randn(t.shape, generator=rng, dtype=t.dtype) for t in network.tensors])
+        network.at(network.parameters.map(lambda t: torch.randn(t.shape, generator=rng, dtype=t.dtype)))
         for _ in range(anchors - 1)
     ]
-    target = network.tensors
+    target = network.parameters
     if others:
-        target = tuple(map(torch.sub, target, others[-1].tensors))
+        target = target - others[-1].parameters
     return Objective(target, "weights", (network, *others), head, non_negative, linear_head=False)
 
 
@@ -46,7 +45,7 @@ def dense(equation, rows, labels):
         weights = torch.zeros(len(rows), count, dtype=torch.float64)
         weights.view(-1)[index] = 1.0
         found.append(plain_sum(equation, Candidates(rows, weights, labels)).numpy())
-    return np.stack(found, axis=1), flat(equation.target).numpy()
+    return np.stack(found, axis=1), equation.target.flatten().numpy()
 
 
 def solved(matrix, target, non_negative):
@@ -90,7 +89,7 @@ def test_fit_with_other_activations(activation):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_kkt_point_leaves_nothing_and_shows_its_weights(outputs, non_negative, dtype):
     network, planted = kkt_point(outputs)
-    network = network.with_tensors([tensor.to(dtype) for tensor in network.tensors])
+    network = network.at(network.parameters.map(lambda tensor: tensor.to(dtype)))
     equation = objective(network, non_negative=non_negative)
     found = stationarity(equation, planted.inputs.to(dtype), planted.labels)
     exact = dtype == torch.float64
@@ -221,7 +220,7 @@ def test_step_by_step_reaches_the_exact_fit(net, head, non_negative, monkeypatch
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch):
     network, planted = kkt_point(outputs)
-    network = network.with_tensors([tensor.float() for tensor in network.tensors])
+    network = network.at(network.parameters.map(torch.Tensor.float))
     rows = torch.cat([planted.inputs.float(), members(network, count=3)[0]])
     labels = torch.cat([planted.labels, planted.labels[:3]])
     found = step_by_step(objective(network), rows, labels, plenty(), monkeypatch)
@@ -284,7 +283,7 @@ def test_nothing_is_measured_without_members_or_target():
     network = small_network()
     equation = objective(network)
     rows, labels = members(network)
-    nothing = replace(equation, target=tuple(torch.zeros_like(tensor) for tensor in equation.target))
+    nothing = replace(equation, target=equation.target.map(torch.zeros_like))
     assert stationarity(equation, rows[:0], labels[:0]) is None
     assert stationarity(nothing, rows, labels) is None
 
@@ -302,7 +301,10 @@ def test_nothing_is_measured_where_the_solver_gives_up(monkeypatch):
 def test_the_objective_is_left_alone():
     network = small_network()
     rows, labels = members(network)
-    before = [tensor.clone() for tensor in (*network.tensors, rows)]
+    used = (*network.parameters.tensors, rows)
+    before = [tensor.clone() for tensor in used]
     stationarity(objective(network), rows, labels)
-    assert all(map(torch.equal, before, (*network.tensors, rows)))
-    assert not any(tensor.requires_grad or tensor.grad is not None for tensor in (*network.tensors, rows))
+    assert all(map(torch.equal, before, used))
+    assert not any(
+        tensor.requires_grad or tensor.grad is not None for tensor in (*network.parameters.tensors, rows)
+    )

@@ -10,7 +10,8 @@ from torch.nn import functional
 from audit.budget import Budget
 from audit.diagnostics.training import descend, log_loss, loss_gradient, soft_margins
 from audit.model.network import Network
-from tests.planted import Clock
+from audit.model.parameters import Parameters
+from tests.planted import Clock, at
 
 PLENTY = Budget(1e6, Clock())
 
@@ -24,7 +25,8 @@ def start(sizes: list[int], activation: str = "relu", scale: float = 0.1) -> Net
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(b, a, generator=generator) / a**0.5 for a, b in pairwise(sizes)]
     biases = tuple(torch.zeros(weight.shape[0]) for weight in weights)
-    return Network((scale * weights[0], *weights[1:]), biases, activation, (1.0,) * (len(sizes) - 2))
+    parameters = Parameters((scale * weights[0], *weights[1:]), biases)
+    return Network(parameters, activation, (1.0,) * (len(sizes) - 2))
 
 
 @pytest.mark.parametrize(
@@ -38,8 +40,10 @@ def test_every_image_is_learnt_with_the_margin_asked_for(sizes: list[int], activ
     reached = soft_margins(trained.network.forward(inputs), labels)
     assert float(reached.min()) == pytest.approx(trained.margin)
     assert 20.0 < trained.margin < 40.0
-    torch.testing.assert_close(before.tensors, start(sizes, activation).tensors)  # untouched
-    assert not any(tensor.requires_grad for tensor in trained.network.tensors)
+    torch.testing.assert_close(
+        before.parameters.tensors, start(sizes, activation).parameters.tensors
+    )  # untouched
+    assert not any(tensor.requires_grad for tensor in trained.network.parameters.tensors)
 
 
 @pytest.mark.parametrize("scale", [0.1, 100.0])
@@ -70,12 +74,10 @@ def test_training_ends_with_its_time_or_with_an_interrupt() -> None:
 
 def test_training_ends_where_nothing_leads_down() -> None:
     inputs, labels = problem(1)
-    flat = start([20, 30, 1]).with_tensors(
-        [torch.zeros(30, 20), torch.zeros(30), torch.zeros(1, 30), torch.zeros(1)]
-    )
+    flat = at(start([20, 30, 1]), [torch.zeros(30, 20), torch.zeros(30), torch.zeros(1, 30), torch.zeros(1)])
     trained = descend(flat, inputs, labels, 20.0, PLENTY)
     assert (trained.steps, trained.margin) == (0, 0.0)
-    lost = start([20, 30, 1]).with_tensors([torch.full((30, 20), torch.nan), *flat.tensors[1:]])
+    lost = at(start([20, 30, 1]), [torch.full((30, 20), torch.nan), *flat.parameters.tensors[1:]])
     assert descend(lost, inputs, labels, 20.0, PLENTY).steps == 0
 
 
@@ -83,15 +85,15 @@ def test_training_ends_where_nothing_leads_down() -> None:
 def test_the_gradient_of_a_batch_is_that_of_the_usual_loss(outputs: int) -> None:
     inputs, labels = problem(outputs)
     network = start([20, 30, outputs])
-    free = [tensor.clone().requires_grad_() for tensor in network.tensors]
-    values = network.with_tensors(free).forward(inputs)
+    free = [tensor.clone().requires_grad_() for tensor in network.parameters.tensors]
+    values = at(network, free).forward(inputs)
     if outputs == 1:
         loss = functional.binary_cross_entropy_with_logits(values[:, 0], labels.float())
     else:
         loss = functional.cross_entropy(values, labels)
     found = loss_gradient(network, inputs, labels)
     torch.testing.assert_close(found.tensors, torch.autograd.grad(loss, free))
-    assert not any(tensor.requires_grad for tensor in (*found.tensors, *network.tensors))
+    assert not any(tensor.requires_grad for tensor in (*found.tensors, *network.parameters.tensors))
 
 
 def test_the_log_loss_of_large_margins_is_that_of_the_smallest() -> None:

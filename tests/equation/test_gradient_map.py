@@ -9,7 +9,6 @@ from audit.equation import gradient_map
 from audit.equation.gradient_map import GradientMap
 from audit.equation.objective import every_output
 from tests.diagnostics.test_stationarity import dense, members, objective
-from tests.helpers import flat
 from tests.pairwise import pairwise
 from tests.planted import LAYOUTS, PLAIN_ACTIVATIONS, generator, small_network, split
 
@@ -28,7 +27,9 @@ def check(equation, rows, labels):
     rng, unknowns = generator(3), matrix.shape[1]
     weights = torch.randn(len(rows), unknowns // len(rows), generator=rng, dtype=torch.float64)
     change = torch.randn(equation.size, generator=rng, dtype=torch.float64)
-    np.testing.assert_allclose(flat(found.combine(weights)), matrix @ weights.flatten().numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        found.combine(weights).flatten(), matrix @ weights.flatten().numpy(), atol=1e-12
+    )
     along = found.along(split(change, equation.target))
     assert along.shape == weights.shape
     np.testing.assert_allclose(along.flatten(), matrix.T @ change.numpy(), atol=1e-12)
@@ -57,5 +58,5 @@ def test_sums_over_blocks_are_in_double_precision():
     network = small_network(1, 2, dtype=torch.float32)
     rows, labels = members(network)
     found = GradientMap.of(objective(network), rows, labels)
-    assert {t.dtype for t in found.combine(torch.ones(len(rows), 1).double())} == {torch.float64}
-    assert found.along(network.tensors).dtype == found.own_products().dtype == torch.float64
+    assert {t.dtype for t in found.combine(torch.ones(len(rows), 1).double()).tensors} == {torch.float64}
+    assert found.along(network.parameters).dtype == found.own_products().dtype == torch.float64

@@ -15,6 +15,7 @@ from audit.equation.identifiability import (
     explain_undetermined,
     tensor_system,
 )
+from audit.model.parameters import Parameters
 from tests.helpers import normal
 from tests.planted import equation, generator, in_row_space, observation
 from tests.polynomials import gradient_sum, kkt_network, random_network, samples
@@ -33,8 +34,10 @@ def of_gradient(network, rows, weights=None):
 def with_noise(objective, size, seed=0):
     """The same equation in the row space, with white noise on the target, relative to each tensor."""
     objective, rng = in_row_space(objective)[0], generator(seed)
-    noise = [size * t.std() * torch.randn(t.shape, generator=rng, dtype=t.dtype) for t in objective.target]
-    return replace(objective, target=tuple(map(torch.add, objective.target, noise)))
+    noise = objective.target.map(
+        lambda t: size * t.std() * torch.randn(t.shape, generator=rng, dtype=t.dtype)
+    )
+    return replace(objective, target=objective.target + noise)
 
 
 def analysed(objective):
@@ -111,7 +114,7 @@ def test_a_collapsed_network_is_not_determined():
     rows, weights = samples(3, 20)
     network = kkt_network(rows, weights, 3, units=3)
     first, last = network.weights
-    copies = replace(network, weights=(first.repeat(3, 1), last.repeat(1, 3)))
+    copies = network.at(Parameters((first.repeat(3, 1), last.repeat(1, 3)), network.biases))
     for one in (network, copies):
         assert undetermined(stationary(one)).startswith(
             "the weights leave 1 direction of the data's tensor undetermined (rank 9 of 10 needed, condition"
@@ -156,11 +159,11 @@ def test_plurals():
         ),
         (lambda net: replace(net, activation="polynomial:2"), "here it is polynomial:2"),
         (
-            lambda net: replace(net, weights=(*net.weights, torch.ones(1, 1)), biases=(None,) * 3),
+            lambda net: net.at(Parameters((*net.weights, torch.ones(1, 1)), (None,) * 3)),
             "this one has 3",
         ),
-        (lambda net: net.with_tensors([math.nan * tensor for tensor in net.tensors]), "not all values of"),
-        (lambda net: net.with_tensors([0 * tensor for tensor in net.tensors]), "holds nothing of the inputs"),
+        (lambda net: net.at(net.parameters.times(math.nan)), "not all values of"),
+        (lambda net: net.at(net.parameters.times(0)), "holds nothing of the inputs"),
     ],
 )
 def test_other_networks_are_refused(change, reason):

@@ -9,7 +9,7 @@ from audit.attacks import Attack, Observation
 from audit.equation.candidates import Candidates, concatenate
 from audit.equation.objective import Objective
 from audit.model.network import Network
-from tests.helpers import flat, norm
+from tests.helpers import norm
 from tests.pairwise import pairwise
 from tests.planted import (
     EQUATIONS,
@@ -64,11 +64,11 @@ def test_target_and_anchors_share_the_layout_of_the_network(
     attack: Attack, net: Network, seen: Observation
 ) -> None:
     objective = equation(attack, seen).objective
-    shapes = [tensor.shape for tensor in net.tensors]
-    assert [tensor.shape for tensor in objective.target] == shapes
-    assert [[tensor.shape for tensor in anchor.tensors] for anchor in objective.anchors] == [shapes] * len(
-        objective.anchors
-    )
+    shapes = [tensor.shape for tensor in net.parameters.tensors]
+    assert [tensor.shape for tensor in objective.target.tensors] == shapes
+    assert [[tensor.shape for tensor in anchor.parameters.tensors] for anchor in objective.anchors] == [
+        shapes
+    ] * len(objective.anchors)
     assert objective.target_norm > 0.0
 
 
@@ -77,7 +77,7 @@ def test_residual_has_one_value_per_parameter_and_restart(
     attack: Attack, net: Network, seen: Observation, smoothing: float | None
 ) -> None:
     objective = equation(attack, seen).objective
-    parameters = sum(tensor.numel() for tensor in net.tensors)
+    parameters = sum(tensor.numel() for tensor in net.parameters.tensors)
     single = objective.residual(random_candidates(attack, seen), smoothing)
     batch = objective.residual(random_candidates(attack, seen, restarts=(RESTARTS,)), smoothing)
     assert objective.size == parameters
@@ -91,7 +91,7 @@ def test_residual_is_the_target_minus_the_plain_sum(
     attack: Attack, seen: Observation, smoothing: float | None
 ) -> None:
     objective, candidates = plain(attack, seen), random_candidates(attack, seen)
-    expected = flat(objective.target) - plain_sum(objective, candidates, smoothing)
+    expected = objective.target.flatten() - plain_sum(objective, candidates, smoothing)
     torch.testing.assert_close(objective.residual(candidates, smoothing), expected)
 
 
@@ -102,7 +102,7 @@ def test_residual_is_affine_linear_in_lambda(
     objective, one = plain(attack, seen), random_candidates(attack, seen)
     other = replace(one, weights=random_candidates(attack, seen, seed=2).weights)
     mixed = replace(one, weights=2.0 * one.weights - 0.7 * other.weights)
-    target = flat(objective.target)
+    target = objective.target.flatten()
     parts = [objective.residual(candidates, smoothing) - target for candidates in (one, other, mixed)]
     torch.testing.assert_close(parts[2], 2.0 * parts[0] - 0.7 * parts[1])
     assert norm(parts[0]) > 0.1
@@ -114,7 +114,7 @@ def test_residual_is_additive_over_candidates(
 ) -> None:
     objective = plain(attack, seen)
     parts = [random_candidates(attack, seen, count, seed=count) for count in (3, 5)]
-    target = flat(objective.target)
+    target = objective.target.flatten()
     together = objective.residual(concatenate(parts), smoothing) - target
     apart = [objective.residual(part, smoothing) - target for part in parts]
     torch.testing.assert_close(together, apart[0] + apart[1])
@@ -198,7 +198,7 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(
     attack: Attack, seen: Observation
 ) -> None:
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
-    others = tuple(replace(anchor, units=tuple(9.0 for _ in anchor.units)) for anchor in objective.anchors)
+    others = tuple(replace(anchor, scales=tuple(9.0 for _ in anchor.scales)) for anchor in objective.anchors)
     other = replace(objective, anchors=others)
     torch.testing.assert_close(other.residual(candidates), objective.residual(candidates))
     assert not torch.allclose(other.residual(candidates, 6.0), objective.residual(candidates, 6.0))
@@ -230,5 +230,5 @@ def test_hidden_units_are_independent_if_and_only_if_the_objective_says_so(
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
     units = torch.tensor([4, 0])
     part = objective.hidden_subset(units).residual(candidates, 6.0)
-    whole = net.with_tensors(split(objective.residual(candidates, 6.0), objective.target))
-    assert objective.separable == torch.allclose(part, flat(whole.hidden_subset(units).tensors))
+    whole = split(objective.residual(candidates, 6.0), objective.target)
+    assert objective.separable == torch.allclose(part, whole.hidden_subset(units).flatten())

@@ -8,7 +8,6 @@ import torch
 from audit.attacks.kkt_margin import margin
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
-from tests.helpers import flat
 from tests.planted import generator, plain_sum, planted, small_network, split
 
 SIZE = 6
@@ -20,7 +19,7 @@ def first_output_squared(outputs, labels):
 
 def objective(head=every_output, anchors=2, outputs=3, layers=3):
     networks = tuple(small_network(outputs, layers, "all", seed=seed) for seed in range(anchors))
-    target = small_network(outputs, layers, "all", seed=9).tensors
+    target = small_network(outputs, layers, "all", seed=9).parameters
     return Objective(target, "weights", networks, head, non_negative=False, linear_head=head is every_output)
 
 
@@ -37,15 +36,15 @@ def candidates(columns, shape=(4,), seed=0):
 )
 def test_residual_is_the_target_minus_the_plain_sum(head, anchors, columns, smoothing):
     equation, guesses = objective(head, anchors), candidates(columns)
-    expected = flat(equation.target) - plain_sum(equation, guesses, smoothing)
+    expected = equation.target.flatten() - plain_sum(equation, guesses, smoothing)
     torch.testing.assert_close(equation.residual(guesses, smoothing), expected)
     assert expected.norm() > 1.0
 
 
 def test_size_and_norm_are_those_of_the_target():
     equation = objective()
-    assert equation.size == len(flat(equation.target)) == len(equation.residual(candidates(6)))
-    assert equation.target_norm == pytest.approx(float(flat(equation.target).norm()))
+    assert equation.size == len(equation.target.flatten()) == len(equation.residual(candidates(6)))
+    assert equation.target_norm == pytest.approx(float(equation.target.flatten().norm()))
 
 
 def test_relative_loss_is_one_without_weight_and_zero_at_the_solution():
@@ -81,7 +80,7 @@ def test_the_second_anchor_has_the_second_weights():
 def test_without_candidates_the_residual_is_the_target(shape):
     equation = objective()
     residual = equation.residual(candidates(6, shape))
-    torch.testing.assert_close(residual, flat(equation.target).expand_as(residual))
+    torch.testing.assert_close(residual, equation.target.flatten().expand_as(residual))
 
 
 def test_without_gradients_asked_for_no_graph_is_kept():
@@ -98,9 +97,9 @@ def test_without_gradients_asked_for_no_graph_is_kept():
 
 def test_the_network_is_left_alone():
     equation, guesses = objective(), candidates(6, shape=(2, 4))
-    before = [tensor.clone() for anchor in equation.anchors for tensor in anchor.tensors]
+    before = [tensor.clone() for anchor in equation.anchors for tensor in anchor.parameters.tensors]
     equation.residual(guesses, 5.0)
-    after = [tensor for anchor in equation.anchors for tensor in anchor.tensors]
+    after = [tensor for anchor in equation.anchors for tensor in anchor.parameters.tensors]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert not any(tensor.requires_grad or tensor.grad is not None for tensor in after)
 
@@ -132,16 +131,14 @@ def weighted_sum(outputs, labels):
 )
 def test_equations_of_some_hidden_units_are_those_of_the_whole(head, outputs, columns, biases, smoothing):
     anchors = tuple(small_network(outputs, 2, biases, seed=seed) for seed in range(2))
-    target = small_network(outputs, 2, biases, seed=9).tensors
+    target = small_network(outputs, 2, biases, seed=9).parameters
     equation = Objective(target, "weights", anchors, head, non_negative=False, linear_head=True)
     guesses = candidates(columns, shape=(3, 4))
     assert equation.separable
     units = torch.tensor([4, 0, 5])
     part = equation.hidden_subset(units)
-    layout = anchors[0]
     for restart, residual in enumerate(equation.residual(guesses, smoothing)):
-        whole = layout.with_tensors(split(residual, target))
-        expected = flat(whole.hidden_subset(units).tensors)
+        expected = split(residual, target).hidden_subset(units).flatten()
         torch.testing.assert_close(part.residual(guesses, smoothing)[restart], expected)
     assert part.size == len(expected) < equation.size
 
@@ -149,28 +146,27 @@ def test_equations_of_some_hidden_units_are_those_of_the_whole(head, outputs, co
 @pytest.mark.parametrize("head", [margin, first_output_squared])
 def test_units_depend_on_each_other_where_the_head_is_not_linear(head):
     net = small_network(3)
-    equation = Objective(net.tensors, "weights", (net,), head, non_negative=True, linear_head=False)
+    equation = Objective(net.parameters, "weights", (net,), head, non_negative=True, linear_head=False)
     guesses = replace(candidates(1), labels=torch.tensor([0, 1, 2, 0]))
     units = torch.tensor([4, 0, 5])
-    whole = net.with_tensors(split(equation.residual(guesses), equation.target))
+    whole = split(equation.residual(guesses), equation.target)
     part = equation.hidden_subset(units).residual(guesses)
-    assert not torch.allclose(part, flat(whole.hidden_subset(units).tensors))
+    assert not torch.allclose(part, whole.hidden_subset(units).flatten())
     assert not equation.separable
 
 
 def test_hidden_subset_of_a_network():
     net = small_network(1, 2, "all")
-    part = net.hidden_subset(torch.tensor([4, 0]))
+    part = net.parameters.hidden_subset(torch.tensor([4, 0]))
     assert torch.equal(part.weights[0], net.weights[0][[4, 0]])
     assert torch.equal(part.weights[1], net.weights[1][:, [4, 0]])
     assert torch.equal(part.biases[0], net.biases[0][[4, 0]])
     assert torch.equal(part.biases[1], net.biases[1])
-    assert part.units == net.units
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_disjoint_parts_hold_every_equation_of_hidden_units_once(outputs):
-    target, anchor = small_network(outputs, seed=9).tensors, small_network(outputs)
+    target, anchor = small_network(outputs, seed=9).parameters, small_network(outputs)
     equation = Objective(target, "weights", (anchor,), every_output, non_negative=False, linear_head=True)
     guesses = candidates(outputs)
     parts = [equation.hidden_subset(units) for units in torch.randperm(7, generator=generator()).chunk(3)]

@@ -40,9 +40,10 @@ def noisy_problem(outputs, layers, biases):
     """Few samples, and on the first layer's part of their sum the noise of an initialisation."""
     seen = observation(small_network(outputs, layers, biases, inputs=80, hidden=70))
     exact = planted(equation(KktMargin(), seen).objective, random_candidates(KktMargin(), seen, count=5))
-    first, *rest = exact.target
+    first = exact.target.weights[0]
     size = float(torch.linalg.matrix_norm(first, 2))
-    return replace(exact, target=(first + 1e-4 * size * normal(*first.shape), *rest)), seen
+    noisy = first + 1e-4 * size * normal(*first.shape)
+    return replace(exact, target=exact.target.with_first_weight(noisy)), seen
 
 
 @pytest.mark.parametrize("smoothing", [None, 6.0])
@@ -54,7 +55,7 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
     objective, seen = noisy_problem(outputs, layers, biases)
     reduced, space = in_row_space(objective)
     assert 2 <= space.rank < 10
-    height, width = objective.target[0].shape
+    height, width = objective.target.weights[0].shape
     labels = equation(KktMargin(), seen).label(6)
     differences = []
     for seed in range(3):
@@ -66,7 +67,7 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
         torch.testing.assert_close(small[: height * space.rank], (first @ space.basis).flatten())
         torch.testing.assert_close(small[height * space.rank :], rest)
         differences.append(large.square().sum() - small.square().sum())
-    lost = objective.target[0] - objective.target[0] @ space.basis @ space.basis.T
+    lost = objective.target.weights[0] - objective.target.weights[0] @ space.basis @ space.basis.T
     assert lost.norm() > 0.0
     torch.testing.assert_close(torch.stack(differences), lost.square().sum().expand(3), rtol=1e-5, atol=1e-9)
 
@@ -74,14 +75,14 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
 def test_everything_but_the_first_weight_stays():
     objective, _ = noisy_problem(3, 3, "all")
     reduced, space = in_row_space(objective)
-    for small, large in zip(reduced.target[1:], objective.target[1:], strict=True):
+    for small, large in zip(reduced.target.tensors[1:], objective.target.tensors[1:], strict=True):
         assert torch.equal(small, large)
     anchor, (before,) = reduced.anchors[0], objective.anchors
     assert anchor.inputs == space.rank
-    assert (anchor.biases, anchor.weights[1:], anchor.units) == (
+    assert (anchor.biases, anchor.weights[1:], anchor.scales) == (
         before.biases,
         before.weights[1:],
-        before.units,
+        before.scales,
     )
     assert (reduced.head, reduced.non_negative) == (objective.head, objective.non_negative)
 

@@ -18,6 +18,7 @@ from tests.planted import (
     LAYOUTS,
     PLAIN_ACTIVATIONS,
     UNITS,
+    at,
     equation,
     generator,
     observation,
@@ -37,14 +38,14 @@ def rows(count, inputs=6, seed=3):
 
 def stacked(networks):
     first = networks[0]
-    tensors = [torch.stack(same) for same in zip(*(net.tensors for net in networks), strict=True)]
-    return first.with_tensors(tensors)
+    tensors = [torch.stack(same) for same in zip(*(net.parameters.tensors for net in networks), strict=True)]
+    return at(first, tensors)
 
 
 @pairwise(**LAYOUTS, activation=ACTIVATIONS, smoothing=[None, 3.0, 40.0])
 def test_outputs_equal_the_plain_loop(net, smoothing):
     inputs = rows(5)
-    expected = torch.stack([plain_outputs(net, net.tensors, row, smoothing) for row in inputs])
+    expected = torch.stack([plain_outputs(net, net.parameters.tensors, row, smoothing) for row in inputs])
     torch.testing.assert_close(net.forward(inputs, smoothing), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -60,7 +61,7 @@ def test_large_smoothing_is_the_activation_itself(net):
 
 @on_every_layout
 def test_restarts_may_have_parameters_of_their_own(net):
-    others = [net.with_tensors([k * tensor for tensor in net.tensors]) for k in (1.0, -0.5, 2.0)]
+    others = [net.at(net.parameters.times(k)) for k in (1.0, -0.5, 2.0)]
     inputs = torch.stack([rows(4, seed=seed) for seed in range(3)])
     expected = torch.stack([one.forward(own) for one, own in zip(others, inputs, strict=True)])
     assert stacked(others).forward(inputs).shape == (3, 4, net.outputs)
@@ -68,15 +69,10 @@ def test_restarts_may_have_parameters_of_their_own(net):
 
 
 @on_every_layout
-def test_tensors_survive_the_way_through_with_tensors(net):
-    layers = zip(net.weights, net.biases, strict=True)
-    expected = [tensor for layer in layers for tensor in layer if tensor is not None]
-    assert all(one is other for one, other in zip(net.tensors, expected, strict=True))
-    doubled = net.with_tensors([2 * tensor for tensor in net.tensors])
-    assert [bias is None for bias in doubled.biases] == [bias is None for bias in net.biases]
-    assert (doubled.units, doubled.activation) == (net.units, net.activation)
-    for one, other in zip(net.tensors, doubled.tensors, strict=True):
-        torch.testing.assert_close(other, 2 * one, rtol=0.0, atol=0.0)
+def test_at_other_parameters_it_is_the_same_network(net):
+    doubled = net.at(net.parameters.times(2))
+    assert (doubled.scales, doubled.activation) == (net.scales, net.activation)
+    assert torch.equal(doubled.weights[0], 2 * net.weights[0])
 
 
 @on_every_layout
@@ -93,21 +89,21 @@ def test_units_are_the_root_mean_square_of_hidden_pre_activations():
     first = inputs @ net.weights[0].T + net.biases[0]
     second = first.clamp_min(0) @ net.weights[1].T + net.biases[1]
     expected = tuple(math.sqrt(float((pre**2).mean())) for pre in (first, second))
-    assert net.calibrated(inputs).units == pytest.approx(expected)
-    assert net.units == UNITS[:2]
+    assert net.calibrated(inputs).scales == pytest.approx(expected)
+    assert net.scales == UNITS[:2]
 
 
 def test_units_of_a_layer_that_never_fires_are_one():
     net = small_network(1, 3)
-    dead = net.with_tensors([torch.zeros_like(net.weights[0]), *net.tensors[1:]])
-    assert dead.calibrated(rows(9)).units == (1.0, 1.0)
+    dead = at(net, [torch.zeros_like(net.weights[0]), *net.parameters.tensors[1:]])
+    assert dead.calibrated(rows(9)).scales == (1.0, 1.0)
     assert torch.isfinite(dead.calibrated(rows(9)).forward(rows(2), 10.0)).all()
 
 
 @pytest.mark.parametrize("scale", [1e-3, 300.0])
 def test_smoothing_means_the_same_however_weights_are_scaled(scale):
     net, inputs = small_network(2, 3).calibrated(rows(50)), rows(5)
-    large = net.with_tensors([scale * net.weights[0], *net.tensors[1:]]).calibrated(rows(50))
+    large = at(net, [scale * net.weights[0], *net.parameters.tensors[1:]]).calibrated(rows(50))
     torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))
 
 
@@ -134,13 +130,13 @@ def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net):
         torch.ones(1, 3, dtype=torch.float64),
     )
     here, there = (plain_sum(objective, Candidates(x, weights, None)) for x in (rows(1), -rows(1)))
-    assert net.sign_blind == (torch.allclose(here, there) or torch.allclose(here, -there))
+    assert net.sign_symmetric == (torch.allclose(here, there) or torch.allclose(here, -there))
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 10, 1000])
 def test_any_number_of_outputs(outputs):
     net = small_network(outputs, 3, "all")
-    expected = torch.stack([plain_outputs(net, net.tensors, row) for row in rows(4)])
+    expected = torch.stack([plain_outputs(net, net.parameters.tensors, row) for row in rows(4)])
     assert expected.shape == (4, outputs)
     torch.testing.assert_close(net.forward(rows(4)), expected)
 
@@ -155,13 +151,13 @@ def test_built_from_a_checkpoint(biases):
             tensors[f"{name}.bias"] = torch.randn(shape[0], generator=torch_rng).half()
     checkpoint = Checkpoint(Path("model.pt"), tensors, {}, "0" * 64)
     net = network(checkpoint, infer_architecture(checkpoint, "relu"))
-    assert len(net.tensors) == len(tensors)
-    for built, stored in zip(net.tensors, tensors.values(), strict=True):
+    assert len(net.parameters.tensors) == len(tensors)
+    for built, stored in zip(net.parameters.tensors, tensors.values(), strict=True):
         assert built.dtype is torch.float32
         assert torch.equal(built, stored.float())
-    assert (net.activation, net.units) == ("relu", (1.0,))
+    assert (net.activation, net.scales) == ("relu", (1.0,))
     wide = network(checkpoint, infer_architecture(checkpoint, "relu"), dtype=torch.float64)
-    assert {tensor.dtype for tensor in wide.tensors} == {torch.float64}
+    assert {tensor.dtype for tensor in wide.parameters.tensors} == {torch.float64}
 
 
 @pytest.mark.parametrize("name", ["SiLU", "LeakyReLU:0.2", "x^3"])

@@ -327,7 +327,7 @@ def test_an_attacker_sees_the_network_and_the_range_of_its_inputs(tiny: Tiny) ->
     mean = torch.from_numpy(np.load(tiny.mean)).flatten()
     torch.testing.assert_close(seen.low, -mean)
     torch.testing.assert_close(seen.high, 1 - mean)
-    first, bias, last = seen.network.tensors
+    first, bias, last = seen.network.parameters.tensors
     tensors = load_file(tiny.checkpoint)
     for found, name in ((first, "fc1.weight"), (bias, "fc1.bias"), (last, "fc2.weight")):
         torch.testing.assert_close(found, tensors[name])
@@ -343,9 +343,9 @@ def test_an_attacker_may_see_where_training_began(tiny: Tiny, precision: str) ->
     seen = attacker_sees(check(request(tiny).but(initial=start, precision=precision)))
     assert seen.initial is not None
     assert seen.initial.activation == seen.network.activation == "relu"
-    for found, expected in zip(seen.initial.tensors, before.values(), strict=True):
+    for found, expected in zip(seen.initial.parameters.tensors, before.values(), strict=True):
         torch.testing.assert_close(found, expected, check_dtype=False)
-    everything = (*seen.network.tensors, *seen.initial.tensors, seen.low, seen.high)
+    everything = (*seen.network.parameters.tensors, *seen.initial.parameters.tensors, seen.low, seen.high)
     assert {tensor.dtype for tensor in everything} == {getattr(torch, precision)}
 
 

@@ -74,18 +74,14 @@ def test_at_lambda_zero_only_a_way_down_counts():
     problem, candidates = settled(BATTERY[0])
     labels = None if candidates.labels is None else candidates.labels[:1]
     one = Candidates(1e-3 * candidates.inputs[:, :1], torch.zeros(1, 1, 1, dtype=torch.float64), labels)
-    away = replace(
-        problem, objective=replace(problem.objective, target=tuple(-t for t in problem.objective.target))
-    )
+    away = replace(problem, objective=replace(problem.objective, target=problem.objective.target.times(-1)))
     slopes = [certificate(given, one, generator()).gradient for given in (problem, away)]
     assert min(slopes) == 0.0 < max(slopes)
 
 
 def test_it_does_not_depend_on_the_size_of_the_target():
     problem, candidates = settled(BATTERY[1])
-    larger = replace(
-        problem, objective=replace(problem.objective, target=tuple(64 * t for t in problem.objective.target))
-    )
+    larger = replace(problem, objective=replace(problem.objective, target=problem.objective.target.times(64)))
     one = certificate(problem, candidates, generator())
     other = certificate(larger, replace(candidates, weights=64 * candidates.weights), generator())
     assert other.gradient == pytest.approx(one.gradient, rel=1e-6)
@@ -94,7 +90,7 @@ def test_it_does_not_depend_on_the_size_of_the_target():
 
 def test_a_target_of_zeros_has_no_certificate():
     problem, candidates = settled(BATTERY[1])
-    zeros = tuple(torch.zeros_like(tensor) for tensor in problem.objective.target)
+    zeros = problem.objective.target.map(torch.zeros_like)
     found = certificate(
         replace(problem, objective=replace(problem.objective, target=zeros)), candidates, generator()
     )

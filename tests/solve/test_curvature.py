@@ -84,7 +84,7 @@ def columns_of(product, candidates):
 def dense(given_case):
     """(m, r, r): the definition, one candidate at a time, from plain code."""
     equation, candidates, smoothing = given_case.objective, given_case.candidates, given_case.smoothing
-    left = flat(equation.target) - plain_sum(equation, candidates, smoothing)
+    left = equation.target.flatten() - plain_sum(equation, candidates, smoothing)
     found = []
     for index, row in enumerate(candidates.inputs):
         label = None if candidates.labels is None else candidates.labels[index : index + 1]
@@ -93,7 +93,7 @@ def dense(given_case):
             weights = iter(candidates.weights[index])
             total = x.new_zeros(())
             for anchor in equation.anchors:
-                tensors = [tensor.clone().requires_grad_() for tensor in anchor.tensors]
+                tensors = [tensor.clone().requires_grad_() for tensor in anchor.parameters.tensors]
                 for scalar in equation.head(plain_outputs(anchor, tensors, x, smoothing)[None], label)[0]:
                     slopes = torch.autograd.grad(scalar, tensors, create_graph=True, materialize_grads=True)
                     total = total + next(weights) * left @ flat(slopes)

@@ -22,6 +22,7 @@ from tests.planted import (
     BIASES,
     EQUATIONS,
     Clock,
+    at,
     columns,
     costing,
     equation,
@@ -152,7 +153,7 @@ def test_the_box_holds_against_the_equation():
 def test_an_equation_that_only_negative_lambda_solves_costs_more_without():
     problem = planted_problem().problem
     opposite = replace(
-        with_objective(problem, target=tuple(-tensor for tensor in problem.objective.target)),
+        with_objective(problem, target=problem.objective.target.times(-1)),
         labels=lambda count: torch.zeros(count, dtype=torch.int64),
     )
     descent = Descent(count=12, restarts=2, steps=400)
@@ -180,7 +181,7 @@ def test_a_schedule_that_the_clock_cuts_short_is_compressed_not_broken_off(secon
 @pytest.mark.parametrize("factor", [1 / 64, 64.0])
 def test_no_constant_depends_on_the_size_of_the_target(factor):
     problem = planted_problem().problem
-    larger = with_objective(problem, target=tuple(factor * tensor for tensor in problem.objective.target))
+    larger = with_objective(problem, target=problem.objective.target.times(factor))
     one, other = minimise(SHORT, problem), minimise(SHORT, larger)
     torch.testing.assert_close(other.losses, one.losses, rtol=1e-2, atol=1e-4)
     torch.testing.assert_close(other.candidates.inputs, one.candidates.inputs, rtol=1e-2, atol=1e-2)
@@ -238,12 +239,12 @@ def wide_problem(hidden=600, alive=600, samples=3):
     """With some units that never fire, as weight decay leaves them."""
     given = planted_problem(hidden=hidden, samples=samples)
     objective = given.problem.objective
-    tensors = [tensor.clone() for tensor in objective.target]
+    tensors = [tensor.clone() for tensor in objective.target.tensors]
     (anchor,) = objective.anchors
-    weights = [tensor.clone() for tensor in anchor.tensors]
+    weights = [tensor.clone() for tensor in anchor.parameters.tensors]
     for first, last in (tensors, weights):
         first[alive:], last[:, alive:] = 0.0, 0.0
-    changed = replace(objective, target=tuple(tensors), anchors=(anchor.with_tensors(weights),))
+    changed = replace(objective, target=objective.target.rebuild(tensors), anchors=(at(anchor, weights),))
     return replace(given, problem=replace(given.problem, objective=changed))
 
 
@@ -286,9 +287,10 @@ def test_the_loss_from_samples_of_the_hidden_units_is_unbiased(attack, biases, o
 
 def test_biases_of_outputs_count_once_however_few_units_are_looked_at():
     problem = planted_problem(3, hidden=1000, biases="all", attack=KktLoss(), activation="gelu").problem
-    *rest, last = problem.objective.target
+    *rest, last = problem.objective.target.tensors
     bias = torch.full_like(last, 100.0 * problem.objective.target_norm)
-    problem = with_objective(problem, target=(*rest, bias))  # next to which nothing counts
+    target = problem.objective.target.rebuild([*rest, bias])  # next to which nothing counts
+    problem = with_objective(problem, target=target)
     (_, loss), *_ = minimise(Descent(count=6, restarts=1, steps=1), problem).history
     start = minimise(Descent(count=6, restarts=1), problem, budget=Budget(0.0, Clock())).candidates
     assert loss == pytest.approx(float(relative_loss(problem, start)), rel=0.3)
@@ -433,8 +435,9 @@ def test_interrupted_before_the_first_step(asked):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_target_that_is_not_finite_diverges(value):
     problem = planted_problem().problem
-    first, last = problem.objective.target
-    found = minimise(SHORT, with_objective(problem, target=(first, torch.full_like(last, value))))
+    first, last = problem.objective.target.tensors
+    target = problem.objective.target.rebuild([first, torch.full_like(last, value)])
+    found = minimise(SHORT, with_objective(problem, target=target))
     assert found.status is Status.DIVERGED
     assert found.losses.tolist() == [math.inf] * 3
 
@@ -495,11 +498,11 @@ def test_a_restart_whose_last_step_went_astray_is_told_from_the_others():
 
 def test_units_of_pre_activations_come_from_typical_images():
     given = planted_problem()
-    strange = replace(given.problem.objective.anchors[0], units=(50.0,))
+    strange = replace(given.problem.objective.anchors[0], scales=(50.0,))
     problem = with_objective(given.problem, anchors=(strange,))
     (anchor,) = calibrated(problem).anchors
     rows = problem.input_unit * torch.randn(4000, given.space.rank, generator=generator(5))
-    assert anchor.units == pytest.approx(anchor.calibrated(rows).units, rel=0.3)
+    assert anchor.scales == pytest.approx(anchor.calibrated(rows).scales, rel=0.3)
     assert problem.input_unit * math.sqrt(given.space.rank) == pytest.approx(problem.box.typical_norm)
     one, other = minimise(SHORT, given.problem), minimise(SHORT, problem)
     torch.testing.assert_close(one.candidates.inputs, other.candidates.inputs)
@@ -513,7 +516,7 @@ def test_lambda_is_in_units_that_reach_the_target(count):
     rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
     labels = equation(KktMargin(), observation(objective.anchors[0])).label(500)[:, None]
     single = Candidates(rows, torch.full((500, 1, 1), unit), labels)
-    target = torch.cat([tensor.flatten() for tensor in objective.target])
+    target = objective.target.flatten()
     with torch.no_grad():
         squares = (target - objective.residual(single)).square().sum(-1)
     assert math.sqrt(count * squares.mean()) == pytest.approx(objective.target_norm, rel=0.5)
@@ -522,7 +525,7 @@ def test_lambda_is_in_units_that_reach_the_target(count):
 def test_lambda_has_a_unit_even_if_nothing_depends_on_inputs():
     problem = planted_problem().problem
     dead = problem.objective.anchors[0]
-    dead = dead.with_tensors([torch.zeros_like(tensor) for tensor in dead.tensors])
+    dead = dead.at(dead.parameters.map(torch.zeros_like))
     found = minimise(SHORT, with_objective(problem, anchors=(dead,)))
     assert torch.isfinite(found.losses).all()
     assert torch.isfinite(found.candidates.inputs).all()

@@ -13,7 +13,16 @@ from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.exact import ExactInputs
 from audit.solve.sparse import DRAWS
-from tests.planted import Clock, batch_gradient, equation, generator, in_row_space, observation, small_network
+from tests.planted import (
+    Clock,
+    at,
+    batch_gradient,
+    equation,
+    generator,
+    in_row_space,
+    observation,
+    small_network,
+)
 
 INPUTS = 90
 
@@ -34,15 +43,13 @@ def planted(
     rows = 2 * torch.rand(samples, INPUTS, generator=generator(4), dtype=torch.float64) - 1
     gradient, slopes = batch_gradient(net, rows)
     if lengths is not None:
-        tensors = [tensor.clone().requires_grad_() for tensor in net.tensors]
-        found = net.with_tensors(tensors).forward(rows)
-        gradient = net.with_tensors(torch.autograd.grad(found, tensors, lengths[:, None] * slopes))
-    gradient = gradient.with_tensors([change(tensor) for tensor in gradient.tensors])
+        tensors = [tensor.clone().requires_grad_() for tensor in net.parameters.tensors]
+        found = at(net, tensors).forward(rows)
+        gradient = gradient.rebuild(torch.autograd.grad(found, tensors, lengths[:, None] * slopes))
+    gradient = gradient.map(change)
     seen = replace(observation(net), gradient=gradient)
-    to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
-    objective = replace(
-        equation(Gradient(), seen).objective, target=to[0], anchors=(net.with_tensors(to[1]),)
-    )
+    target, weights = (part.map(lambda t: t.to(dtype)) for part in (gradient, net.parameters))
+    objective = replace(equation(Gradient(), seen).objective, target=target, anchors=(net.at(weights),))
     reduced, space = in_row_space(objective)
     box = Box(space.basis, seen.low.to(dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
@@ -118,9 +125,9 @@ def test_a_smooth_activation_needs_no_bias_in_the_first_layer(samples):
 def test_one_output():
     rows = torch.rand(4, INPUTS, generator=generator(4), dtype=torch.float64)
     net = small_network(1, 2, "all", INPUTS, 100, activation="tanh")
-    tensors = [tensor.clone().requires_grad_() for tensor in net.tensors]
-    (net.with_tensors(tensors).forward(rows) - torch.arange(4)[:, None]).square().mean().backward()
-    gradient = net.with_tensors([tensor.grad for tensor in tensors])
+    tensors = [tensor.clone().requires_grad_() for tensor in net.parameters.tensors]
+    (at(net, tensors).forward(rows) - torch.arange(4)[:, None]).square().mean().backward()
+    gradient = net.parameters.rebuild([tensor.grad for tensor in tensors])
     seen = replace(observation(net), gradient=gradient)
     reduced, space = in_row_space(equation(Gradient(), seen).objective)
     problem = Problem(reduced, Box(space.basis, seen.low, seen.high), lambda count: None)
@@ -213,8 +220,8 @@ def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation):
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_a_target_that_no_batch_has_is_given_up(activation):
     problem, space, _ = planted(3, activation=activation)
-    shuffled = problem.objective.target[0][torch.randperm(100, generator=generator())]
-    spoiled = replace(problem.objective, target=(shuffled, *problem.objective.target[1:]))
+    shuffled = problem.objective.target.weights[0][torch.randperm(100, generator=generator())]
+    spoiled = replace(problem.objective, target=problem.objective.target.with_first_weight(shuffled))
     found = solve(replace(problem, objective=spoiled), 3)
     assert found.status is Status.EXHAUSTED
     assert found.candidates.inputs.shape == (1, 0, space.rank)
@@ -226,8 +233,9 @@ def test_a_target_that_no_batch_has_is_given_up(activation):
 def test_samples_that_do_not_solve_the_equation_are_not_called_exact(activation):
     """All are found, for the first layer is as it was; the search ends although time does not."""
     problem, _, _ = planted(3, activation=activation)
-    *first, last, bias = problem.objective.target
-    spoiled = replace(problem.objective, target=(*first, last + 3 * last.std(), bias))
+    target = problem.objective.target
+    *first, last, bias = target.tensors
+    spoiled = replace(problem.objective, target=target.rebuild([*first, last + 3 * last.std(), bias]))
     found = solve(replace(problem, objective=spoiled), 3)
     assert found.status is Status.EXHAUSTED
     assert found.candidates.inputs.shape[1] == 3

@@ -14,7 +14,15 @@ from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
 from audit.solve.hermite import moments
 from audit.solve.moments import MomentStarts
-from tests.planted import Clock, batch_gradient, equation, generator, in_row_space, observation, small_network
+from tests.planted import (
+    Clock,
+    batch_gradient,
+    equation,
+    generator,
+    in_row_space,
+    observation,
+    small_network,
+)
 
 INPUTS = 30
 
@@ -25,9 +33,9 @@ def planted(activation="tanh", hidden=300, outputs=4, biases="all", samples=3, d
     rows = torch.rand(samples, INPUTS, generator=generator(4), dtype=torch.float64)
     gradient, _ = batch_gradient(net, rows)
     seen = observation(net, bound=1.0)
-    to = [tuple(t.to(dtype) for t in tensors) for tensors in (gradient.tensors, net.tensors)]
+    target, weights = (part.map(lambda t: t.to(dtype)) for part in (gradient, net.parameters))
     objective = equation(Gradient(), replace(seen, gradient=gradient)).objective
-    reduced, space = in_row_space(replace(objective, target=to[0], anchors=(net.with_tensors(to[1]),)))
+    reduced, space = in_row_space(replace(objective, target=target, anchors=(net.at(weights),)))
     box = Box(space.basis, torch.zeros(INPUTS, dtype=dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
 
@@ -73,7 +81,7 @@ def test_more_units_tell_more():
 @pytest.mark.parametrize("biases", ["none", "first", "all"])
 def test_neither_biases_nor_the_scale_of_the_gradient_matter(biases):
     problem, space, rows = planted("tanh", 2000, biases=biases)
-    target = tuple(-7 * tensor for tensor in problem.objective.target)
+    target = problem.objective.target.times(-7)
     scaled = replace(problem, objective=replace(problem.objective, target=target))
     for each in (problem, scaled):
         assert nearest(raw(each, space, 3), rows).min() > 0.98

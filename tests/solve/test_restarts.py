@@ -379,6 +379,7 @@ def test_if_every_restart_diverged_so_did_the_whole():
 def test_a_problem_without_a_finite_equation_diverges():
     given = planted_problem()
     objective = given.problem.objective
-    broken = replace(objective, target=(objective.target[0], objective.target[1] * math.nan))
+    first, last = objective.target.weights
+    broken = replace(objective, target=objective.target.rebuild([first, last * math.nan]))
     found, _ = solve(replace(given, problem=replace(given.problem, objective=broken)), 80.0)
     assert found.status is Status.DIVERGED

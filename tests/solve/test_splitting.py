@@ -192,11 +192,11 @@ def bent(sign, attack):
     candidates = replace(random_candidates(attack, seen, 4, (2,)), labels=None)
     candidates = replace(candidates, weights=1e-6 * candidates.weights.abs())
     objective = replace(objective, head=every_output, scale_free=False)
-    (first, last) = (tensor.abs() for tensor in objective.target)
+    target = objective.target.rebuild([sign * tensor.abs() for tensor in objective.target.tensors])
     (anchor,) = objective.anchors[:1]
-    positive = anchor.with_tensors([tensor.abs() for tensor in anchor.tensors])
+    positive = anchor.at(anchor.parameters.map(torch.Tensor.abs))
     anchors = tuple(positive for _ in objective.anchors)
-    return replace(objective, target=(sign * first, sign * last), anchors=anchors), candidates
+    return replace(objective, target=target, anchors=anchors), candidates
 
 
 @pytest.mark.parametrize("attack", FREE, ids=[attack.id for attack in FREE])
@@ -222,7 +222,7 @@ def test_against_the_curvature_children_have_unlike_signs(attack):
 def test_without_a_residual_nothing_is_split(attack):
     objective, candidates = unsettled(attack)
     first = replace(candidates, inputs=candidates.inputs[:1], weights=candidates.weights[:1])
-    nothing = replace(objective, target=tuple(torch.zeros_like(tensor) for tensor in objective.target))
+    nothing = replace(objective, target=objective.target.map(torch.zeros_like))
     with torch.no_grad():
         solved = -nothing.residual(first, 6.0)[0]  # to the last bit
     exact = replace(objective, target=split(solved, objective.target))
@@ -397,8 +397,9 @@ def test_a_restart_that_diverges_before_the_split_does_not_spoil_the_others(fact
 @pytest.mark.parametrize("stages", [STAGES, TWICE], ids=["one round", "two rounds"])
 def test_where_every_restart_diverges_so_does_the_whole(stages):
     problem = planted_problem().problem
-    first, last = problem.objective.target
-    found = solve(with_objective(problem, target=(first, math.nan * last)), stages=stages)
+    first, last = problem.objective.target.weights
+    target = problem.objective.target.rebuild([first, math.nan * last])
+    found = solve(with_objective(problem, target=target), stages=stages)
     assert found.status is Status.DIVERGED
     assert found.losses.tolist() == [math.inf] * 3
     assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
@@ -407,7 +408,7 @@ def test_where_every_restart_diverges_so_does_the_whole(stages):
 
 def test_a_target_of_zeros_diverges():
     problem = planted_problem().problem
-    zeros = tuple(torch.zeros_like(tensor) for tensor in problem.objective.target)
+    zeros = problem.objective.target.map(torch.zeros_like)
     assert solve(with_objective(problem, target=zeros)).status is Status.DIVERGED
 
 

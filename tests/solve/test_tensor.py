@@ -16,6 +16,7 @@ from audit.solve.constraints import Box
 from audit.solve.tensor import TensorDecomposition, diagonalised
 from tests.planted import (
     Clock,
+    at,
     batch_gradient,
     equation,
     generator,
@@ -84,7 +85,7 @@ def test_more_samples_are_exact_as_well(order, count, inputs):
 def test_in_single_precision_errors_are_roundings():
     rows, weights = samples(8, 784)
     network = kkt_network(rows, weights, 3)
-    single = network.with_tensors([tensor.float() for tensor in network.tensors])
+    single = network.at(network.parameters.map(torch.Tensor.float))
     found, lifted = solved(KktLoss(), observation(single))
     assert found.candidates.inputs.dtype is torch.float32
     assert direction_errors(lifted.double(), rows).max() < 1e-5
@@ -99,7 +100,7 @@ def test_noise_leaves_an_error_like_the_one_stated():
     first = (
         first + 0.01 * first.std() * torch.randn(len(first), 6, generator=rng, dtype=torch.float64) @ basis
     )
-    found, lifted = solved(KktLoss(), observation(replace(network, weights=(first, last))))
+    found, lifted = solved(KktLoss(), observation(at(network, [first, last])))
     assert found.status in (Status.SOLVED, Status.FINISHED)
     assert 1e-4 < direction_errors(lifted, rows).max() < 0.1
 
