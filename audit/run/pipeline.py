@@ -34,7 +34,7 @@ from audit.words import printable
 _KEPT_BACK = (0.2, 30.0)
 """Share of the budget, and seconds at most, kept for matching and the report."""
 _MEASURING = 0.5
-"""Share of what is kept back, for measuring what the weights hold; granted also where attacks took too long."""
+"""Share of what is kept back, for measuring what the model memorised; granted also where attacks took too long."""
 
 
 def observe(
@@ -104,7 +104,7 @@ def run(
         attacked = session.attack(observation, seconds)
         measured = control = None
         if not interrupted():
-            tell.stage("measuring what the weights hold")
+            tell.stage("measuring what the model memorised")
             granted = session.budget(_MEASURING * min(part * request.attack.budget, most))
             measured = _measure(session, attacked, granted)
         if request.attack.positive_control and not interrupted():

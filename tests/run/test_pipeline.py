@@ -539,7 +539,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
     assert sum(given) == pytest.approx(attacking, abs=0.1)
     assert heard.stages == [
         "attacking 144-100-1",
-        "measuring what the weights hold",
+        "measuring what the model memorised",
         "matching reconstructions with members and controls",
     ]
     assert len(heard.budgets) == 1
