@@ -27,7 +27,8 @@ RENAMED = {
     "of": "members",
 }
 """Fields of an inspection of version 0.1, and what they are called since; those of reports are upgraded."""
-INCIDENTAL = {"command", "seconds", "started", "checkpoint", "source", "version", "schema_version"}
+INCIDENTAL = {"command", "seconds", "started", "checkpoint", "source", "version", "schema_version", "values"}
+"""What depends on the run, and what version 1 did not have."""
 
 
 class CountedClock:

@@ -1,11 +1,11 @@
-"""The rank ceiling: how similar to a member any reconstruction can be at all.
+"""Attainable SSIM: how similar to a member any reconstruction can be at all.
 
 Every attack on weights works in the row space V of its target's first layer, so all it can return is V c at some
-scale, as it is or clipped to the box of pixels. The ceiling of member x is (audit/docs/methods.md, equation (25))
+scale, as it is or clipped to the box of pixels. For member x it is (audit/docs/methods.md, equation (25))
 
     max over c in R^r   SSIM(x, V c)   and   SSIM(x, clip(V c))
 
-under the project's convention, each image rescaled by its own minimum and maximum. A ceiling below the threshold is
+under the project's convention, each image rescaled by its own minimum and maximum. A value below the threshold is
 evidence for release that needs no attack: what the weights hold of that member does not look like it.
 
 SSIM is not concave. The search starts at the projection V V^T x, exact where the member lies in V, and at a larger
@@ -28,7 +28,7 @@ from audit.model.preprocessing import Preprocessing
 from audit.scoring.similarity import ssim_pairs, window
 
 TOLERANCE = 0.05
-"""How far above its ceiling a reconstruction might still come."""
+"""How far above the attainable SSIM a reconstruction might still come."""
 _STEPS, _RATE = 120, 0.5
 """Of Adam; the rate in units of the root mean square of a member's coordinates, falling to 0 along a cosine."""
 _LARGER = 3.0
@@ -40,7 +40,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 @dataclass(frozen=True, eq=False)
-class Ceiling:
+class AttainableSsim:
     """How similar a reconstruction can be to each member."""
 
     ssim: NDArray[np.float64]
@@ -55,9 +55,9 @@ class Ceiling:
         return int((self.ssim + TOLERANCE >= threshold).sum())
 
 
-def ceiling(
+def attainable_ssim(
     space: RowSpace, members: NDArray[np.float32], preprocessing: Preprocessing, budget: Budget
-) -> Ceiling:
+) -> AttainableSsim:
     """Find the best reconstruction of every member inside a row space.
 
     Parameters
@@ -87,7 +87,7 @@ def ceiling(
             climbed, finished = search.climbed(members[rows], budget)
             best[rows] = np.maximum(found, climbed)
             complete &= finished
-    return Ceiling(best, projection, complete)
+    return AttainableSsim(best, projection, complete)
 
 
 class _Search:

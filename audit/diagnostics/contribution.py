@@ -1,16 +1,16 @@
-"""Exposure: how much of the weights each member accounts for, and whether that tells members from strangers.
+"""Contribution: how much of the weights each member accounts for, and whether that distinguishes members.
 
-The fit of `stationarity` gives every member its lambda. Its exposure is the norm of its part of the sum,
+The fit of `stationarity` gives every member its lambda. Its contribution is the norm of its part of the sum,
 || sum_a sum_k lambda_iak grad h_k(theta_a; x_i) || / || tau ||: unlike lambda it does not depend on the units of
 inputs and outputs, and it is one number for many outputs and anchors.
 
-Fitted together with controls the network never saw, members should be preferred where the weights lean on them;
-how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and treats
+Fitted together with controls that the network never saw, members should be preferred where the weights depend on
+them; how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and treats
 members and controls alike. What lies outside the row space of the target's first layer counts `OUTSIDE` times: the
 residual of a trained network (kinks, training that has not converged) lies inside, where the samples are. Outside
-there is only the noise of the initialisation, so that a stranger is betrayed by what of it the weights do not hold.
-And every unit of the first layer counts the same: the residual of a unit grows with its weights, so that the few
-largest would decide alone.
+there is only the noise of the initialisation, so that a non-member shows by the part of its gradient that the weights
+lack. And every unit of the first layer counts the same: the residual of a unit grows with its weights, so that the
+few largest would decide alone.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """How well exposure tells members from controls that were fitted together with them."""
+    """How well contributions distinguish members from controls that were fitted together with them."""
 
     auc: float
-    """Probability that a member's exposure is above a control's, equal ones counting half."""
+    """Probability that a member's contribution is above a control's, equal ones counting half."""
     interval: tuple[float, float]
     """Of the AUC at `CONFIDENCE`: bootstrap and Newcombe's, whichever reaches further at either end."""
     true_positives: float | None
     """Share of members above all but `RATE` of the controls; None with fewer than 1 / RATE of them."""
     members: NDArray[np.float64]
-    """(n,), exposures in the common fit; those of exact copies are the sum of theirs, and count once above."""
+    """(n,), contributions in the common fit; those of exact copies are the sum of theirs, and count once above."""
     controls: NDArray[np.float64]
     """(k,), likewise."""
     converged: bool
@@ -65,20 +65,20 @@ class Membership:
 
 
 @dataclass(frozen=True, eq=False)
-class Exposure:
-    """What the weights lean on."""
+class Contributions:
+    """What members contribute to the target of an equation."""
 
     fit: Stationarity
-    """Of the members alone: residual, lambda, and exposures as its `lengths`."""
+    """Of the members alone: residual, lambda, and contributions as its `lengths`."""
     ranks: NDArray[np.int64]
-    """(n,), 1 for the most exposed member."""
+    """(n,), 1 for the member that contributes most."""
     membership: Membership | None
     """None where it was not measured; the notes say why."""
     notes: tuple[str, ...]
     """What to keep in mind, one sentence each."""
 
 
-def exposure(
+def measure_contributions(
     objective: Objective,
     space: RowSpace,
     members: Tensor,
@@ -87,8 +87,8 @@ def exposure(
     control_labels: Tensor | None,
     generator: torch.Generator,
     budget: Budget,
-) -> Exposure | None:
-    """Measure the exposure of every member, and what it tells apart.
+) -> Contributions | None:
+    """Measure the contribution of every member, and whether it distinguishes members from controls.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def exposure(
 
     Returns
     -------
-    Exposure | None
+    Contributions | None
         None where the fit of the members fails, as `stationarity` says.
     """
     fit = stationarity(objective, members, labels, budget.part(budget.left / 2))
@@ -127,7 +127,7 @@ def exposure(
     membership, remarks = _test(objective, space, *sides, generator, budget)
     if guessed and membership is not None:
         notes.append("labels of controls are unknown: the membership test uses predicted ones for all")
-    return Exposure(fit, ranks, membership, (*notes, *remarks))
+    return Contributions(fit, ranks, membership, (*notes, *remarks))
 
 
 def auc(members: NDArray[np.float64], controls: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
@@ -143,8 +143,8 @@ def interval(
 ) -> tuple[float, float]:
     """Confidence interval of the AUC, of what (n,) and (k,) different images got.
 
-    The bootstrap's percentiles, over members and controls, which allow for exposures of any distribution but shrink
-    to a point where members and controls are apart. Therefore no narrower, at either end, than all areas a that are
+    The bootstrap's percentiles, over members and controls, which allow for contributions of any distribution but
+    shrink to a point where members and controls are apart. Therefore no narrower, at either end, than all areas a that are
     within so many of their own standard deviations of the one found (Newcombe 2006, method 5), whose variance is
 
         a (1 - a) / (n k) (1 + ((n + k) / 2 - 1) ((1 - a) / (2 - a) + a / (1 + a)));
@@ -279,7 +279,8 @@ def _of_copies(members: _Side) -> Sequence[str]:
     if len(members.places) == len(members.images):
         return []
     return [
-        "only the sum of the exposures of exact copies is determined; the membership test counts each image once"
+        "only the sum of the contributions of exact copies is determined; the membership test counts each "
+        "image once"
     ]
 
 
@@ -296,11 +297,11 @@ def _not_unique(fit: Stationarity, parameters: int, whom: str) -> Sequence[str]:
     notes = []
     if fit.unknowns > parameters:
         notes.append(
-            f"exposures of {whom} are not unique: {fit.unknowns} unknowns for {parameters} parameters"
+            f"contributions of {whom} are not unique: {fit.unknowns} unknowns for {parameters} parameters"
         )
     elif fit.rank is not None and fit.rank < fit.unknowns:
         notes.append(
-            f"exposures of {whom} are not unique: gradients of rank {fit.rank} for {fit.unknowns} unknowns"
+            f"contributions of {whom} are not unique: gradients of rank {fit.rank} for {fit.unknowns} unknowns"
         )
     return notes
 

@@ -1,15 +1,15 @@
-"""The positive control: the same battery on a twin that was made to leak images the audited network never saw.
+"""The positive-control model: of the audited network's shape, and made to leak samples that it never saw.
 
-A third of the controls becomes the twin's images; the others stay controls. The twin shows them in the way in which
-the audited network would show most:
+A third of the controls becomes what the model memorises; the others stay controls. It leaks them in the way in
+which the audited network would show most:
 
-    a gradient was observed     the audited network, with the gradient of a batch of the twin's images
-    initial weights were given  those, trained on the twin's images until it knows them by heart
+    a gradient was observed     the audited network, with the gradient of a batch of these samples
+    initial weights were given  those, trained until the samples are memorised
     otherwise                   a network of the same shape, trained from a small first layer far past zero error,
                                 near a KKT point of the maximum margin (Lyu and Li 2020; Haim et al. 2022); that
                                 layer begins in the span of the images, for the rest would be noise that stays
 
-The confirmed share of the twin's images is the power of the audit. Members are not used for any of it.
+The confirmed share of the memorised samples is the power of the audit. Members are not used for any of it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from audit.model.network import Network
 from audit.scoring.intervals import resolution
 
 _SHARE = 3
-"""One in so many controls becomes an image of the twin, at most."""
+"""One in so many controls is memorised, at most."""
 _SMALL = 1e-4
-"""Standard deviation of the twin's first layer before training, as in the demonstration."""
+"""Standard deviation of its first layer before training, as in the demonstration."""
 _MARGINS: dict[Source, float] = {"weights": 100.0, "change": 3.0}
 """Smallest margin at which training ends. Far from its start, a change is no sum of gradients at its ends."""
 _STRIDE = 0x51ED270B
-"""Between the seed of the audit and that of the twin."""
+"""Between the seed of the audit and that of the positive-control model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Which controls the twin is to leak."""
+    """Which controls the model is to memorise."""
 
     images: NDArray[np.float32]
     """(n, d) in network units."""
@@ -56,7 +56,7 @@ class Draw:
 
 
 @dataclass(frozen=True, eq=False)
-class Twin:
+class ControlModel:
     """A network that leaks, or a gradient that does."""
 
     observation: Observation
@@ -66,12 +66,12 @@ class Twin:
 
 
 def share(members: int, controls: int, fdr: float) -> int:
-    """How many controls become the twin's images: as many as members, at most a third of the controls.
+    """How many controls are memorised: as many as members, at most a third of the controls.
 
     Raises
     ------
     UsageError
-        When so few are left that none of the twin's images could be confirmed.
+        When so few are left that none of them could be confirmed.
     """
 
     def enough(given: int) -> bool:
@@ -81,7 +81,7 @@ def share(members: int, controls: int, fdr: float) -> int:
     if not enough(controls):
         least = next(given for given in itertools.count(controls) if enough(given))
         raise UsageError(
-            f"--positive-control trains a twin on a third of the controls and compares with the others: "
+            f"--positive-control trains a model on a third of the controls and compares with the others: "
             f"{controls} of them are too few",
             f"give at least {least}, or leave it out",
         )
@@ -100,7 +100,7 @@ def draw(
     labels:
         (k,), if they have any.
     count:
-        Images for the twin.
+        Samples to memorise.
     outputs:
         Of the network: labels are 0 and 1 for one output.
     seed:
@@ -114,27 +114,27 @@ def draw(
 
 
 def strongest_source(audited: Observation) -> Source:
-    """How a twin has to leak for the strongest of what was observed."""
+    """How a positive-control model has to leak for the strongest of what was observed."""
     if audited.gradient is not None:
         return "gradient"
     return "weights" if audited.initial is None else "change"
 
 
-def make_twin(
+def train_control_model(
     audited: Observation,
     drawn: Draw,
     seed: int,
     budget: Budget,
     watch: Callable[[int, float], None] = lambda step, loss: None,
-) -> Twin:
+) -> ControlModel:
     """Make what the battery is to be tried on.
 
     Parameters
     ----------
     audited:
-        What the attacker sees of the audited network; it says which kind of twin, and of what shape.
+        What the attacker sees of the audited network; it says what the model leaks through, and its shape.
     drawn:
-        The twin's images.
+        The samples to memorise.
     seed:
         Of the audit.
     budget:
@@ -145,14 +145,14 @@ def make_twin(
     inputs = torch.from_numpy(drawn.images).to(audited.low)
     labels = torch.from_numpy(drawn.labels).to(audited.low.device)
     if audited.gradient is not None:
-        return Twin(replace(audited, gradient=loss_gradient(audited.network, inputs, labels)), "")
+        return ControlModel(replace(audited, gradient=loss_gradient(audited.network, inputs, labels)), "")
     if audited.initial is not None:
         trained = descend(audited.initial, inputs, labels, _MARGINS["change"], budget, watch)
     else:
         generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
         trained = _from_small(audited.network, inputs, labels, generator, budget, watch)
     note = _note(trained, _MARGINS[strongest_source(audited)], budget)
-    return Twin(replace(audited, network=trained.network), note)
+    return ControlModel(replace(audited, network=trained.network), note)
 
 
 def _from_small(
@@ -183,6 +183,6 @@ def _from_small(
 def _note(trained: Trained, margin: float, budget: Budget) -> str:
     if trained.margin > margin:
         return ""
-    learnt = "" if trained.margin > 0 else ", before the twin had learnt all of its images"
+    learnt = "" if trained.margin > 0 else ", before the model had memorised all of its samples"
     when = "early" if budget.left == 0 else "where nothing lowered the loss"
     return f"training ended {when}, at a smallest margin of {trained.margin:.2g}{learnt}"

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from audit.attacks import Attack, Broken, Equation, Prepared
 from audit.budget import Budget
 from audit.dataset.truth import Truth
-from audit.diagnostics.attainable import ceiling
-from audit.diagnostics.contribution import Exposure, exposure, predicted
+from audit.diagnostics.attainable import attainable_ssim
+from audit.diagnostics.contribution import Contributions, measure_contributions, predicted
 from audit.equation.identifiability import Identifiability
 from audit.errors import first_line
 from audit.model.modality import IMAGES
 from audit.words import listed
 
-_EXPOSURE = 2 / 3
-"""Share of the time; the ceiling takes what is left."""
+_CONTRIBUTION = 2 / 3
+"""Share of the time; the attainable SSIM takes what is left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Attainable:
 class Measurements:
     """What was measured at the members."""
 
-    fits: list[tuple[Equation, Exposure]] = field(default_factory=list)
+    fits: list[tuple[Equation, Contributions]] = field(default_factory=list)
     """One per equation, lowest residual first."""
     stationarity: dict[str, float] = field(default_factory=dict)
     """By attack, the relative loss that the members leave; without fits that the time limit stopped."""
@@ -56,7 +56,7 @@ class Measurements:
     """What was left out, and why."""
 
     @property
-    def best(self) -> Exposure | None:
+    def best(self) -> Contributions | None:
         """Of the equation that the members explain best."""
         return self.fits[0][1] if self.fits else None
 
@@ -85,7 +85,7 @@ def measure(
         (2,000 unknowns, some seconds), once begun, is not interrupted.
     """
     notes: list[str] = []
-    fits = _exposures(equations, truth, generator, budget.part(_EXPOSURE * budget.left), notes)
+    fits = _contributions(equations, truth, generator, budget.part(_CONTRIBUTION * budget.left), notes)
     # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
     stationarity = {
@@ -118,13 +118,13 @@ def distinct_spaces(equations: Sequence[Equation]) -> list[Equation]:
     return kept
 
 
-def _exposures(
+def _contributions(
     equations: Sequence[Equation],
     truth: Truth,
     generator: torch.Generator,
     budget: Budget,
     notes: list[str],
-) -> list[tuple[Equation, Exposure]]:
+) -> list[tuple[Equation, Contributions]]:
     different: list[Equation] = []
     for equation in equations:
         if not any(equation.equals(other) for other in different):
@@ -135,26 +135,28 @@ def _exposures(
     for place, equation in enumerate(different):
         if budget.left <= 0:
             names = listed(other.attack.id for other in different[place:])
-            notes.append(f"no time was left to measure exposure in the equation of {names}")
+            notes.append(f"no time was left to measure contributions in the equation of {names}")
             break
         part = budget.part(budget.left / (len(different) - place))
         try:
-            exposed = _exposure(equation, truth, generator, part)
+            fitted = _contribution(equation, truth, generator, part)
         except (MemoryError, RuntimeError) as error:
             notes.append(
-                f"exposure in the equation of {equation.attack.id} was not measured: {first_line(error)}"
+                f"contributions in the equation of {equation.attack.id} were not measured: {first_line(error)}"
             )
             continue
-        if exposed is None or not _finite(exposed):
-            notes.append(f"exposure in the equation of {equation.attack.id} was not measured: the fit failed")
+        if fitted is None or not _finite(fitted):
+            notes.append(
+                f"contributions in the equation of {equation.attack.id} were not measured: the fit failed"
+            )
         else:
-            found.append((equation, exposed))
+            found.append((equation, fitted))
     return found
 
 
-def _exposure(
+def _contribution(
     equation: Equation, truth: Truth, generator: torch.Generator, budget: Budget
-) -> Exposure | None:
+) -> Contributions | None:
     objective = equation.objective
     members, controls = (
         torch.from_numpy(rows).to(objective.target.weights[0]) for rows in (truth.members, truth.controls)
@@ -167,10 +169,12 @@ def _exposure(
             labels = torch.from_numpy(truth.labels).to(members.device)
             if truth.control_labels is not None:
                 control_labels = torch.from_numpy(truth.control_labels).to(members.device)
-    return exposure(objective, equation.space, members, labels, controls, control_labels, generator, budget)
+    return measure_contributions(
+        objective, equation.space, members, labels, controls, control_labels, generator, budget
+    )
 
 
-def _finite(found: Exposure) -> bool:
+def _finite(found: Contributions) -> bool:
     told = [np.array(found.fit.residual), found.fit.lengths]
     if found.membership is not None:
         told += [found.membership.members, found.membership.controls]
@@ -185,15 +189,15 @@ def _attainable(
     if not different:
         return None
     if truth.preprocessing.modality is not IMAGES:
-        notes.append("the rank ceiling is one of SSIM, which is not applicable to rows of a table")
+        notes.append("attainable SSIM is not measured: SSIM is not applicable to rows of a table")
         return None
     try:
         found = [
-            ceiling(equation.space, truth.members, truth.preprocessing, part)
+            attainable_ssim(equation.space, truth.members, truth.preprocessing, part)
             for equation, part in zip(different, _parts(budget, len(different)), strict=True)
         ]
     except (MemoryError, RuntimeError) as error:
-        notes.append(f"the rank ceiling was not measured: {first_line(error)}")
+        notes.append(f"attainable SSIM was not measured: {first_line(error)}")
         return None
     highest: NDArray[np.float64] = np.max([one.ssim for one in found], axis=0)
     return Attainable(highest, different, all(one.complete for one in found))

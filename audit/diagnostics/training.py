@@ -1,4 +1,4 @@
-"""Full-batch training until a network has learnt its images by heart: what makes a network leak.
+"""Full-batch training until a network has memorised its samples: what makes a network leak.
 
 Gradient descent on the logistic loss, far past zero error, tends to a KKT point of the maximum margin (Lyu and Li
 2020, arXiv 1906.05890), where the weights are a sum of gradients of the samples: the equation that attacks solve.

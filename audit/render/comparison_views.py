@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from audit.render.jinja import environment
 from audit.render.markdown import escape
+from audit.render.sentences.comparison import difference, figure_name, headline
 from audit.render.terminal import columns, grid, printed
-from audit.report.comparison import AttackSide, Comparison, Figure, MemberChange, MemberSide, Side, Unit
+from audit.report.comparison import AttackSide, Comparison, MemberChange, MemberSide, Side
+from audit.report.figures import Figure, Unit
 from audit.words import number, percent, significant
 
-_NAMED = 10
-"""Members that a sentence names."""
 _FORMATS: dict[Unit, Callable[[float], str]] = {"count": "{:g}".format, "share": percent, "number": number}
 
 
@@ -26,30 +26,13 @@ class Sheet:
     rows: list[list[str]]
 
 
-def headline(found: Comparison) -> list[str]:
-    """Say what changed, in sentences."""
-    first, second = found.before.verdict, found.after.verdict
-    lines = [
-        f"Verdict: {first} in both runs." if first == second else f"Verdict: {first} before, {second} after."
-    ]
-    for name, change in (("Confirmed", found.confirmed), ("Recovered", found.recovered)):
-        if change is not None:
-            before, after = change.kept + len(change.lost), change.kept + len(change.gained)
-            lines.append(
-                f"{name}: {before} of {found.before.members} before, {after} after."
-                f"{_who('Only before', change.lost)}{_who('Only after', change.gained)}"
-            )
-    return lines
-
-
-def _who(when: str, ids: Sequence[str]) -> str:
-    rest = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return f" {when} ({len(ids)}): {', '.join(ids[:_NAMED])}{rest}." if ids else ""
-
-
 def sheets(found: Comparison) -> list[Sheet]:
     """Figures, attacks that ran in one run at least, and members, as tables."""
-    figures = [_figure(figure) for figure in found.figures if (figure.before, figure.after) != (None, None)]
+    figures = [
+        _figure(figure, found.before.similarity)
+        for figure in found.figures
+        if (figure.before, figure.after) != (None, None)
+    ]
     attacks = [
         [change.id, *_attack(change.before, change.after)]
         for change in found.attacks
@@ -68,14 +51,15 @@ def sheets(found: Comparison) -> list[Sheet]:
     return [sheet for sheet in made if sheet.rows]
 
 
-def _figure(figure: Figure) -> list[str]:
+def _figure(figure: Figure, similarity: str) -> list[str]:
+    name = figure_name(figure, similarity)
     write, before, after = _FORMATS[figure.unit], figure.before, figure.after
     cells = ["—" if value is None else write(value) for value in (before, after)]
     if before is None or after is None:
-        return [figure.name, *cells, "—"]
+        return [name, *cells, "—"]
     change = after - before
     return [
-        figure.name,
+        name,
         *cells,
         f"{100 * change:+.1f} points" if figure.unit == "share" else f"{change:+.3g}",
     ]
@@ -127,8 +111,9 @@ def table(found: Comparison) -> str:
         for row in sheet.rows:
             rows.add_row(*row)
         lines += ["", sheet.title, "", *printed(rows)]
-    if found.notes:
-        lines += ["", "Notes", "", *grid([("-", note) for note in found.notes])]
+    if found.differences:
+        notes = [("-", difference(one)) for one in found.differences]
+        lines += ["", "Notes", "", *grid(notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -152,7 +137,12 @@ def html(found: Comparison) -> str:
 
 def _rendered(template: str, found: Comparison, *, escaped: bool) -> str:
     prepared = environment(None if escaped else escape)  # Markdown is not HTML
-    return prepared.get_template(template).render(found=found, headline=headline(found), sheets=sheets(found))
+    return prepared.get_template(template).render(
+        found=found,
+        headline=headline(found),
+        sheets=sheets(found),
+        notes=[difference(one) for one in found.differences],
+    )
 
 
 def json(found: Comparison) -> str:

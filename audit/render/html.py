@@ -93,8 +93,6 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         advice=advice(report),
         limitations=limitations(report),
         glossary=glossary(report),
-        similarity=report.similarity,
-        noun=report.noun,
     )
 
 

@@ -39,8 +39,6 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         more_suppressed=max(0, len(suppressed) - _NAMES),
         ran=[attack.id for attack in report.attacks if attack.status == "ran"],
         absent=[attack.id for attack in report.attacks if attack.status != "ran"],
-        noun=report.noun,
-        similarity=report.similarity,
         glossary={term: glossary(report)[term] for term in _TERMS},
     )
 

@@ -36,7 +36,7 @@ class Evidence:
     control_id: str | None
     """Name of that control."""
     columns: tuple[str, ...] = ()
-    """d names of columns, the most telling ones of the member; empty for images."""
+    """d names of columns, those in which the member differs most; empty for images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +51,8 @@ class Trajectory:
     sample: int
     """Index into `Report.samples`."""
     stages: list[list[NDArray[np.floating]]]
-    """First the candidate before its split, then its two children at the end: the one closest to the member, and
-    its twin."""
+    """First the candidate before its split, then its two halves at the end: the one closest to the member, and
+    the other one."""
     ssim: list[list[float]]
     """Similarity of every image in `stages` with the member."""
     member: NDArray[np.floating]
@@ -86,7 +86,7 @@ class Audit:
     """A finished audit."""
 
     report: Report
-    """All that is said."""
+    """All that was found, as data."""
     evidence: list[Evidence]
     """The pictures in it."""
     trajectories: list[Trajectory] = field(default_factory=list)

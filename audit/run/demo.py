@@ -1,7 +1,7 @@
 """The demonstration: a model that leaks the faces it was trained on, made in seconds.
 
 The faces ship with scikit-image (a subset of Labeled Faces in the Wild). Forty of them get random "badge
-access" labels, which a network can only learn by heart; the other sixty are the controls.
+access" labels, which a network can only memorise; the other sixty are the controls.
 """
 
 from __future__ import annotations

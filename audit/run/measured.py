@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.attacks import Attack, Equation
 from audit.diagnostics.attainable import TOLERANCE
-from audit.diagnostics.contribution import Exposure as Measured
+from audit.diagnostics.contribution import Contributions
 from audit.diagnostics.measure import Measurements
 from audit.equation.identifiability import Identifiability as Analysis
 from audit.equation.row_space import bulk_edge
@@ -30,7 +30,7 @@ def contribution_entries(measured: Measurements, controls: int) -> list[Contribu
     return [_contribution(equation, found, controls) for equation, found in measured.fits]
 
 
-def _contribution(equation: Equation, found: Measured, controls: int) -> ContributionReport:
+def _contribution(equation: Equation, found: Contributions, controls: int) -> ContributionReport:
     test = found.membership
     told = ContributionReport(
         attack=equation.attack.id,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from audit.attacks import Observation
 from audit.battery import Outcome
 from audit.dataset.truth import Truth
-from audit.diagnostics.control_model import Draw, draw, make_twin, share, strongest_source
+from audit.diagnostics.control_model import Draw, draw, share, strongest_source, train_control_model
 from audit.equation.objective import Source
 from audit.errors import first_line
 from audit.report.measured import PositiveControl
@@ -90,12 +90,12 @@ def try_positive_control(
 
     outcomes: list[Outcome] = []
     try:
-        twin = make_twin(observation, drawn, seed, budget, watch)
-        note, trained = twin.note, budget.spent
+        model = train_control_model(observation, drawn, seed, budget, watch)
+        note, trained = model.note, budget.spent
         if session.interrupted():
             return None
         tell.stage("positive control: attacking that model")
-        outcomes = session.attack(twin.observation, seconds).outcomes
+        outcomes = session.attack(model.observation, seconds).outcomes
     except (MemoryError, RuntimeError) as error:  # the audit itself is done, and is reported
         note, trained = f"failed: {first_line(error)}", budget.spent
     return measure(

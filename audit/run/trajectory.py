@@ -66,7 +66,7 @@ def trajectory(
     if not np.isfinite(score[best]):
         return None
     restart, place = divmod(best, count)
-    twin = (place + count // 2) % count
+    sibling = (place + count // 2) % count
     sign = np.float32(1 if score[best] == alike[best] else -1)
 
     def look(candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.floating]]:
@@ -76,7 +76,7 @@ def trajectory(
 
     stages = [
         [look(before[restart, place])],
-        [look(after[restart, place]), look(after[restart, twin])],
+        [look(after[restart, place]), look(after[restart, sibling])],
     ]
     return Trajectory(
         attack=result.attack.id,

@@ -7,9 +7,9 @@ A file holds a list of them:
       owner: Ada Lovelace
       expires: 2026-12-31
 
-A waived finding stays in the report and does not count: see `audit.verdict.policy`. A waiver holds through its last
-day, in UTC. One that has expired, or whose id cannot occur in this audit, is an error, so that files do not rot.
-One whose finding does not occur in this run is none, for attacks are random.
+A waived finding stays in the report and is not counted: see `audit.verdict.judgement`. A waiver holds through its
+last day, in UTC. One that has expired, or whose id cannot occur in this audit, is an error, so that files do not
+rot. One whose finding does not occur in this run is none, for attacks are random.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Line = Annotated[_Text, AfterValidator(lambda text: " ".join(text.split()))]
 
 
 class Waiver(BaseModel):
-    """One finding that does not count."""
+    """One finding that is suppressed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

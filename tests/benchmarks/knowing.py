@@ -32,8 +32,8 @@ from audit.battery import AttackResult, reconstruct
 from audit.battery import prepare as prepare_equations
 from audit.budget import Budget
 from audit.diagnostics import stationarity as fits
-from audit.diagnostics.attainable import TOLERANCE, ceiling, local_ssim
-from audit.diagnostics.contribution import OUTSIDE, auc, exposure, weighted
+from audit.diagnostics.attainable import TOLERANCE, attainable_ssim, local_ssim
+from audit.diagnostics.contribution import OUTSIDE, auc, measure_contributions, weighted
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.gradient_map import GradientMap
 from audit.equation.row_space import bulk_edge, row_space
@@ -57,9 +57,11 @@ def known(attack: Attack, observation: Observation, target: Target, seconds: flo
     generator = torch.Generator().manual_seed(0)
     began = time.perf_counter()
     space = row_space(objective.target.weights[0], "weights")
-    found = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
+    found = measure_contributions(
+        objective, space, members, labels, controls, None, generator, budget(seconds)
+    )
     exposed = time.perf_counter()
-    most = ceiling(space, target.members, target.format, budget(seconds))
+    most = attainable_ssim(space, target.members, target.format, budget(seconds))
     done = time.perf_counter()
     assert found is not None
     assert found.membership is not None
@@ -106,7 +108,10 @@ def against_attacks(observation: Observation, target: Target, seconds: float) ->
         if isinstance(result, AttackResult):
             got = reached(result, target)
             room = (
-                ceiling(prepared[result.attack].space, target.members, target.format, budget(1e6)).ssim - got
+                attainable_ssim(
+                    prepared[result.attack].space, target.members, target.format, budget(1e6)
+                ).ssim
+                - got
             )
             rooms[result.attack.id] = {
                 "least_room": round(float(room.min()), 4),
@@ -151,7 +156,9 @@ def without_training(data_dir: Path, seconds: float, seeds: int = 5) -> dict[str
             labels = torch.from_numpy(target.labels) if attack.id == "kkt-margin" else None
             generator = torch.Generator().manual_seed(seed)
             space = row_space(objective.target.weights[0], "weights")
-            test = exposure(objective, space, members, labels, controls, None, generator, budget(seconds))
+            test = measure_contributions(
+                objective, space, members, labels, controls, None, generator, budget(seconds)
+            )
             assert test is not None
             assert test.membership is not None
             found[attack.id].append(round(test.membership.auc, 4))
@@ -211,7 +218,7 @@ def scale(members: int = 10_000, seconds: float = 240.0) -> dict[str, Any]:
     del exact, parts, target
     began, began_working = time.perf_counter(), time.process_time()
     space = row_space(objective.target.weights[0], "weights")
-    found = exposure(
+    found = measure_contributions(
         objective, space, inputs[:members], None, inputs[members:], None, generator, budget(seconds)
     )
     taken, working = time.perf_counter() - began, time.process_time() - began_working

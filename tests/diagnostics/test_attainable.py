@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audit.budget import Budget
-from audit.diagnostics.attainable import TOLERANCE, Ceiling, ceiling, local_ssim
+from audit.diagnostics.attainable import TOLERANCE, Ceiling, attainable_ssim, local_ssim
 from audit.equation.row_space import RowSpace
 from audit.errors import DataError
 from audit.model.preprocessing import Preprocessing
@@ -65,7 +65,9 @@ def test_differentiable_ssim_is_the_convention(shape) -> None:
 def test_members_inside_the_row_space_have_no_ceiling(channels) -> None:
     rows = members(channels=channels)
     others = torch.randn(3, rows.shape[1], generator=generator(2))
-    found = ceiling(space(torch.cat([torch.from_numpy(rows), others])), rows, form(channels), plenty())
+    found = attainable_ssim(
+        space(torch.cat([torch.from_numpy(rows), others])), rows, form(channels), plenty()
+    )
     np.testing.assert_allclose(found.ssim, 1.0, atol=1e-4)
     np.testing.assert_allclose(found.projection, 1.0, atol=1e-4)
     assert found.complete
@@ -73,7 +75,7 @@ def test_members_inside_the_row_space_have_no_ceiling(channels) -> None:
 
 def test_nothing_is_climbed_in_the_whole_space() -> None:
     rows = members()
-    found = ceiling(space(torch.eye(SIZE)), rows, form(), Budget(0.0, Clock()))
+    found = attainable_ssim(space(torch.eye(SIZE)), rows, form(), Budget(0.0, Clock()))
     np.testing.assert_allclose(found.ssim, 1.0, atol=1e-4)
     assert found.complete
 
@@ -84,7 +86,7 @@ def test_the_ceiling_is_above_the_projection_and_what_else_is_in_the_space(rank,
     """Nothing drawn or climbed from elsewhere in the space comes above it by more than the stated tolerance."""
     fmt, rows = form(channels), members(channels=channels)
     here = random_space(rank, rows.shape[1])
-    found = ceiling(here, rows, fmt, plenty())
+    found = attainable_ssim(here, rows, fmt, plenty())
     assert (found.ssim >= found.projection).all()
     assert found.ssim.max() < 0.99
     truth, rng = pixels_of(rows, fmt), generator(5)
@@ -113,30 +115,33 @@ def test_clipping_counts() -> None:
     bowl = (0.5 - x**2 - y**2).flatten()
     fmt = form(mean=0.0, std=1.0)
     disc = (6 * bowl).clamp(0, 1)[None].numpy()
-    found = ceiling(space(torch.stack([bowl, torch.ones(SIZE)])), disc, fmt, plenty())
+    found = attainable_ssim(space(torch.stack([bowl, torch.ones(SIZE)])), disc, fmt, plenty())
     assert found.ssim[0] > 0.98 > found.projection[0]
 
 
 def test_a_larger_space_lowers_no_ceiling() -> None:
     rows, fmt = members(), form()
     directions = torch.randn(30, SIZE, generator=generator(3))
-    small, large = (ceiling(space(directions[:rank]), rows, fmt, plenty()).ssim for rank in (5, 30))
+    small, large = (attainable_ssim(space(directions[:rank]), rows, fmt, plenty()).ssim for rank in (5, 30))
     assert (large >= small - TOLERANCE).all()
     assert large.mean() > small.mean() + 0.1
 
 
 def test_members_are_climbed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, fmt, here = members(), form(), random_space(8)
-    whole = ceiling(here, rows, fmt, plenty())
+    whole = attainable_ssim(here, rows, fmt, plenty())
     monkeypatch.setattr("audit.diagnostics.attainable._MEMBERS", 4)
-    parts = ceiling(here, rows, fmt, plenty())
+    parts = attainable_ssim(here, rows, fmt, plenty())
     np.testing.assert_allclose(parts.ssim, whole.ssim, atol=1e-3)
     np.testing.assert_allclose(parts.projection, whole.projection, atol=1e-6)
 
 
 def test_without_time_what_was_found_so_far_remains() -> None:
     rows, fmt, here = members(), form(), random_space(8)
-    found, best = ceiling(here, rows, fmt, Budget(0.0, Clock())), ceiling(here, rows, fmt, plenty())
+    found, best = (
+        attainable_ssim(here, rows, fmt, Budget(0.0, Clock())),
+        attainable_ssim(here, rows, fmt, plenty()),
+    )
     assert (found.complete, best.complete) == (False, True)
     np.testing.assert_allclose(found.projection, best.projection)
     assert (found.ssim >= found.projection).all()
@@ -151,15 +156,15 @@ def test_what_is_reachable_is_counted_with_the_tolerance() -> None:
 
 def test_constant_members_and_a_space_of_nothing_are_finite() -> None:
     rows = np.concatenate([members(2), np.zeros((1, SIZE), np.float32)])
-    found = ceiling(random_space(3), rows, form(), plenty())
+    found = attainable_ssim(random_space(3), rows, form(), plenty())
     assert np.isfinite(found.ssim).all()
 
 
 def test_no_members() -> None:
-    assert ceiling(random_space(3), members(1)[:0], form(), plenty()).ssim.shape == (0,)
+    assert attainable_ssim(random_space(3), members(1)[:0], form(), plenty()).ssim.shape == (0,)
 
 
 def test_images_too_small_for_ssim() -> None:
     fmt = Preprocessing((1, 2, 2), np.zeros(4, np.float32), np.ones(4, np.float32))
     with pytest.raises(DataError):
-        ceiling(random_space(2, 4), np.ones((1, 4), np.float32), fmt, plenty())
+        attainable_ssim(random_space(2, 4), np.ones((1, 4), np.float32), fmt, plenty())

@@ -1,4 +1,4 @@
-"""Exposure and the membership test: on equations whose members are known, and on networks that know nobody."""
+"""Contributions and the membership test: on equations whose members are known, and on networks that know nobody."""
 
 from dataclasses import replace
 
@@ -12,8 +12,14 @@ from audit.attacks.kkt_loss import KktLoss
 from audit.attacks.kkt_margin import KktMargin
 from audit.budget import Budget
 from audit.diagnostics import stationarity as fits
-from audit.diagnostics.contribution import FEWEST_CONTROLS, FEWEST_MEMBERS, auc, interval, stretched, weighted
-from audit.diagnostics.contribution import exposure as exposed
+from audit.diagnostics.contribution import (
+    FEWEST_CONTROLS,
+    FEWEST_MEMBERS,
+    auc,
+    interval,
+    stretched,
+    weighted,
+)
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
@@ -26,15 +32,15 @@ from tests.planted import planted as solved_by
 BUDGET = Budget(100.0, Clock())
 
 
-def exposure(objective, *rest):
-    return exposed(objective, row_space(objective.target.weights[0], "weights"), *rest)
+def contributions(objective, *rest):
+    return measure_contributions(objective, row_space(objective.target.weights[0], "weights"), *rest)
 
 
 def audited(attack, rows, labels, strangers, stranger_labels=None, network=None) -> object:
     network = network or small_network(1, 2, "first", rows.shape[1], 60)
     objective = equation(attack, observation(network)).objective
     names = labels if equation(attack, observation(network)).classes else None
-    return exposure(objective, rows, names, strangers, stranger_labels, generator(), BUDGET)
+    return contributions(objective, rows, names, strangers, stranger_labels, generator(), BUDGET)
 
 
 def images(count, seed=0):
@@ -75,7 +81,7 @@ def planted_equation(attack, count=12, strangers=150, seed=0):
 def test_members_of_a_planted_equation_are_told_from_strangers(attack):
     equation, rows, labels, strangers = planted_equation(attack)
     names = None if labels is None else torch.arange(len(strangers)) % 2  # planted labels are not predicted
-    found = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    found = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
     assert found.fit.residual < 0.02
     assert found.membership.auc > 0.95
     assert found.membership.true_positives > 0.8
@@ -105,10 +111,12 @@ def test_a_network_that_learnt_nothing_knows_nobody(attack):
     assert 0.4 <= np.mean(aucs) <= 0.6
 
 
-def test_what_a_member_accounts_for_is_its_exposure():
+def test_what_a_member_accounts_for_is_its_contribution():
     network, planted = kkt_point()
     objective = equation(KktMargin(), observation(network)).objective
-    found = exposure(objective, planted.inputs, planted.labels, planted.inputs[:0], None, generator(), BUDGET)
+    found = contributions(
+        objective, planted.inputs, planted.labels, planted.inputs[:0], None, generator(), BUDGET
+    )
     # Gradients at a KKT point of this kind are orthogonal to each other.
     assert np.square(found.fit.lengths).sum() == pytest.approx(1.0)
     assert found.ranks.tolist() == (1 + np.argsort(np.argsort(-found.fit.lengths))).tolist()
@@ -126,9 +134,9 @@ def test_equal_exposures_share_the_better_rank():
 def test_steps_and_exact_solution_tell_the_same_members_apart(attack, monkeypatch):
     equation, rows, labels, strangers = planted_equation(attack)
     names = torch.arange(len(strangers)) % 2
-    exact = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    exact = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
-    found = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
+    found = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
     assert (exact.fit.steps, found.fit.rank) == (None, None)
     assert found.fit.residual == pytest.approx(exact.fit.residual, abs=1e-4)
     assert found.membership.auc == pytest.approx(exact.membership.auc, abs=0.01)
@@ -237,7 +245,7 @@ def test_predictions_of_many_classes():
     names = network.forward(rows).argmax(1)
     objective = equation(KktMargin(), observation(network)).objective
     found = [
-        exposure(objective, rows[:20], names[:20], rows[20:], given, generator(), BUDGET).membership.auc
+        contributions(objective, rows[:20], names[:20], rows[20:], given, generator(), BUDGET).membership.auc
         for given in (None, names[20:])
     ]
     assert found[0] == found[1]
@@ -272,7 +280,7 @@ def test_the_interval_is_drawn_from_the_generator():
     objective = equation(KktLoss(), observation(network)).objective
 
     def interval(seed):
-        found = exposure(objective, rows[:30], None, rows[30:], None, generator(seed), BUDGET)
+        found = contributions(objective, rows[:30], None, rows[30:], None, generator(seed), BUDGET)
         return found.membership.interval
 
     assert interval(0) == interval(0) != interval(1)
@@ -364,8 +372,8 @@ def test_copies_count_once(attack):
     equation, rows, labels, strangers = planted_equation(attack, strangers=60)
     labels = torch.zeros(12).long() if labels is None else labels
     names = torch.arange(60) % 2
-    alone = exposure(equation, rows, labels, strangers, names, generator(), BUDGET)
-    found = exposure(
+    alone = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
+    found = contributions(
         equation,
         torch.cat([rows, rows[3:4].expand(100, -1)]),
         torch.cat([labels, labels[3:4].expand(100)]),
@@ -420,7 +428,7 @@ def test_more_members_than_parameters(exact, monkeypatch):
 def test_a_fit_that_time_ended_is_told(monkeypatch):
     equation, rows, labels, strangers = planted_equation(KktLoss())
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
-    found = exposure(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
+    found = contributions(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
     assert not found.membership.converged
     assert found.notes == (
         "the fit of members was ended after 1 step: its residual is an upper bound",
@@ -452,5 +460,5 @@ def test_the_time_is_shared_by_both_fits(monkeypatch):
         "audit.diagnostics.contribution.stationarity",
         lambda *arguments: given.append(arguments[3].left) or stationarity(*arguments),
     )
-    exposure(equation, rows, labels, strangers, None, generator(), Budget(80.0, Clock()))
+    contributions(equation, rows, labels, strangers, None, generator(), Budget(80.0, Clock()))
     assert given == [40.0, 80.0]  # of a clock that stands still

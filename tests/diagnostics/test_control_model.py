@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
-from audit.diagnostics.control_model import Draw, Twin, draw, make_twin, share, strongest_source
+from audit.diagnostics.control_model import Draw, Twin, draw, share, strongest_source, train_control_model
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.parameters import Parameters
@@ -118,7 +118,7 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     audited = seen(sizes, activation)
     assert strongest_source(audited) == "weights"
     drawn = few(sizes[0], sizes[-1])
-    twin = make_twin(audited, drawn, 0, PLENTY)
+    twin = train_control_model(audited, drawn, 0, PLENTY)
     assert twin.note == ""
     network = twin.observation.network
     assert network.activation == audited.network.activation
@@ -127,7 +127,8 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     ]
     other = replace(audited, network=audited.network.at(audited.network.parameters.times(7)))
     torch.testing.assert_close(
-        make_twin(other, drawn, 0, PLENTY).observation.network.parameters.tensors, network.parameters.tensors
+        train_control_model(other, drawn, 0, PLENTY).observation.network.parameters.tensors,
+        network.parameters.tensors,
     )
     inputs = torch.from_numpy(drawn.images)
     outputs = network.forward(inputs)
@@ -142,7 +143,7 @@ def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
     audited = replace(seen([20, 40, 1], "relu"), initial=random_network([20, 40, 1], "relu", seed=3))
     assert audited.initial is not None
     assert strongest_source(audited) == "change"
-    found = make_twin(audited, few(20, 1), 0, PLENTY).observation
+    found = train_control_model(audited, few(20, 1), 0, PLENTY).observation
     assert found.initial is audited.initial
     near, far = (
         float((found.network.weights[0] - other.weights[0]).norm())
@@ -157,7 +158,7 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
     assert strongest_source(audited) == "gradient"
     out_of_time = Budget(0.0, Clock())
     drawn = few(20, 3)
-    found = make_twin(audited, drawn, 0, out_of_time).observation
+    found = train_control_model(audited, drawn, 0, out_of_time).observation
     assert found.network is audited.network
     assert found.gradient is not None
     span = torch.linalg.lstsq(torch.from_numpy(drawn.images).T, found.gradient.weights[0].T)
@@ -167,7 +168,7 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
 
 def test_training_that_ran_out_of_time_is_noted() -> None:
     audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
-    assert make_twin(audited, drawn, 0, Budget(0.0, Clock())).note == (
+    assert train_control_model(audited, drawn, 0, Budget(0.0, Clock())).note == (
         "training ended early, at a smallest margin of -0.00032, before the twin had learnt all of its images"
     )
 
@@ -175,7 +176,7 @@ def test_training_that_ran_out_of_time_is_noted() -> None:
 def test_images_that_cannot_be_learnt_are_noted() -> None:
     drawn = few(20, 1)
     alike = replace(drawn, images=np.repeat(drawn.images[:1], 6, axis=0))
-    note = make_twin(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, Clock(tick=0.01))).note
+    note = train_control_model(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, Clock(tick=0.01))).note
     assert "before the twin had learnt all of its images" in note
 
 
@@ -335,7 +336,7 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
     def exhausted(*_: object) -> None:
         raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
 
-    monkeypatch.setattr("audit.run.positive_control.make_twin", exhausted)
+    monkeypatch.setattr("audit.run.positive_control.train_control_model", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert control_of(report).note == "failed: CUDA out of memory"
@@ -345,13 +346,13 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
 
 def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
-    original = make_twin
+    original = train_control_model
 
     def limited(*arguments: Any) -> Twin:
         given.append(arguments[3].seconds)
         return original(*arguments)
 
-    monkeypatch.setattr("audit.run.positive_control.make_twin", limited)
+    monkeypatch.setattr("audit.run.positive_control.train_control_model", limited)
     run(request(tiny, budget=0.5))
     assert given == [0.5]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from audit.render.comparison_views import VIEWS, headline, html, markdown, table
+from audit.render.comparison_views import VIEWS, html, markdown, table
 from audit.report.comparison import Comparison, compare
 from tests.report.factory import as_table, make_report
 from tests.report.golden import assert_golden, words_of
@@ -17,24 +17,6 @@ def found(**changes: Any) -> Comparison:
 @pytest.mark.parametrize(("view", "name"), [("markdown", "md"), ("html", "html"), ("json", "json")])
 def test_golden(view: str, name: str) -> None:
     assert_golden(f"comparison.{name}", words_of(VIEWS[view](found())))
-
-
-def test_the_headline() -> None:
-    assert headline(found()) == [
-        "Verdict: FAIL in both runs.",
-        "Confirmed: 3 of 6 before, 0 after. Only before (3): face-0, face-1, face-2.",
-        "Recovered: 4 of 6 before, 1 after. Only before (3): face-1, face-2, face-3.",
-    ]
-    back = compare(make_report(controls=0), make_report())
-    assert headline(back)[0] == "Verdict: INCONCLUSIVE before, FAIL after."
-    assert headline(back)[1].endswith("1 of 6 before, 4 after. Only after (3): face-1, face-2, face-3.")
-
-
-def test_a_long_list_is_cut() -> None:
-    many = found()
-    assert many.confirmed is not None
-    lost = many.confirmed.model_copy(update={"lost": [f"m{i}" for i in range(13)]})
-    assert headline(many.model_copy(update={"confirmed": lost}))[1].endswith("m8, m9 and 3 more.")
 
 
 @pytest.mark.parametrize("columns", [60, 200])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from audit.render import plots
+from audit.render.sentences import alt_text
 from audit.report.measured import Rank
 from audit.report.outcomes import AttackReport
 from tests.report.factory import make_report
@@ -151,27 +152,6 @@ def test_a_spectrum_shows_what_noise_leaves_by_itself() -> None:
     assert "noise" not in " ".join(texts(plots.spectrum(rank.model_copy(update={"bulk_edge": None}))))
 
 
-def told(svg: str) -> str:
-    return svg.partition("<desc>")[2].partition("</desc>")[0]
-
-
-def test_what_is_drawn_is_told_in_numbers() -> None:
-    assert told(histogram()) == (
-        "3 members: lowest 0.5, median 0.6, highest 0.9; 3 at or above 0.4. "
-        "2 controls: lowest 0.2, median 0.25, highest 0.3; 0 at or above 0.4."
-    )
-    assert told(plots.contribution_histogram([0.5, 0.1], [0.0])) == (
-        "2 members: lowest 0.1, median 0.3, highest 0.5. 1 control: lowest 0, median 0, highest 0."
-    )
-    assert told(plots.loss_curves(make_report().attacks)) == (
-        "kkt-margin: from 0.98 at step 0 to 0.0031 at step 2000."
-    )
-    rank = Rank(source="weights", singular_values=[4.0, 2.0, 1.0], edge=1.8, kept=2, bulk_edge=1.5)
-    assert told(plots.spectrum(rank)) == (
-        "3 singular values, the largest 4; number 2 is 2; the next 1; the edge lies at 1.8; "
-        "noise by itself reaches 1.5."
-    )
-    assert told(plots.splitting_scatter([0.1, 0.3], [0.9, 0.2], 0.4)) == (
-        "2 members: SSIM rose for 1 and fell for 1; median 0.2 before, 0.55 after; 0 at or above 0.4 before, "
-        "1 after."
-    )
+def test_every_plot_is_described_in_numbers() -> None:
+    description = histogram().partition("<desc>")[2].partition("</desc>")[0]
+    assert description == alt_text.groups([0.5, 0.6, 0.9], [0.2, 0.3], 0.4)

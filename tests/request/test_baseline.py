@@ -16,6 +16,7 @@ from audit.report.schema import Report
 from audit.request.baseline import load_baseline
 from audit.verdict.policy import MatchRule, load_policy
 from tests.report.factory import BATTERY, make_report
+from tests.report.golden import GOLDEN
 
 
 def images(sha256: str = "cd" * 32, count: int = 6) -> Samples:
@@ -39,6 +40,13 @@ def test_members_are_known_by_their_place(tmp_path: Path) -> None:
 def test_the_report_itself_may_be_named(tmp_path: Path) -> None:
     folder = write(tmp_path, make_report())
     assert load_baseline(folder / "report.json", images()) == load_baseline(folder, images())
+
+
+def test_a_report_of_version_1_still_serves(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_bytes((GOLDEN / "report-v1.json").read_bytes())
+    found = load_baseline(tmp_path, images())
+    assert found.rows == [row for row, sample in enumerate(found.report.samples) if sample.confirmed] != []
+    assert len(found.suppressions(images())) == found.report.summary.confirmed
 
 
 def test_what_differs_is_told(tmp_path: Path) -> None:

@@ -197,7 +197,9 @@ def test_without_time_little_is_measured_and_that_is_said(tmp_path: Path) -> Non
     request = Request.of(tiny.checkpoint, data=tiny.members, controls=tiny.controls, mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, Clock()))
     assert found.contribution == []
-    assert "no time was left to measure exposure in the equation of kkt-margin and kkt-loss" in found.notes
+    assert (
+        "no time was left to measure contributions in the equation of kkt-margin and kkt-loss" in found.notes
+    )
     assert found.attainable is not None
     assert not found.attainable.complete
 
@@ -207,7 +209,9 @@ def test_what_a_change_tells_does_not_wait_for_the_weights_alone(tmp_path: Path)
     before = write(tmp_path / "before.safetensors", (100, 144), (1, 100), biased=(1,), value=0.1)
     request = Request.of(tiny.checkpoint, data=tiny.members, initial=before, mean=str(tiny.mean))
     found = inspect_request(request, Budget(0.0, Clock()))
-    missing = "no time was left to measure exposure in the equation of weight-delta, kkt-margin and kkt-loss"
+    missing = (
+        "no time was left to measure contributions in the equation of weight-delta, kkt-margin and kkt-loss"
+    )
     assert missing in found.notes
 
 

@@ -6,7 +6,7 @@ import torch
 from audit.attacks import BATTERY
 from audit.battery import prepare
 from audit.diagnostics.attainable import TOLERANCE
-from audit.diagnostics.contribution import Exposure, Membership
+from audit.diagnostics.contribution import Contributions, Membership
 from audit.diagnostics.measure import Attainable, Measurements
 from audit.diagnostics.stationarity import Stationarity
 from audit.equation.identifiability import Identifiability
@@ -27,7 +27,7 @@ TEST = Membership(0.9, (0.8, 0.95), 0.7, np.array([0.3, 0.2, 0.1]), np.array([0.
 
 
 def measurements(membership: Membership | None = TEST) -> Measurements:
-    fitted = Exposure(FIT, np.array([3, 1, 2]), membership, ("few members",))
+    fitted = Contributions(FIT, np.array([3, 1, 2]), membership, ("few members",))
     attainable = Attainable(np.array([0.4 - TOLERANCE, 0.9, 0.1]), [EQUATION], complete=False)
     return Measurements(fits=[(EQUATION, fitted)], attainable=attainable)
 

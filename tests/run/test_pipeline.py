@@ -594,16 +594,16 @@ def test_a_truth_that_cannot_be_measured_does_not_lose_the_report(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("audit.diagnostics.measure.exposure", exhausted)
-    monkeypatch.setattr("audit.diagnostics.measure.ceiling", exhausted)
+    monkeypatch.setattr("audit.diagnostics.measure.measure_contributions", exhausted)
+    monkeypatch.setattr("audit.diagnostics.measure.attainable_ssim", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert report.diagnostics.stationarity is None
     assert (report.diagnostics.contribution, report.diagnostics.attainable) == ([], None)
-    assert [note.split(" was not measured: ")[0] for note in report.diagnostics.notes] == [
-        "exposure in the equation of kkt-margin",
-        "exposure in the equation of kkt-loss",
-        "the rank ceiling",
+    assert [re.split(" (?:was|were) not measured: ", note)[0] for note in report.diagnostics.notes] == [
+        "contributions in the equation of kkt-margin",
+        "contributions in the equation of kkt-loss",
+        "attainable SSIM",
     ]
     assert {sample.contribution for sample in report.samples} == {None}
 

@@ -159,8 +159,8 @@ def _about_tensors(report: Report, successful: list[AttackReport]) -> Iterator[A
 
 
 def _about_privacy(report: Report) -> Iterator[Advice]:
-    said = report.diagnostics.dp
-    if said is None:
+    stated = report.diagnostics.dp
+    if stated is None:
         yield Advice(
             "Train with differential privacy",
             "Of all measures named here, this alone comes with a guarantee, whatever the attack, as long as "
@@ -174,7 +174,7 @@ def _about_privacy(report: Report) -> Iterator[Advice]:
         yield Advice(
             "Check the differential privacy that was stated",
             "Samples were confirmed although the bound on finding a sample out is "
-            f"{probability(said.bound)}. The two are of different tasks, and need not contradict each other.",
+            f"{probability(stated.bound)}. The two are of different tasks, and need not contradict each other.",
             "Make sure that every step clipped the gradient of every sample by itself, added noise to their "
             "sum, and drew its batch at random; and that the samples given are of that training. Else, more "
             "noise, fewer steps or a lower sampling rate lower the bound.",
@@ -195,7 +195,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
             yield Advice(
                 "Give more controls" if report.summary.controls else "Give controls",
                 finding.detail,
-                f"Pass as --controls {report.noun}s of the same kind that the network never saw: 20 for each "
+                f"Pass as --controls {report.noun}s of the same kind that the model never saw: 20 for each "
                 "member can confirm a single one.",
                 "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x",
             )
