@@ -5,12 +5,12 @@ The fit of `stationarity` gives every member its lambda. Its contribution is the
 inputs and outputs, and it is one number for many outputs and anchors.
 
 Fitted together with controls that the network never saw, members should be preferred where the weights depend on
-them; how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and treats
-members and controls alike. What lies outside the row space of the target's first layer counts `OUTSIDE` times: the
-residual of a trained network (kinks, training that has not converged) lies inside, where the samples are. Outside
-there is only the noise of the initialisation, so that a non-member shows by the part of its gradient that the weights
-lack. And every unit of the first layer counts the same: the residual of a unit grows with its weights, so that the
-few largest would decide alone.
+them; how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and
+treats members and controls alike. What lies outside the row space of the target's first layer counts `OUTSIDE`
+times: the residual of a trained network (kinks, training that has not converged) lies inside, where the samples
+are. Outside there is only the noise of the initialisation, so that a non-member shows by the part of its gradient
+that the weights lack. And every unit of the first layer counts the same: the residual of a unit grows with its weights,
+so that the few largest would decide alone.
 """
 
 from __future__ import annotations
@@ -144,8 +144,9 @@ def interval(
     """Confidence interval of the AUC, of what (n,) and (k,) different images got.
 
     The bootstrap's percentiles, over members and controls, which allow for contributions of any distribution but
-    shrink to a point where members and controls are apart. Therefore no narrower, at either end, than all areas a that are
-    within so many of their own standard deviations of the one found (Newcombe 2006, method 5), whose variance is
+    shrink to a point where members and controls are apart. Therefore no narrower, at either end, than all areas a
+    that are within so many of their own standard deviations of the one found (Newcombe 2006, method 5), whose
+    variance is
 
         a (1 - a) / (n k) (1 + ((n + k) / 2 - 1) ((1 - a) / (2 - a) + a / (1 + a)));
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audit.budget import Budget
-from audit.diagnostics.attainable import TOLERANCE, Ceiling, attainable_ssim, local_ssim
+from audit.diagnostics.attainable import TOLERANCE, AttainableSsim, attainable_ssim, local_ssim
 from audit.equation.row_space import RowSpace
 from audit.errors import DataError
 from audit.model.preprocessing import Preprocessing
@@ -149,7 +149,7 @@ def test_without_time_what_was_found_so_far_remains() -> None:
 
 
 def test_what_is_reachable_is_counted_with_the_tolerance() -> None:
-    found = Ceiling(np.array([0.4 - 2 * TOLERANCE, 0.4 - TOLERANCE / 2, 0.4, 0.9]), np.zeros(4), True)
+    found = AttainableSsim(np.array([0.4 - 2 * TOLERANCE, 0.4 - TOLERANCE / 2, 0.4, 0.9]), np.zeros(4), True)
     assert found.reachable(0.4) == 3
     assert found.reachable(0.99) == 0
 

@@ -17,6 +17,7 @@ from audit.diagnostics.contribution import (
     FEWEST_MEMBERS,
     auc,
     interval,
+    measure_contributions,
     stretched,
     weighted,
 )
@@ -123,7 +124,7 @@ def test_what_a_member_accounts_for_is_its_contribution():
     assert found.fit.weights.shape == (len(planted), 1)
 
 
-def test_equal_exposures_share_the_better_rank():
+def test_equal_contributions_share_the_better_rank():
     rows, labels, strangers = tiny_data(FEWEST_CONTROLS)
     found = audited(KktMargin(), rows[:2], 1 - labels[:2], strangers, network=tiny_network(tiny.weights()))
     assert not found.fit.lengths.any()
@@ -143,7 +144,7 @@ def test_steps_and_exact_solution_tell_the_same_members_apart(attack, monkeypatc
 
 
 def test_members_and_controls_are_treated_alike():
-    """Exchanged, they exchange their exposures; with a network that knows nobody, that is all the test can see."""
+    """Exchanged, their contributions are exchanged; a network that knows nobody shows no more than that."""
     rows = images(80)
     network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
     there = audited(KktMargin(), rows[:40], torch.zeros(40).long(), rows[40:], network=network).membership
@@ -344,9 +345,7 @@ def test_too_few_members():
     assert found.notes[-1] == "membership is not tested with fewer than 4 different members (3 given)"
 
 
-COPIES = (
-    "only the sum of the exposures of exact copies is determined; the membership test counts each image once"
-)
+COPIES = "only the sum of the contributions of exact copies is determined; the membership test counts each image once"
 
 
 def test_copies_among_members_are_told():
@@ -360,7 +359,7 @@ def test_copies_among_members_are_told():
     )
     assert found.notes[:2] == (
         COPIES,
-        "exposures of members are not unique: gradients of rank 4 for 7 unknowns",
+        "contributions of members are not unique: gradients of rank 4 for 7 unknowns",
     )
     assert found.fit.weights[4] == pytest.approx(found.fit.weights[0], rel=1e-3)
     assert len(set(found.ranks[[0, 4, 6]])) == len(set(found.ranks[[1, 5]])) == 1
@@ -418,8 +417,8 @@ def test_more_members_than_parameters(exact, monkeypatch):
         monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     found = audited(KktLoss(), rows[:20], None, rows[20:], network=network)
     assert [note for note in found.notes if "unique" in note] == [
-        "exposures of members are not unique: 20 unknowns for 15 parameters",
-        "exposures of members and controls are not unique: 40 unknowns for 15 parameters",
+        "contributions of members are not unique: 20 unknowns for 15 parameters",
+        "contributions of members and controls are not unique: 40 unknowns for 15 parameters",
     ]
     assert np.isfinite(found.fit.lengths).all()
     assert 0.0 <= found.membership.auc <= 1.0

@@ -14,7 +14,14 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
-from audit.diagnostics.control_model import Draw, Twin, draw, share, strongest_source, train_control_model
+from audit.diagnostics.control_model import (
+    ControlModel,
+    Draw,
+    draw,
+    share,
+    strongest_source,
+    train_control_model,
+)
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.parameters import Parameters
@@ -348,7 +355,7 @@ def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: p
     given: list[float] = []
     original = train_control_model
 
-    def limited(*arguments: Any) -> Twin:
+    def limited(*arguments: Any) -> ControlModel:
         given.append(arguments[3].seconds)
         return original(*arguments)
 

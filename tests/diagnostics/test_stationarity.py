@@ -9,7 +9,7 @@ import torch
 
 from audit.attacks.kkt_margin import margin
 from audit.budget import Budget
-from audit.diagnostics import stationarity as exposure
+from audit.diagnostics import stationarity as fits
 from audit.diagnostics.stationarity import stationarity
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective, every_output
@@ -180,10 +180,10 @@ def test_nothing_is_measured_above_the_limit(non_negative, limit, monkeypatch):
     equation = objective(network, 2, margin, non_negative)
     rows, labels = members(network)
     for name in ("MOST_UNKNOWNS", "MOST_NON_NEGATIVE"):
-        monkeypatch.setattr(exposure, name, 2 * MEMBERS if name == limit else 0)
+        monkeypatch.setattr(fits, name, 2 * MEMBERS if name == limit else 0)
     assert stationarity(equation, rows, labels).unknowns == 2 * MEMBERS
-    monkeypatch.setattr(exposure, limit, 2 * MEMBERS - 1)
-    monkeypatch.setattr(exposure, "GradientMap", None)  # what measuring begins with
+    monkeypatch.setattr(fits, limit, 2 * MEMBERS - 1)
+    monkeypatch.setattr(fits, "GradientMap", None)  # what measuring begins with
     assert stationarity(equation, rows, labels) is None
 
 
@@ -195,7 +195,7 @@ def plenty(tick=0.0):
 
 
 def step_by_step(equation, rows, labels, budget, monkeypatch):
-    monkeypatch.setattr(exposure, "MOST_NON_NEGATIVE", 0)
+    monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     return stationarity(equation, rows, labels, budget)
 
 
@@ -203,7 +203,7 @@ def step_by_step(equation, rows, labels, budget, monkeypatch):
 def test_step_by_step_reaches_the_exact_fit(net, head, non_negative, monkeypatch):
     equation = objective(net, 1 if head is margin else 2, head, non_negative)
     rows, labels = members(net)
-    monkeypatch.setattr(exposure, "PROGRESS", 1e-13)
+    monkeypatch.setattr(fits, "PROGRESS", 1e-13)
     exact = stationarity(equation, rows, labels)
     found = step_by_step(equation, rows, labels, plenty(), monkeypatch)
     assert (exact.steps, found.rank, found.unknowns) == (None, None, exact.unknowns)
@@ -261,8 +261,8 @@ def test_an_exact_fit_begins_only_if_there_is_time_for_it(seconds, exact, monkey
     """Half the most unknowns take an eighth of the time."""
     network = small_network()
     rows, labels = members(network)
-    monkeypatch.setattr(exposure, "MOST_NON_NEGATIVE", 2 * MEMBERS)
-    monkeypatch.setattr(exposure, "_NO_TIME", 0)
+    monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 2 * MEMBERS)
+    monkeypatch.setattr(fits, "_NO_TIME", 0)
     budget = Budget(seconds, Clock())
     assert (stationarity(objective(network), rows, labels, budget).steps is None) == exact
     signed = objective(network, non_negative=False)
@@ -292,7 +292,7 @@ def test_nothing_is_measured_where_the_solver_gives_up(monkeypatch):
     def gives_up(*_):
         raise RuntimeError("Maximum number of iterations reached.")
 
-    monkeypatch.setattr(exposure, "nnls", gives_up)
+    monkeypatch.setattr(fits, "nnls", gives_up)
     network = small_network()
     assert stationarity(objective(network), *members(network)) is None
     assert stationarity(objective(network, non_negative=False), *members(network)) is not None
