@@ -20,11 +20,6 @@ ELSEWHERE = {
     "cli/json_schema.py": "cli/test_schemas.py",
     "cli/shell.py": "cli/test_stops.py",
     "diagnostics/measure.py": "run/test_measured.py",
-    "render/sentences/alt_text.py": "render/test_plots.py",
-    "render/pictures.py": "render/test_html.py",
-    "report/base.py": "report/test_schema.py",
-    "report/measured.py": "report/test_schema.py",
-    "report/outcomes.py": "report/test_schema.py",
 }
 """Modules that the test file of another name covers."""
 
