@@ -42,7 +42,7 @@ def test_equations_are_equal_that_differ_in_how_they_are_solved_only() -> None:
     assert one.equals(exact)
     assert one.shares_space(exact)
     assert not one.equals(equation(KktLoss(), seen))  # another target
-    assert not equation(KktLoss(), seen).equals(equation(KktMargin(), seen))  # another head
+    assert not equation(KktLoss(), seen).equals(equation(KktMargin(), seen))  # another readout
     assert not equation(KktLoss(), seen).equals(equation(KktLoss(), replace(seen, network=another(net))))
 
 
