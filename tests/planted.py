@@ -28,7 +28,7 @@ LAYOUTS = {"outputs": [1, 3], "layers": [2, 3], "biases": BIASES}
 EQUATIONS = [attack for attack in BATTERY if attack.method is Method.DESCENT]
 """One attack for each equation of the battery; polynomial-delta has one of its own, but applies rarely."""
 UNITS = (0.7, 1.6, 0.9)
-"""Not 1, so that a test sees whether smoothing is counted in them."""
+"""Not 1, so that a test sees whether sharpness is counted in them."""
 
 
 def generator(seed=0):
@@ -110,12 +110,12 @@ def without_gradient(seen: Observation) -> Observation:
 
 
 def batch_gradient(network: Network, rows: Tensor) -> tuple[Parameters, Tensor]:
-    """Gradient of the cross-entropy over a batch (n, d) with labels 0, 1, ..., and its slopes (n, c)."""
+    """Gradient of the cross-entropy over a batch (n, d) with labels 0, 1, ..., and its derivatives (n, c)."""
     tensors = [tensor.clone().requires_grad_() for tensor in network.parameters.tensors]
     outputs = at(network, tensors).forward(rows)
     loss = functional.cross_entropy(outputs, torch.arange(len(rows)) % network.outputs)
-    *gradients, slopes = torch.autograd.grad(loss, [*tensors, outputs])
-    return network.parameters.rebuild(gradients), slopes
+    *gradients, derivatives = torch.autograd.grad(loss, [*tensors, outputs])
+    return network.parameters.rebuild(gradients), derivatives
 
 
 def plain_softplus(pre, beta):
@@ -158,30 +158,30 @@ KINKED = ("relu", "leaky_relu:0.2", "elu:0.7", "selu")
 """The activations whose stand-in is another function."""
 
 
-def plain_outputs(network: Network, tensors, row: Tensor, smoothing=None) -> Tensor:
+def plain_outputs(network: Network, tensors, row: Tensor, sharpness=None) -> Tensor:
     """Outputs (c,) for one input (d,), layer by layer, with other parameters in the network's layout."""
     rest = list(tensors)
     for index, bias in enumerate(network.biases):
         if index:
-            beta = None if smoothing is None else smoothing / network.scales[index - 1]
+            beta = None if sharpness is None else sharpness / network.scales[index - 1]
             row = PLAIN_ACTIVATIONS[network.activation](row, beta)
         row = rest.pop(0).mv(row)
         row = row if bias is None else row + rest.pop(0)
     return row
 
 
-def plain_sum(objective: Objective, candidates: Candidates, smoothing=None) -> Tensor:
-    """sum_j sum_a lambda_ja grad h(theta_a; x_j) as (p,): a loop over candidates, anchors and scalars."""
+def plain_sum(objective: Objective, candidates: Candidates, sharpness=None) -> Tensor:
+    """sum_j sum_a lambda_ja grad h(theta_a; x_j) as (p,): a loop over candidates, points and scalars."""
     total = torch.zeros(objective.size, dtype=candidates.inputs.dtype)
     for index, row in enumerate(candidates.inputs.detach()):
         label = None if candidates.labels is None else candidates.labels[index : index + 1]
         weights = iter(candidates.weights[index].detach())
-        for anchor in objective.anchors:
-            tensors = [tensor.clone().requires_grad_() for tensor in anchor.parameters.tensors]
-            outputs = plain_outputs(anchor, tensors, row, smoothing)
-            for scalar in objective.head(outputs[None], label)[0]:
-                slopes = torch.autograd.grad(scalar, tensors, retain_graph=True)
-                total += next(weights) * torch.cat([slope.flatten() for slope in slopes])
+        for point in objective.points:
+            tensors = [tensor.clone().requires_grad_() for tensor in point.parameters.tensors]
+            outputs = plain_outputs(point, tensors, row, sharpness)
+            for scalar in objective.readout(outputs[None], label)[0]:
+                derivatives = torch.autograd.grad(scalar, tensors, retain_graph=True)
+                total += next(weights) * torch.cat([derivative.flatten() for derivative in derivatives])
     return total
 
 
@@ -192,15 +192,17 @@ def split(vector: Tensor, like: Parameters) -> Parameters:
     return like.rebuild(part.reshape(tensor.shape) for part, tensor in pairs)
 
 
-def planted(objective: Objective, candidates: Candidates, smoothing=None) -> Objective:
+def planted(objective: Objective, candidates: Candidates, sharpness=None) -> Objective:
     """The same equation with a target that `candidates` solve."""
-    return replace(objective, target=split(plain_sum(objective, candidates, smoothing), objective.target))
+    return replace(objective, target=split(plain_sum(objective, candidates, sharpness), objective.target))
 
 
 def columns(objective: Objective, labels: Tensor | None) -> int:
     """How many lambdas a candidate has."""
-    outputs = torch.zeros(1, objective.anchors[0].outputs, dtype=objective.target.weights[0].dtype)
-    return len(objective.anchors) * objective.head(outputs, None if labels is None else labels[:1]).shape[-1]
+    outputs = torch.zeros(1, objective.points[0].outputs, dtype=objective.target.weights[0].dtype)
+    return (
+        len(objective.points) * objective.readout(outputs, None if labels is None else labels[:1]).shape[-1]
+    )
 
 
 def random_candidates(attack: Attack, seen: Observation, count=4, restarts=(), seed=1) -> Candidates:
@@ -230,18 +232,18 @@ def kkt_point(outputs=1, samples=5, inputs=8, copies=1) -> tuple[Network, Candid
     rows = sizes * torch.linalg.cholesky(gram) @ rotation[:samples]
     labels = torch.arange(samples) % max(outputs, 2)
     if outputs == 1:
-        excess, heads = 1.0, (2.0 * labels - 1.0)[:, None].double()
+        excess, readouts = 1.0, (2.0 * labels - 1.0)[:, None].double()
     else:
         excess = outputs / (outputs - 1)
         own = functional.one_hot(labels, outputs).double()
-        heads = own - (1 - own) / (outputs - 1)
+        readouts = own - (1 - own) / (outputs - 1)
     weights = 1 / (sizes * excess**0.5)
     # Margin 1: excess * alpha * c |x|^2 = 1 with c = lambda * excess * alpha, summed over the copies.
     alpha = (weights * (excess * sizes).square()).rsqrt()
     shares = torch.arange(1, copies + 1, dtype=torch.float64)
     shares = (shares / shares.square().sum().sqrt())[:, None, None]
     first = (shares * weights * excess * alpha * rows).flatten(0, 1)
-    last = (shares * alpha * heads).flatten(0, 1).T.contiguous()
+    last = (shares * alpha * readouts).flatten(0, 1).T.contiguous()
     return Network(Parameters((first, last), (None, None)), "relu", (1.0,)), Candidates(rows, weights, labels)
 
 
@@ -260,11 +262,11 @@ class Clock:
 def costing(objective: Objective, clock: Clock, seconds=1.0) -> Objective:
     """The same equation; every evaluation moves the clock on."""
 
-    def head(outputs, labels):
+    def readout(outputs, labels):
         clock.now += seconds
-        return objective.head(outputs, labels)
+        return objective.readout(outputs, labels)
 
-    return replace(objective, head=head)
+    return replace(objective, readout=readout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +278,7 @@ class Planted:
     samples: Tensor
     """(n, d)"""
     labels: Tensor | None
-    """(n,), or None where the head needs none."""
+    """(n,), or None where the readout needs none."""
 
     def recovered(self, candidates: Candidates) -> Tensor:
         """Largest cosine of any candidate of the right label with each sample, (n,).
@@ -302,7 +304,7 @@ def planted_problem(
     activation="relu",
     dtype=torch.float32,
 ) -> Planted:
-    """A random network as anchor, and as target the weighted gradients of a few samples."""
+    """A random network as point, and as target the weighted gradients of a few samples."""
     attack = attack or KktMargin()
     if attack.id == "gradient-cosine":
         biases = "all"  # it takes labels from the last one

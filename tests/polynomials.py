@@ -36,10 +36,10 @@ def eigenvectors(rows: Tensor, weights: Tensor, order: int, starts=3000) -> tupl
     for _ in range(_NEWTON_STEPS):
         products = u @ inner.T
         gaps = (weights * products ** (order - 1)) @ inner - m[:, None] * u
-        slopes = (order - 1) * torch.einsum(
+        derivatives = (order - 1) * torch.einsum(
             "ki,id,ie->kde", weights * products ** (order - 2), inner, inner
         ) - m[:, None, None] * torch.eye(size, dtype=torch.float64)
-        system[:, :size, :size], system[:, :size, size], system[:, size, :size] = slopes, -u, u
+        system[:, :size, :size], system[:, :size, size], system[:, size, :size] = derivatives, -u, u
         right = torch.cat([-gaps, (1 - u.square().sum(1, keepdim=True)) / 2], 1)
         step, _ = torch.linalg.solve_ex(system, right)
         u, m = u + step[:, :size], m + step[:, size]

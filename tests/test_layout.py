@@ -5,7 +5,23 @@ from pathlib import Path
 
 import pytest
 
+import audit
+
 TESTS = Path(__file__).parent
+AUDIT = Path(audit.__file__).parent
+
+ELSEWHERE = {
+    "attacks/polynomial_delta.py": "attacks/test_polynomial.py",
+    "attacks/polynomial_gradient.py": "attacks/test_polynomial.py",
+    "battery/attempt.py": "battery/test_suite.py",
+    "battery/outcomes.py": "battery/test_suite.py",
+    "battery/reading.py": "battery/test_suite.py",
+    "cli/inspection_table.py": "run/test_inspection.py",
+    "cli/json_schema.py": "cli/test_schemas.py",
+    "cli/shell.py": "cli/test_stops.py",
+    "diagnostics/measure.py": "run/test_measured.py",
+}
+"""Modules that the test file of another name covers."""
 
 
 def functions(source: str) -> list[str]:
@@ -32,3 +48,22 @@ def test_an_empty_file_is_seen() -> None:
         "test_two",
     ]
     assert {"test_layout.py", "cli/test_scan.py"} <= set(files())
+
+
+def covering_test(module: str) -> str:
+    folder, _, name = module.rpartition("/")
+    return ELSEWHERE.get(module, f"{folder}/test_{name}".lstrip("/"))
+
+
+def modules() -> list[str]:
+    found = sorted(path.relative_to(AUDIT).as_posix() for path in AUDIT.rglob("*.py"))
+    return [module for module in found if Path(module).name not in ("__init__.py", "__main__.py")]
+
+
+def test_every_module_has_a_test_file_in_the_same_folder() -> None:
+    assert [module for module in modules() if covering_test(module) not in files()] == []
+
+
+def test_exceptions_are_of_modules_that_need_them() -> None:
+    assert [module for module in ELSEWHERE if module not in modules()] == []
+    assert [module for module in ELSEWHERE if module.replace("/", "/test_") in files()] == []

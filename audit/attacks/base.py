@@ -1,4 +1,4 @@
-"""What an attack is: a choice of target, anchors, head and labels for the one equation. No optimisation in here."""
+"""What an attack is: a choice of target, linearisation points, readout and labels. It solves nothing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Equation:
     space: RowSpace
     """Of the first layer of the objective's target."""
     labels: Labels | None = None
-    """None where the head needs none."""
+    """None where the readout needs none."""
     caveat: str | None = None
     """How far the theory of the attack falls short of this network, or None."""
     analysis: Identifiability | None = None
@@ -97,16 +97,16 @@ class Equation:
         return self.labels.classes if self.labels else 0
 
     def label(self, count: int) -> Tensor | None:
-        """Labels (count,) of candidates; None where the head needs none."""
+        """Labels (count,) of candidates; None where the readout needs none."""
         return self.labels.give(count) if self.labels else None
 
     def equals(self, other: Equation) -> bool:
         """Whether members fit both alike: some attacks differ in how they solve an equation only."""
         mine, theirs = self.objective, other.objective
         return (
-            mine.head is theirs.head
-            and len(mine.anchors) == len(theirs.anchors)
-            and all(a is b for a, b in zip(mine.anchors, theirs.anchors, strict=True))
+            mine.readout is theirs.readout
+            and len(mine.points) == len(theirs.points)
+            and all(a is b for a, b in zip(mine.points, theirs.points, strict=True))
             and all(
                 torch.equal(a, b) for a, b in zip(mine.target.tensors, theirs.target.tensors, strict=True)
             )

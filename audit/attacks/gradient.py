@@ -45,10 +45,10 @@ def match_gradient(attack: Attack, seen: Observation) -> Equation | Inapplicable
     objective = Objective(
         target=gradient,
         source=attack.source,
-        anchors=(seen.network,),
-        head=every_output,
+        points=(seen.network,),
+        readout=every_output,
         non_negative=False,
-        linear_head=True,
+        linear_readout=True,
     )
     space = first_layer_space(objective)
     if not space.signals:

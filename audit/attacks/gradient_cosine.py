@@ -1,8 +1,9 @@
 """gradient-cosine: the direction of an observed gradient as that of cross-entropy, with labels from its last bias.
 
-Lambda is tied to softmax(Phi) - onehot(y), by the head: the loss of every candidate at its label. Its scale is left
-open, for learning rates, clipping and the size of the batch change nothing but the length of a gradient, so that
-the distance is that of directions (Geiping et al. 2020). Labels follow from the gradient of the last bias, which is
+Lambda is tied to softmax(Phi) - onehot(y), by the readout: the loss of every candidate at its label. Its scale is
+left open, for learning rates, clipping and the size of the batch change nothing but the length of a gradient, so
+that the distance is that of directions (Geiping et al. 2020). Labels follow from the gradient of the last bias,
+which is
 
     dL / db_c = mean_i softmax_c(Phi(x_i)) - n_c / b        (n_c samples of class c; Zhao et al. 2020 for b = 1),
 
@@ -35,7 +36,7 @@ class GradientCosine(Attack):
     source = "gradient"
 
     def prepare(self, seen: Observation) -> Equation | Inapplicable:
-        """Explain the direction of the gradient; the head is the loss, so that lambda is a weight of samples."""
+        """Explain the direction of the gradient; the readout is the loss, so that lambda is a weight of samples."""
         found = match_gradient(self, seen)
         if isinstance(found, Inapplicable):
             return found
@@ -52,7 +53,11 @@ class GradientCosine(Attack):
         return replace(
             found,
             objective=replace(
-                found.objective, head=cross_entropy, non_negative=True, linear_head=False, scale_free=True
+                found.objective,
+                readout=cross_entropy,
+                non_negative=True,
+                linear_readout=False,
+                scale_free=True,
             ),
             labels=Labels(batch.to(seen.low.device), in_proportion=True),
             caveat="its theory supposes cross-entropy; labels taken from the last bias, with their number: "
@@ -61,7 +66,7 @@ class GradientCosine(Attack):
 
 
 def cross_entropy(outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """Head: the loss (..., m, 1) of outputs (..., m, c) at labels (..., m), of the logistic kind for c = 1."""
+    """Readout: the loss (..., m, 1) of outputs (..., m, c) at labels (..., m), of the logistic kind for c = 1."""
     if labels is None:
         raise ValueError("cross-entropy needs labels")
     logits = _logits(outputs)

@@ -56,7 +56,7 @@ def _why_silent(network: Network, gradient: Parameters) -> str | None:
         if not gradient.biases[0].any():
             return "the gradient of the first bias is zero everywhere: it leaves the scale of the inputs open"
     elif not activation(network.activation).smooth:
-        return f"looks for smooth slopes, or the zeros that a ReLU leaves; those of {network.activation} jump"
+        return f"looks for smooth derivatives, or the zeros that a ReLU leaves; those of {network.activation} jump"
     return None
 
 

@@ -37,12 +37,12 @@ class KktLoss(Attack):
 
 
 def stationary(seen: Observation) -> Objective:
-    """Target and anchor are the weights themselves, and lambda has a sign."""
+    """Target and linearisation point are the weights themselves, and lambda has a sign."""
     return Objective(
         target=seen.network.parameters,
         source="weights",
-        anchors=(seen.network,),
-        head=every_output,
+        points=(seen.network,),
+        readout=every_output,
         non_negative=False,
-        linear_head=True,
+        linear_readout=True,
     )

@@ -52,10 +52,10 @@ class KktMargin(Attack):
         objective = Objective(
             target=network.parameters,
             source=self.source,
-            anchors=(network,),
-            head=margin,
+            points=(network,),
+            readout=margin,
             non_negative=True,
-            linear_head=network.outputs == 1,
+            linear_readout=network.outputs == 1,
         )
         classes = torch.arange(max(network.outputs, 2), device=seen.low.device)
         space = first_layer_space(objective)

@@ -33,11 +33,11 @@ class PolynomialDelta(Attack):
     def prepare(self, seen: Observation) -> Equation | Inapplicable:
         """Need a polynomial network whose neurons are many enough.
 
-        The anchor is halfway, or where training began if that explains more.
+        The linearisation point is halfway, or where training began if that explains more.
         """
         change = explain_change(seen)
         if isinstance(change, Inapplicable):
             return change
-        final, initial = change.anchors
+        final, initial = change.points
         middle = initial.at((initial.parameters + final.parameters).times(0.5))
-        return determine_tensor(self, [replace(change, anchors=(anchor,)) for anchor in (middle, initial)])
+        return determine_tensor(self, [replace(change, points=(point,)) for point in (middle, initial)])

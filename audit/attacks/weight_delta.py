@@ -34,7 +34,7 @@ class WeightDelta(Attack):
 
 
 def explain_change(seen: Observation) -> Objective | Inapplicable:
-    """Target is the change, which must be one of the first layer; anchors are the final and the initial weights."""
+    """Target is the change, of the first layer too; linearisation points are the final and initial weights."""
     initial, final = seen.initial, seen.network
     if initial is None:
         return Inapplicable(
@@ -51,8 +51,8 @@ def explain_change(seen: Observation) -> Objective | Inapplicable:
     return Objective(
         target=final.parameters - initial.parameters,
         source="change",
-        anchors=(final, initial),
-        head=every_output,
+        points=(final, initial),
+        readout=every_output,
         non_negative=False,
-        linear_head=True,
+        linear_readout=True,
     )

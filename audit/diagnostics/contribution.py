@@ -2,7 +2,7 @@
 
 The fit of `stationarity` gives every member its lambda. Its contribution is the norm of its part of the sum,
 || sum_a sum_k lambda_iak grad h_k(theta_a; x_i) || / || tau ||: unlike lambda it does not depend on the units of
-inputs and outputs, and it is one number for many outputs and anchors.
+inputs and outputs, and it is one number for many outputs and points.
 
 Fitted together with controls that the network never saw, members should be preferred where the weights depend on
 them; how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and
@@ -99,7 +99,7 @@ def measure_contributions(
     members, controls:
         (n, d) and (k, d) in network units; k may be 0.
     labels, control_labels:
-        (n,) and (k,) class numbers; `labels` is None where the head needs none. Where those of controls alone are
+        (n,) and (k,) labels; `labels` is None where the readout needs none. Where those of controls alone are
         unknown, both are given the predictions of the network in the common fit.
     generator:
         Of the bootstrap.
@@ -180,9 +180,9 @@ def _least_area(found: float, n: int, k: int) -> float:
 
 
 def predicted(objective: Objective, inputs: Tensor) -> Tensor:
-    """Class numbers (n,) of inputs (n, d), as the network of an objective predicts them."""
+    """Labels (n,) of inputs (n, d), as the network of an objective predicts them."""
     with torch.no_grad():
-        outputs = objective.anchors[0].forward(inputs)
+        outputs = objective.points[0].forward(inputs)
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
 
 
@@ -210,9 +210,9 @@ def stretched(objective: Objective, space: RowSpace, inputs: Tensor) -> tuple[Ob
     def stretch(parameters: Parameters, factor: float) -> Parameters:
         return parameters.with_first_weight(times(parameters.weights[0], factor))
 
-    anchors = tuple(anchor.at(stretch(anchor.parameters, 1 / OUTSIDE)) for anchor in objective.anchors)
+    points = tuple(point.at(stretch(point.parameters, 1 / OUTSIDE)) for point in objective.points)
     target = stretch(objective.target, OUTSIDE)
-    return replace(objective, target=target, anchors=anchors), times(inputs, OUTSIDE)
+    return replace(objective, target=target, points=points), times(inputs, OUTSIDE)
 
 
 @dataclass(frozen=True, eq=False)

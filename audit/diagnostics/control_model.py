@@ -48,7 +48,7 @@ class Draw:
     images: NDArray[np.float32]
     """(n, d) in network units."""
     labels: NDArray[np.int64]
-    """(n,) class numbers."""
+    """(n,) labels."""
     labels_given: bool
     """Whether they are the controls' own; otherwise they are random and balanced."""
     controls: NDArray[np.float32]

@@ -5,7 +5,7 @@
 with the members x_i fixed (audit/docs/methods.md, equation (20)): the regime in which the attack can work has
 small values, and lambda_i says how much the weights lean on member i. It needs no attack, but the members.
 
-The gradient of a scalar with respect to the weights of a layer is the outer product of its slope delta at the
+The gradient of a scalar with respect to the weights of a layer is the outer product of its derivative delta at the
 pre-activations and of what enters the layer, z. Inner products of gradients are therefore
 sum_layers (delta_i . delta_j) (z_i . z_j + 1 with a bias), and the gradients themselves, (n a k, p), are never
 formed. Up to a few thousand unknowns their matrix is solved in float64. Beyond, the least squares are minimised
@@ -49,7 +49,7 @@ _DEPENDENT = 1e-6
 """Part of the squared lengths of a member's gradients below which what sets them apart is rounding error."""
 
 _Layer = tuple[Tensor, Tensor]
-"""What enters a layer, (n, inputs), and the slopes of the head at its pre-activations, (n, k, outputs)."""
+"""What enters a layer, (n, inputs), and the derivatives of the readout at its pre-activations, (n, k, outputs)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def stationarity(
     members:
         (n, d) in network units.
     labels:
-        (n,) class numbers, or None where the head needs none.
+        (n,) labels, or None where the readout needs none.
     budget:
         For unknowns whose exact solution would take too long (above MOST_NON_NEGATIVE, or with lambda >= 0 for the
         time left), which are then found step by step. None if only the exact solution will do.
@@ -103,8 +103,8 @@ def stationarity(
     """
     with torch.no_grad():
         some = None if labels is None else labels[:1]
-        scalars = objective.head(objective.anchors[0].forward(members[:1]), some).shape[-1]
-    shape = (len(members), len(objective.anchors) * scalars)
+        scalars = objective.readout(objective.points[0].forward(members[:1]), some).shape[-1]
+    shape = (len(members), len(objective.points) * scalars)
     unknowns = shape[0] * shape[1]
     most = MOST_NON_NEGATIVE if objective.non_negative or budget is not None else MOST_UNKNOWNS
     if unknowns == 0 or objective.target_norm == 0.0:
@@ -134,8 +134,8 @@ def _on_cpu(objective: Objective, dtype: torch.dtype) -> Objective:
     def move(parameters: Parameters) -> Parameters:
         return parameters.map(lambda tensor: tensor.detach().to("cpu", dtype))
 
-    anchors = tuple(anchor.at(move(anchor.parameters)) for anchor in objective.anchors)
-    return replace(objective, target=move(objective.target), anchors=anchors)
+    points = tuple(point.at(move(point.parameters)) for point in objective.points)
+    return replace(objective, target=move(objective.target), points=points)
 
 
 def _gram(gradients: Sequence[list[_Layer]], biases: Sequence[Tensor | None]) -> Tensor:
@@ -214,8 +214,8 @@ def _step_by_step(
 
     def loss(unknowns: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         rest = (gradients.combine(weights(unknowns)) - target).map(lambda tensor: tensor / norm)
-        slopes = torch.linalg.solve_triangular(roots, gradients.along(rest).unsqueeze(-1), upper=False)
-        return sum(float(part.square().sum()) for part in rest.tensors), 2 * slopes.flatten().numpy()
+        derivatives = torch.linalg.solve_triangular(roots, gradients.along(rest).unsqueeze(-1), upper=False)
+        return sum(float(part.square().sum()) for part in rest.tensors), 2 * derivatives.flatten().numpy()
 
     def ends(intermediate_result: object) -> None:
         if budget.left <= 0:

@@ -57,7 +57,7 @@ def descend(
     inputs:
         (n, d), in network units.
     labels:
-        (n,) class numbers.
+        (n,) labels.
     margin:
         Smallest margin at which to stop.
     budget:

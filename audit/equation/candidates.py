@@ -21,7 +21,7 @@ class Candidates:
     weights: Tensor
     """(..., m, k): lambda, which enters every objective linearly."""
     labels: Tensor | None
-    """(..., m) class numbers, or None where the head needs none."""
+    """(..., m) labels, or None where the readout needs none."""
 
     def __len__(self) -> int:
         """Return the number of candidates per restart."""

@@ -1,7 +1,8 @@
 """The gradients at many samples as one linear map, never written down as a matrix.
 
-With z what enters a layer and s the slopes of the activation behind it, all that the gradients of n samples need is
-n vectors for every layer. From these follow, in two matrix products per layer and without the (p, n a k) matrix,
+With z what enters a layer and s the derivatives of the activation behind it, all that the gradients of n samples
+need is n vectors for every layer. From these follow, in two matrix products per layer and without the (p, n a k)
+matrix,
 
     lambda -> sum_i sum_a sum_k lambda_iak grad_theta h_k(theta_a; x_i)      by going back through the layers,
     v      -> grad_theta h_k(theta_a; x_i) . v   for every i, a, k           by going forward through them,
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audit.equation.objective import Head, Objective
+from audit.equation.objective import Objective, Readout
 from audit.model.activations import activation
 from audit.model.network import Network
 from audit.model.parameters import Parameters
@@ -27,26 +28,28 @@ from audit.model.parameters import Parameters
 _ROWS = 1024
 """Samples in a block."""
 _ENTRIES = 2**25
-"""Most numbers held at once for the slopes of all scalars of a block."""
+"""Most numbers held at once for the derivatives of all scalars of a block."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Some samples at one anchor."""
+    """Some samples at one linearisation point."""
 
-    anchor: Network
+    point: Network
     entering: tuple[Tensor, ...]
     """z of every layer, (b, inputs)."""
-    slopes: tuple[Tensor, ...]
+    derivatives: tuple[Tensor, ...]
     """Of the activation after every layer but the last, (b, outputs)."""
-    head: Tensor
+    readout: Tensor
     """Derivative of the k scalars by the c outputs, (b, k, c)."""
 
     def back(self, outputs: Tensor) -> list[Tensor]:
-        """Slopes at the pre-activations of every layer, from those at the outputs (b, ..., c)."""
+        """Derivatives at the pre-activations of every layer, from those at the outputs (b, ..., c)."""
         found = [outputs]
-        for weight, slope in zip(self.anchor.weights[:0:-1], self.slopes[::-1], strict=True):
-            found.append((found[-1] @ weight) * slope.view(len(slope), *[1] * (outputs.dim() - 2), -1))
+        for weight, derivative in zip(self.point.weights[:0:-1], self.derivatives[::-1], strict=True):
+            found.append(
+                (found[-1] @ weight) * derivative.view(len(derivative), *[1] * (outputs.dim() - 2), -1)
+            )
         return found[::-1]
 
     def along(self, tangent: Parameters) -> Tensor:
@@ -57,10 +60,10 @@ class _Block:
             bias = tangent.biases[index]
             moved = moved if bias is None else moved + bias
             if change is not None:
-                moved = moved + (change * self.slopes[index - 1]) @ self.anchor.weights[index].T
+                moved = moved + (change * self.derivatives[index - 1]) @ self.point.weights[index].T
             change = moved
         assert change is not None
-        return torch.einsum("bkc,bc->bk", self.head, change)
+        return torch.einsum("bkc,bc->bk", self.readout, change)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ class GradientMap:
     target: Parameters
     """Of the objective, for its layout."""
     blocks: tuple[tuple[_Block, ...], ...]
-    """One tuple per block of samples, with one entry per anchor."""
+    """One tuple per block of samples, with one entry per point."""
     factors: Tensor
     """(h,) or (), for the gradients with respect to the weights and bias of every unit of the first layer."""
 
@@ -78,7 +81,7 @@ class GradientMap:
     def of(
         cls, objective: Objective, inputs: Tensor, labels: Tensor | None, factors: Tensor | None = None
     ) -> GradientMap:
-        """Pass samples (n, d), with class numbers (n,) where the head needs any, through every anchor.
+        """Pass samples (n, d), with labels (n,) where the readout needs any, through every point.
 
         `factors` (h,) are those of the first layer's units; None for 1.
         """
@@ -86,17 +89,19 @@ class GradientMap:
         for start in range(0, len(inputs), _ROWS):
             rows = slice(start, start + _ROWS)
             some = None if labels is None else labels[rows]
-            blocks.append(tuple(_block(a, objective.head, inputs[rows], some) for a in objective.anchors))
+            blocks.append(tuple(_block(a, objective.readout, inputs[rows], some) for a in objective.points))
         return cls(objective.target, tuple(blocks), torch.ones(()) if factors is None else factors)
 
     def combine(self, weights: Tensor) -> Parameters:
         """Sum of all gradients, each times its weight (n, a k), in float64 and the layout of the target."""
         total = self.target.map(lambda tensor: torch.zeros_like(tensor, dtype=torch.float64))
-        for anchors, share in self._with(weights):
-            for block, own in zip(anchors, share.chunk(len(anchors), dim=1), strict=True):
-                slopes = block.back(torch.einsum("bk,bkc->bc", own.to(block.head.dtype), block.head))
+        for points, share in self._with(weights):
+            for block, own in zip(points, share.chunk(len(points), dim=1), strict=True):
+                derivatives = block.back(
+                    torch.einsum("bk,bkc->bc", own.to(block.readout.dtype), block.readout)
+                )
                 parts = iter(total.tensors)
-                for z, delta, bias in zip(block.entering, slopes, block.anchor.biases, strict=True):
+                for z, delta, bias in zip(block.entering, derivatives, block.point.biases, strict=True):
                     next(parts).add_(delta.T @ z)
                     if bias is not None:
                         next(parts).add_(delta.sum(0))
@@ -104,23 +109,23 @@ class GradientMap:
 
     def along(self, change: Parameters) -> Tensor:
         """Inner products of all gradients with a change of the parameters: (n, a k) in float64."""
-        like = self.blocks[0][0].anchor.weights[0]
+        like = self.blocks[0][0].point.weights[0]
         tangent = change.scale_units(self.factors).map(lambda tensor: tensor.to(like))
-        rows = [torch.cat([block.along(tangent) for block in anchors], dim=1) for anchors in self.blocks]
+        rows = [torch.cat([block.along(tangent) for block in points], dim=1) for points in self.blocks]
         return torch.cat(rows).double()
 
     def own_products(self) -> Tensor:
         """Inner products among the gradients of each sample, (n, a k, a k) in float64."""
-        return torch.cat([part for anchors in self.blocks for part in _own_products(anchors, self.factors)])
+        return torch.cat([part for points in self.blocks for part in _own_products(points, self.factors)])
 
     def parts(self) -> list[list[tuple[Tensor, Tensor]]]:
-        """By anchor and layer, what gradients are outer products of: z (n, inputs) and slopes (n, k, outputs)."""
+        """By point and layer, what gradients are outer products of: z (n, inputs), derivatives (n, k, outputs)."""
         found = []
-        for of_anchor in zip(*self.blocks, strict=True):
-            slopes = [block.back(block.head) for block in of_anchor]
+        for of_point in zip(*self.blocks, strict=True):
+            derivatives = [block.back(block.readout) for block in of_point]
             layers = zip(
-                map(torch.cat, zip(*(block.entering for block in of_anchor), strict=True)),
-                map(torch.cat, zip(*slopes, strict=True)),
+                map(torch.cat, zip(*(block.entering for block in of_point), strict=True)),
+                map(torch.cat, zip(*derivatives, strict=True)),
                 strict=True,
             )
             (z, delta), *others = layers
@@ -131,38 +136,41 @@ class GradientMap:
         return zip(self.blocks, torch.split(weights, _ROWS), strict=True)
 
 
-def _block(anchor: Network, head: Head, inputs: Tensor, labels: Tensor | None) -> _Block:
-    activate = activation(anchor.activation).function
+def _block(point: Network, readout: Readout, inputs: Tensor, labels: Tensor | None) -> _Block:
+    activate = activation(point.activation).function
     with torch.no_grad():
-        layers = anchor.layers(inputs)
-    slopes = []
+        layers = point.layers(inputs)
+    derivatives = []
     for _, pre in layers[:-1]:
         with torch.enable_grad():
             leaf = pre.requires_grad_()
-            slopes.append(torch.autograd.grad(activate(leaf, None).sum(), leaf)[0])
+            derivatives.append(torch.autograd.grad(activate(leaf, None).sum(), leaf)[0])
     with torch.enable_grad():
         outputs = layers[-1][1].requires_grad_()
-        scalars = head(outputs, labels).sum(0)
+        scalars = readout(outputs, labels).sum(0)
         rows = [torch.autograd.grad(scalar, outputs, retain_graph=True)[0] for scalar in scalars]
-    return _Block(anchor, tuple(z.detach() for z, _ in layers), tuple(slopes), torch.stack(rows, dim=1))
+    return _Block(point, tuple(z.detach() for z, _ in layers), tuple(derivatives), torch.stack(rows, dim=1))
 
 
-def _own_products(anchors: Sequence[_Block], factors: Tensor) -> Iterator[Tensor]:
-    count, scalars, _ = anchors[0].head.shape
-    widest = max(tensor.shape[0] for tensor in anchors[0].anchor.weights)
-    step = max(1, _ENTRIES // (widest * scalars * len(anchors)))
+def _own_products(points: Sequence[_Block], factors: Tensor) -> Iterator[Tensor]:
+    count, scalars, _ = points[0].readout.shape
+    widest = max(tensor.shape[0] for tensor in points[0].point.weights)
+    step = max(1, _ENTRIES // (widest * scalars * len(points)))
     for start in range(0, count, step):
         rows = slice(start, start + step)
         parts = [
-            _Block(b.anchor, b.entering, tuple(s[rows] for s in b.slopes), b.head[rows]) for b in anchors
+            _Block(b.point, b.entering, tuple(s[rows] for s in b.derivatives), b.readout[rows])
+            for b in points
         ]
-        slopes = [torch.stack(of_layer) for of_layer in zip(*(p.back(p.head) for p in parts), strict=True)]
-        slopes[0] = slopes[0] * factors.to(slopes[0])
+        derivatives = [
+            torch.stack(of_layer) for of_layer in zip(*(p.back(p.readout) for p in parts), strict=True)
+        ]
+        derivatives[0] = derivatives[0] * factors.to(derivatives[0])
         total = torch.zeros(
-            len(slopes[0][0]), len(anchors), scalars, len(anchors), scalars, dtype=torch.float64
+            len(derivatives[0][0]), len(points), scalars, len(points), scalars, dtype=torch.float64
         )
-        for index, delta in enumerate(slopes):
-            z = torch.stack([block.entering[index][rows] for block in anchors])
-            inputs = torch.einsum("ani,bni->nab", z, z) + float(anchors[0].anchor.biases[index] is not None)
+        for index, delta in enumerate(derivatives):
+            z = torch.stack([block.entering[index][rows] for block in points])
+            inputs = torch.einsum("ani,bni->nab", z, z) + float(points[0].point.biases[index] is not None)
             total += torch.einsum("ankj,bnlj,nab->nakbl", delta, delta, inputs)
         yield total.flatten(3).flatten(1, 2)

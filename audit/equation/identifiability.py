@@ -207,7 +207,7 @@ def analyse(objective: Objective) -> Analysed | Unsolvable:
     Parameters
     ----------
     objective:
-        With one anchor and the head `every_output`, in network units.
+        With one point and the readout `every_output`, in network units.
 
     Returns
     -------
@@ -230,13 +230,13 @@ def analyse(objective: Objective) -> Analysed | Unsolvable:
 
 def _explain_unfit(objective: Objective, what: str) -> str | None:
     """Why a network or its target has no tensor at all, or None."""
-    anchor = objective.anchors[0]
-    if not anchor.activation.startswith("polynomial") or order(anchor) < LEAST_ORDER:
-        return f"needs the activation x^k with k of {LEAST_ORDER} or more; here it is {anchor.activation}"
-    if len(anchor.weights) != 2:
-        return f"its theory is of networks of two layers; this one has {len(anchor.weights)}"
+    point = objective.points[0]
+    if not point.activation.startswith("polynomial") or order(point) < LEAST_ORDER:
+        return f"needs the activation x^k with k of {LEAST_ORDER} or more; here it is {point.activation}"
+    if len(point.weights) != 2:
+        return f"its theory is of networks of two layers; this one has {len(point.weights)}"
     if not all(
-        bool(tensor.isfinite().all()) for tensor in (*objective.target.tensors, *anchor.parameters.tensors)
+        bool(tensor.isfinite().all()) for tensor in (*objective.target.tensors, *point.parameters.tensors)
     ):
         return f"not all values of {what} are finite"
     if not objective.target.weights[0].any():
@@ -246,15 +246,15 @@ def _explain_unfit(objective: Objective, what: str) -> str | None:
 
 def _explain_too_large(objective: Objective, what: str) -> str | None:
     """Words for a tensor of too many entries, in the row space."""
-    anchor = objective.anchors[0]
-    directions, units = _coordinates(objective)[0].shape[1], len(anchor.weights[0])
-    unknowns = anchor.outputs * len(Monomials(directions, order(anchor)))
+    point = objective.points[0]
+    directions, units = _coordinates(objective)[0].shape[1], len(point.weights[0])
+    unknowns = point.outputs * len(Monomials(directions, order(point)))
     if unknowns <= MOST_UNKNOWNS:
         return None
-    outputs = f"{anchor.outputs} output{'s' if anchor.outputs > 1 else ''}"
-    size = f"{unknowns} entries (rank {directions}, order {order(anchor)}, {outputs})"
+    outputs = f"{point.outputs} output{'s' if point.outputs > 1 else ''}"
+    size = f"{unknowns} entries (rank {directions}, order {order(point)}, {outputs})"
     # A neuron's part times the neuron is n times what its last weights say: one of its equations follows.
-    independent = units * (directions + anchor.outputs - 1)
+    independent = units * (directions + point.outputs - 1)
     if unknowns > independent:
         return (
             f"{what} {_leave(what)} at least {_directions(unknowns - independent)} of the data's tensor "
@@ -282,13 +282,13 @@ def tensor_system(objective: Objective) -> TensorSystem:
     Parameters
     ----------
     objective:
-        In the row space of its target's first layer; its anchor is a polynomial network of two layers.
+        In the row space of its target's first layer; its point is a polynomial network of two layers.
     """
-    anchor = objective.anchors[0]
+    point = objective.points[0]
     basis, first, target = _coordinates(objective)
-    last = anchor.weights[-1].detach().double().cpu().T
+    last = point.weights[-1].detach().double().cpu().T
     goal = objective.target.weights[-1].detach().double().cpu().T
-    monomials = Monomials(basis.shape[1], order(anchor))
+    monomials = Monomials(basis.shape[1], order(point))
     unknowns = last.shape[1] * len(monomials)
     triangle = first.new_zeros(0, unknowns + 1)
     neurons = max(1, _BLOCK * unknowns // (basis.shape[1] + last.shape[1]))
@@ -311,8 +311,8 @@ def tensor_system(objective: Objective) -> TensorSystem:
 
 
 def _coordinates(objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
-    """Basis (r', r) of the row space, bias included, and in it the first layer of anchor and target, (h, r)."""
-    both = (objective.anchors[0].parameters, objective.target)
+    """Basis (r', r) of the row space, bias included, and in it the first layer of point and target, (h, r)."""
+    both = (objective.points[0].parameters, objective.target)
     blocks = [part.first_layer(augmented=True).detach().double().cpu() for part in both]
     _, values, right = torch.linalg.svd(blocks[1], full_matrices=False)
     edge = float(values[0]) * max(blocks[1].shape) * torch.finfo(objective.target.weights[0].dtype).eps
@@ -328,12 +328,12 @@ def _equations(monomials: Monomials, first: Tensor, last: Tensor, target: Tensor
     monomials:
         Of the order of T.
     first, last:
-        Weights v (k, r) and a (k, c) at the anchor.
+        Weights v (k, r) and a (k, c) at the point.
     target, goal:
         What the sum over samples is in their place.
     """
     outputs = last.shape[1]
-    slopes = torch.einsum("kc,krn->krcn", last, monomials.slopes(first))
+    derivatives = torch.einsum("kc,krn->krcn", last, monomials.derivatives(first))
     values = torch.einsum("ec,kn->kecn", torch.eye(outputs).to(first), monomials.features(first))
-    left = torch.cat([slopes, values], 1).flatten(2).flatten(0, 1)
+    left = torch.cat([derivatives, values], 1).flatten(2).flatten(0, 1)
     return torch.cat([left, torch.cat([target, goal], 1).reshape(-1, 1)], 1)

@@ -44,8 +44,8 @@ class Monomials:
         """Phi of (m, r), (m, N)."""
         return self.scales * rows[:, self.factors].prod(-1)
 
-    def slopes(self, rows: Tensor) -> Tensor:
-        """Derivatives of phi at (m, r), (m, r, N): t . slopes is n T(v, ..., v, .)."""
+    def derivatives(self, rows: Tensor) -> Tensor:
+        """Derivatives of phi at (m, r), (m, r, N): t . derivatives is n T(v, ..., v, .)."""
         factors = self.factors
         every = torch.arange(len(factors))
         found = rows.new_zeros(len(rows), self.variables, len(factors))

@@ -2,7 +2,8 @@
 
     minimise over candidates {(x_j, lambda_j)}   || tau - sum_j sum_a lambda_ja grad_theta h(theta_a; x_j) ||^2
 
-An attack chooses the target tau, the anchors theta_a at which gradients are taken, and the head h. The rest of
+An attack chooses the target tau, the linearisation points theta_a, at which gradients are taken, and the readout h,
+what of the outputs is differentiated. The rest of
 the project needs `residual` only; gradients come from automatic differentiation.
 """
 
@@ -26,12 +27,12 @@ _LEAST_SCALE = 0.1
 Source = Literal["weights", "change", "gradient"]
 """What a target holds: weights after training, their change since its start, or one gradient of a small batch."""
 
-Head = Callable[[Tensor, Tensor | None], Tensor]
+Readout = Callable[[Tensor, Tensor | None], Tensor]
 """(outputs (..., m, c), labels (..., m) or None) -> scalars (..., m, k) whose gradients are summed."""
 
 
 def every_output(outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """Head of the attacks that know no labels: all outputs, (..., m, c), each with a lambda of its own."""
+    """Readout of the attacks that know no labels: all outputs, (..., m, c), each with a lambda of its own."""
     return outputs
 
 
@@ -43,14 +44,14 @@ class Objective:
     """tau, in the layout of the network."""
     source: Source
     """What tau is: it decides what counts as noise in it."""
-    anchors: tuple[Network, ...]
-    """Networks at whose parameters gradients are taken; they share one layout."""
-    head: Head
+    points: tuple[Network, ...]
+    """Linearisation points: networks at whose parameters gradients are taken; they share one layout."""
+    readout: Readout
     """What is differentiated."""
     non_negative: bool
     """Whether lambda must not be negative."""
-    linear_head: bool
-    """Whether the head is linear in the outputs."""
+    linear_readout: bool
+    """Whether the readout is linear in the outputs."""
     scale_free: bool = False
     """Whether the sum is multiplied by what suits the target best. The relative loss is then 1 - cos^2 of the angle
     between both: the cosine distance of Geiping et al. 2020, as squares."""
@@ -70,26 +71,26 @@ class Objective:
         """Whether the equations of different hidden units are independent of each other.
 
         In a network of two layers, the gradient of an output that belongs to a hidden unit depends on no other
-        unit (audit/docs/methods.md, equation (11)); so does that of a head which is linear in the outputs.
+        unit (audit/docs/methods.md, equation (11)); so does that of a readout which is linear in the outputs.
         """
-        return self.linear_head and all(len(anchor.weights) == 2 for anchor in self.anchors)
+        return self.linear_readout and all(len(point.weights) == 2 for point in self.points)
 
     def hidden_subset(self, units: Tensor) -> Objective:
         """Only the equations of some hidden units, by index (u,), of a separable objective."""
         return replace(
             self,
             target=self.target.hidden_subset(units),
-            anchors=tuple(anchor.at(anchor.parameters.hidden_subset(units)) for anchor in self.anchors),
+            points=tuple(point.at(point.parameters.hidden_subset(units)) for point in self.points),
         )
 
-    def residual(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
+    def residual(self, candidates: Candidates, sharpness: float | None = None) -> Tensor:
         """Tau minus the sum over candidates.
 
         Parameters
         ----------
         candidates:
-            inputs (..., m, r); weights (..., m, a * k) for a anchors and k head outputs; labels (..., m).
-        smoothing:
+            inputs (..., m, r); weights (..., m, a * k) for a points and k readout outputs; labels (..., m).
+        sharpness:
             Sharpness of the smooth activation; None for the activation itself.
 
         Returns
@@ -98,15 +99,15 @@ class Objective:
             (..., p), differentiable in inputs and weights.
         """
         batch = candidates.inputs.shape[:-2]
-        shares = candidates.weights.chunk(len(self.anchors), dim=-1)
+        shares = candidates.weights.chunk(len(self.points), dim=-1)
         differentiable = torch.is_grad_enabled()
         rest = self.target
-        for anchor, weights in zip(self.anchors, shares, strict=True):
+        for point, weights in zip(self.points, shares, strict=True):
             with torch.enable_grad():
                 # Leaves of their own per restart, so that the sum over candidates is taken within each.
-                leaves = anchor.parameters.map(lambda t: t.expand(*batch, *t.shape).clone().requires_grad_())
-                outputs = anchor.at(leaves).forward(candidates.inputs, smoothing)
-                total = (weights * self.head(outputs, candidates.labels)).sum()
+                leaves = point.parameters.map(lambda t: t.expand(*batch, *t.shape).clone().requires_grad_())
+                outputs = point.at(leaves).forward(candidates.inputs, sharpness)
+                total = (weights * self.readout(outputs, candidates.labels)).sum()
             gradients = torch.autograd.grad(total, leaves.tensors, create_graph=differentiable)
             rest = rest - leaves.rebuild(gradients)
         residual = torch.cat([tensor.reshape(*batch, -1) for tensor in rest.tensors], dim=-1)
@@ -122,6 +123,6 @@ class Objective:
             scale = best.maximum(_LEAST_SCALE * target.norm() / squares.sqrt())
         return target - scale * total
 
-    def relative_loss(self, candidates: Candidates, smoothing: float | None = None) -> Tensor:
+    def relative_loss(self, candidates: Candidates, sharpness: float | None = None) -> Tensor:
         """Squared residual over squared target norm, (...): 1 with no candidates, 0 when solved."""
-        return self.residual(candidates, smoothing).square().sum(-1) / self.target_norm**2
+        return self.residual(candidates, sharpness).square().sum(-1) / self.target_norm**2

@@ -2,7 +2,7 @@
 
 The first layer's part of a target is sum_j lambda_j delta_j x_j^T, so its row space is the span of the samples
 that matter. With its leading right singular vectors V (d, r), write x = V c and replace the first weight W by
-W V at every anchor and the target's block by its projection: up to a constant the objective is the same, with r
+W V at every point and the target's block by its projection: up to a constant the objective is the same, with r
 unknowns per candidate instead of d (audit/docs/methods.md, equation (7)).
 
 How many directions to keep is the attacker's own estimate of how many independent samples are held: those whose
@@ -167,8 +167,8 @@ def reduce(objective: Objective, space: RowSpace) -> Objective:
     Objective
         The same for candidates in reduced coordinates (..., m, r).
     """
-    anchors = tuple(anchor.at(_reduce(anchor.parameters, space)) for anchor in objective.anchors)
-    return replace(objective, target=_reduce(objective.target, space), anchors=anchors)
+    points = tuple(point.at(_reduce(point.parameters, space)) for point in objective.points)
+    return replace(objective, target=_reduce(objective.target, space), points=points)
 
 
 def _reduce(parameters: Parameters, space: RowSpace) -> Parameters:

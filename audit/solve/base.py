@@ -44,7 +44,7 @@ class Problem:
     box: Box
     """Bounds on lifted inputs."""
     labels: Callable[[int], Tensor | None]
-    """Class numbers (m,) for m candidates."""
+    """Labels (m,) for m candidates."""
 
     @property
     def rank(self) -> int:
@@ -64,7 +64,7 @@ class Splitting:
     before: Candidates
     """(R, m, ...): every candidate of the solution as it was before the first split."""
     losses: Tensor
-    """(R,) relative loss of these, at the smoothing of the solution."""
+    """(R,) relative loss of these, at the sharpness of the solution."""
     rounds: Tensor
     """(R,) rounds that were kept."""
     splits: Tensor

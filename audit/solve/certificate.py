@@ -17,14 +17,15 @@ class Certificate:
     """First and second order, both as changes of the relative loss."""
 
     gradient: float
-    """Largest absolute slope of what is minimised, box included: for a step of one candidate by a typical image's
-    norm, or of one lambda by its typical size. At lambda = 0 only slopes that lead upwards from there count."""
+    """Largest absolute derivative of what is minimised, box included: for a step of one candidate by a typical
+    image's norm, or of one lambda by its typical size. At lambda = 0 only derivatives that lead upwards from there
+    count."""
     eigenvalue: float
     """Lowest curvature of any split, for children as far from their parent. Below 0, a split leads down."""
 
 
 def certificate(problem: Problem, candidates: Candidates, generator: torch.Generator) -> Certificate:
-    """Measure where one restart stopped, at the last smoothing of a descent.
+    """Measure where one restart stopped, at the last sharpness of a descent.
 
     Parameters
     ----------
@@ -35,20 +36,20 @@ def certificate(problem: Problem, candidates: Candidates, generator: torch.Gener
     generator:
         Of Lanczos' first vectors.
     """
-    objective, smoothing = calibrated(problem), Descent.smoothing[1]
+    objective, sharpness = calibrated(problem), Descent.sharpness[1]
     length = problem.box.typical_norm
     unit = weight_unit(problem, objective, len(candidates))
     inputs = candidates.inputs.detach().requires_grad_()
     weights = candidates.weights.detach().requires_grad_()
     free = Candidates(inputs, weights, candidates.labels)
-    loss = objective.relative_loss(free, smoothing).sum()
+    loss = objective.relative_loss(free, sharpness).sum()
     by_inputs, by_weights = torch.autograd.grad(loss, (inputs, weights))
     by_inputs = by_inputs + Descent.box_weight * problem.box.gradient(inputs.detach())
     if objective.non_negative:
         by_weights = torch.where(weights > 0, by_weights, by_weights.clamp_max(0))
     gradient = torch.maximum(length * by_inputs.abs().max(), unit * by_weights.abs().max())
 
-    product = splitting_product(objective, free, smoothing)
+    product = splitting_product(objective, free, sharpness)
     low, high = extreme_eigenpairs(product, inputs.detach(), generator)
     lowest = low.values if objective.non_negative else torch.minimum(low.values, -high.values / 2)
     # As tensors: NaN where the target is zero.

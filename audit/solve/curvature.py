@@ -41,7 +41,7 @@ class Eigenpairs:
     """(..., m) ||S u - value u||: some eigenvalue lies that close."""
 
 
-def splitting_product(objective: Objective, candidates: Candidates, smoothing: float | None) -> Product:
+def splitting_product(objective: Objective, candidates: Candidates, sharpness: float | None) -> Product:
     """Products with the splitting matrices, at the residual that candidates leave.
 
     Parameters
@@ -50,19 +50,21 @@ def splitting_product(objective: Objective, candidates: Candidates, smoothing: f
         The equation.
     candidates:
         inputs (..., m, r), weights (..., m, k).
-    smoothing:
+    sharpness:
         Sharpness of the smooth activation. With ReLU itself (None) the matrices vanish almost everywhere.
     """
     inputs = candidates.inputs.detach().requires_grad_()
     fixed = replace(candidates, inputs=inputs, weights=candidates.weights.detach())
     with torch.enable_grad():
-        residual = objective.residual(fixed, smoothing)
-        (slopes,) = torch.autograd.grad((residual.detach() * residual).sum(), inputs, create_graph=True)
+        residual = objective.residual(fixed, sharpness)
+        (derivatives,) = torch.autograd.grad((residual.detach() * residual).sum(), inputs, create_graph=True)
 
     def product(directions: Tensor) -> Tensor:
-        if not slopes.requires_grad:  # linear in the inputs: no curvature
+        if not derivatives.requires_grad:  # linear in the inputs: no curvature
             return torch.zeros_like(inputs)
-        (half,) = torch.autograd.grad(slopes, inputs, directions, retain_graph=True, materialize_grads=True)
+        (half,) = torch.autograd.grad(
+            derivatives, inputs, directions, retain_graph=True, materialize_grads=True
+        )
         return 2 * half
 
     return product

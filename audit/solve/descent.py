@@ -1,10 +1,10 @@
-"""Adam with annealed smoothing, several restarts as one batch.
+"""Adam with annealed sharpness, several restarts as one batch.
 
 The recipe is that of audit/docs/methods.md, equations (12) to (14): every constant is relative to the problem, so
 that no network needs tuning: inputs in units of a typical image (the box says how large one is), lambda in the
-unit that makes the sum over m typical candidates as long as the target, smoothing in units of the
+unit that makes the sum over m typical candidates as long as the target, sharpness in units of the
 pre-activations. Inputs start near zero: candidates then grow one direction after another, which finds better
-minima than a start at full size. Smoothing rises geometrically over the first half, the learning rate falls along
+minima than a start at full size. Sharpness rises geometrically over the first half, the learning rate falls along
 a cosine.
 """
 
@@ -22,8 +22,10 @@ from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Status, Watcher
+from audit.solve.constraints import Box
 
 _REFERENCES = 8
+"""Typical images over which the units of the problem are averaged."""
 _UNITS_A_STEP = 250
 """Hidden units whose equations a step looks at, where they are independent: there are far more equations than
 unknowns, so a sample of them says where to go, in a fraction of the time."""
@@ -32,6 +34,7 @@ _PIXELS_A_STEP = 250
 _WHOLE_FROM = 0.9
 """Share of the schedule from which every step looks at all of them."""
 _POINTS_IN_HISTORY = 40
+"""Of the curve in the report."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Descent:
     """Upper end of starting lambda, in weight units."""
     weight_rate: float = 0.1
     """Adam's learning rate for lambda, in weight units."""
-    smoothing: tuple[float, float] = (1.0, 120.0)
-    """First and last smoothing."""
+    sharpness: tuple[float, float] = (1.0, 120.0)
+    """First and last sharpness."""
     box_weight: float = 1.0
     """Weight of the box penalty beside the relative loss."""
     start: Candidates | None = None
@@ -71,11 +74,9 @@ class Descent:
         candidates = replace(start, inputs=inputs, weights=weights)
         rates = (self.input_rate * problem.input_unit, self.weight_rate * unit)
         adam = torch.optim.Adam([{"params": [inputs]}, {"params": [weights]}])
+        portions = _Portions(objective, problem.box, generator)
 
         began, left = budget.spent, budget.left
-        hidden = objective.target.weights[0].shape[0] if objective.separable else 0
-        units = _portions(hidden, _UNITS_A_STEP, generator)
-        pixels = _portions(len(problem.box.low), _PIXELS_A_STEP, generator)
         history: list[tuple[int, float]] = []
         status, taken, share = Status.FINISHED, 0, 0.0
         while taken < self.steps:
@@ -86,35 +87,39 @@ class Descent:
                 break
             for group, rate in zip(adam.param_groups, rates, strict=True):
                 group["lr"] = rate * _cosine(share)
-            part, box, sampled = objective, problem.box, 1.0
-            if share < _WHOLE_FROM:
-                if (chosen := next(units)) is not None:
-                    part, sampled = objective.hidden_subset(chosen), hidden / len(chosen)
-                if (chosen := next(pixels)) is not None:
-                    box = box.part(chosen)
-            squares = _squares(part, candidates, self._smoothing(share), sampled)
-            losses = squares / objective.target_norm**2
-            total = losses.sum()
-            if objective.non_negative:
-                total = total + functional.relu(-weights / unit).square().sum() / self.count
-            slopes, weights.grad = torch.autograd.grad(total, (inputs, weights))
-            inputs.grad = slopes + self.box_weight * box.gradient(inputs.detach())
+            losses = self._differentiate(candidates, unit, portions.draw(share), self._sharpness(share))
             adam.step()
             if taken % max(1, self.steps // _POINTS_IN_HISTORY) == 0:
-                history.append((taken + 1, float(infinite_if_nan(losses.detach()).min())))
+                history.append((taken + 1, float(infinite_if_nan(losses).min())))
                 watch(*history[-1])
             taken += 1
-        candidates = candidates.detach()
-        if objective.non_negative:  # the penalty allows a little less than 0, and the loss must not profit
-            candidates = replace(candidates, weights=candidates.weights.clamp_min(0))
-        with torch.no_grad():
-            losses = infinite_if_nan(objective.relative_loss(candidates, self._smoothing(share))).cpu()
+        candidates, losses = self._finish(objective, candidates.detach(), self._sharpness(share))
         if not torch.isfinite(losses).any():
             status = Status.DIVERGED
         return Solution(candidates, losses, status, taken * self.restarts, tuple(history))
 
-    def _smoothing(self, share: float) -> float:
-        first, last = self.smoothing
+    def _differentiate(self, free: Candidates, unit: float, part: _Part, sharpness: float) -> Tensor:
+        """Leave gradients of what is minimised at the candidates; estimated relative losses (R,)."""
+        objective = part.objective
+        losses = _squares(objective, free, sharpness, part.sampled) / part.norm**2
+        total = losses.sum()
+        if objective.non_negative:
+            total = total + functional.relu(-free.weights / unit).square().sum() / self.count
+        by_inputs, free.weights.grad = torch.autograd.grad(total, (free.inputs, free.weights))
+        free.inputs.grad = by_inputs + self.box_weight * part.box.gradient(free.inputs.detach())
+        return losses.detach()
+
+    def _finish(
+        self, objective: Objective, candidates: Candidates, sharpness: float
+    ) -> tuple[Candidates, Tensor]:
+        """Candidates that satisfy what they must, and their relative losses (R,)."""
+        if objective.non_negative:  # the penalty allows a little less than 0, and the loss must not profit
+            candidates = replace(candidates, weights=candidates.weights.clamp_min(0))
+        with torch.no_grad():
+            return candidates, infinite_if_nan(objective.relative_loss(candidates, sharpness)).cpu()
+
+    def _sharpness(self, share: float) -> float:
+        first, last = self.sharpness
         return first * math.pow(last / first, min(1.0, 2 * share))
 
     def _start(
@@ -124,7 +129,7 @@ class Descent:
         first = objective.target.weights[0]
         spread = self.input_start * problem.input_unit
         inputs = spread * torch.randn(*shape, problem.rank, generator=generator).to(first)
-        columns = len(objective.anchors) * _head_outputs(problem, objective)
+        columns = len(objective.points) * _head_outputs(problem, objective)
         weights = torch.rand(*shape, columns, generator=generator).to(first)
         if not objective.non_negative:
             weights = 2 * weights - 1
@@ -132,13 +137,48 @@ class Descent:
         return Candidates(inputs, weights, problem.labels(self.count))
 
 
-def _squares(objective: Objective, candidates: Candidates, smoothing: float, sampled: float) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one step looks at."""
+
+    objective: Objective
+    """Of all hidden units, or of some."""
+    sampled: float
+    """All hidden units over these."""
+    norm: float
+    """Of the whole target."""
+    box: Box
+    """Of all pixels, or of some."""
+
+
+class _Portions:
+    """Draws what steps look at: random parts of large problems, until the schedule nears its end."""
+
+    def __init__(self, objective: Objective, box: Box, generator: torch.Generator) -> None:
+        self.whole = _Part(objective, 1.0, objective.target_norm, box)
+        self.hidden = objective.target.weights[0].shape[0] if objective.separable else 0
+        self.units = _portions(self.hidden, _UNITS_A_STEP, generator)
+        self.pixels = _portions(len(box.low), _PIXELS_A_STEP, generator)
+
+    def draw(self, share: float) -> _Part:
+        """What is looked at after this share of the schedule."""
+        part = self.whole
+        if share < _WHOLE_FROM:
+            if (chosen := next(self.units)) is not None:
+                objective = part.objective.hidden_subset(chosen)
+                part = replace(part, objective=objective, sampled=self.hidden / len(chosen))
+            if (chosen := next(self.pixels)) is not None:
+                part = replace(part, box=part.box.part(chosen))
+        return part
+
+
+def _squares(objective: Objective, candidates: Candidates, sharpness: float, sampled: float) -> Tensor:
     """Squared residual of all hidden units (R,), estimated from one in `sampled` of them.
 
     The last bias belongs to no unit: its equations, the last ones, are in every sample.
     """
-    squares = objective.residual(candidates, smoothing).square()
-    shared = objective.anchors[0].biases[-1]
+    squares = objective.residual(candidates, sharpness).square()
+    shared = objective.points[0].biases[-1]
     if sampled == 1 or shared is None:
         return sampled * squares.sum(-1)
     own = squares.shape[-1] - len(shared)
@@ -155,17 +195,17 @@ def _portions(size: int, portion: int, generator: torch.Generator) -> Iterator[T
 
 
 def calibrated(problem: Problem) -> Objective:
-    """Set the units of every anchor's pre-activations from typical images, always the same ones."""
+    """Set the units of every point's pre-activations from typical images, always the same ones."""
     inputs = _references(problem)
-    anchors = tuple(anchor.calibrated(inputs) for anchor in problem.objective.anchors)
-    return replace(problem.objective, anchors=anchors)
+    points = tuple(point.calibrated(inputs) for point in problem.objective.points)
+    return replace(problem.objective, points=points)
 
 
 def weight_unit(problem: Problem, objective: Objective, count: int) -> float:
     """Lambda at which `count` orthogonal gradients of typical images add up to the target's norm."""
     inputs = _references(problem).unsqueeze(-2)
     labels = problem.labels(_REFERENCES)
-    columns = len(objective.anchors) * _head_outputs(problem, objective)
+    columns = len(objective.points) * _head_outputs(problem, objective)
     candidates = Candidates(
         inputs,
         torch.ones(*inputs.shape[:-1], columns, dtype=inputs.dtype, device=inputs.device),
@@ -187,10 +227,10 @@ def _references(problem: Problem) -> Tensor:
 def _head_outputs(problem: Problem, objective: Objective) -> int:
     like = objective.target.weights[0]
     with torch.no_grad():
-        outputs = objective.anchors[0].forward(
+        outputs = objective.points[0].forward(
             torch.zeros(1, problem.rank, dtype=like.dtype, device=like.device)
         )
-        return objective.head(outputs, problem.labels(1)).shape[-1]
+        return objective.readout(outputs, problem.labels(1)).shape[-1]
 
 
 def infinite_if_nan(losses: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Exact inputs of a batch from the first layer's gradient: draws where they are quick, descent for the rest.
 
 One sample is the ratio of weight and bias gradient (Phong et al. 2018). Of a few behind a ReLU, draws find the
-directions by their zeros (`sparse`). Otherwise samples are found one by one, as inputs whose slopes lie in the span
-of the gradient (`span`): exactly if the activation is smooth, and with a ReLU nearly, which says at which units the
-slopes are zero, and those say the rest. The next round keeps away from what was found.
+directions by their zeros (`sparse`). Otherwise samples are found one by one, as inputs whose derivatives lie in the
+span of the gradient (`span`): exactly if the activation is smooth, and with a ReLU nearly, which says at which
+units the derivatives are zero, and those say the rest. The next round keeps away from what was found.
 """
 
 from __future__ import annotations
@@ -26,21 +26,29 @@ from audit.solve.sparse import DRAWS, Zeros, zeros
 
 EXACT = 1e-4
 """Largest error of a pixel, of its range, in what is called exact."""
-_RESIDUAL, _NOISES, _MOST_RESIDUAL = 5e-5, 30, 0.1
-"""Residual of the equation at which it is solved: without noise, in units of noise, and with any."""
+_RESIDUAL = 5e-5
+"""Residual below which the equation is solved, without noise: a larger one lets wrong samples pass."""
+_NOISES = 30
+"""The same with noise, in units of it: a smaller one leaves solved equations unsolved, and searches on."""
+_MOST_RESIDUAL = 0.1
+"""The same at most: above it, noise would excuse any solution."""
 _CLEAN = 1e-5
 """Noise that may be rounding in single precision."""
 _MOST_CHUNKS = 16
 """Of draws. Where more are likely to be needed, descent is quicker."""
 _SMOOTH: Schedule = ((None, 40),)
+"""Steps of a round where the activation is smooth."""
 _KINKED: Schedule = ((2.0, 8), (8.0, 6), (32.0, 10))
+"""The same with a ReLU: blurred first, so that starts find their way, and sharp in the end, to be nearly right."""
 _FRUITLESS = 8
 """Rounds without more samples than ever before after which others are unlikely to help."""
-_FOUND, _FOUND_IN_NOISE = 1e-5, 0.03
-"""Sine of an angle to the span that counts as zero, without noise and with any."""
+_FOUND = 1e-5
+"""Sine of an angle to the span that counts as zero without noise: a larger one takes mixtures for samples."""
+_FOUND_IN_NOISE = 0.03
+"""The same at most, whatever the noise."""
 _APART = 10
-"""Part of a sample's slopes outside the span of others, in sines that count as zero. It is small between samples of
-one label where an activation is nearly linear."""
+"""Part of a sample's derivatives outside the span of others, in sines that count as zero. It is small between
+samples of one label where an activation is nearly linear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +75,7 @@ class _Best:
 
 @dataclass(frozen=True)
 class ExactInputs:
-    """Solve an equation with one anchor and the head `every_output` through the first block of its target."""
+    """Solve an equation with one point and the readout `every_output` through the first block of its target."""
 
     samples: int
     """b: the rank of the first block above its noise. Samples that are no combination of others, in fact."""
@@ -96,10 +104,10 @@ class ExactInputs:
             if found.loss < best.loss:
                 best = found
             watch(steps, best.loss)
-            if search.holds(best):
+            if search.solved_by(best):
                 break
         errors = best.errors / float((problem.box.high - problem.box.low).min())
-        if search.holds(best):
+        if search.solved_by(best):
             status = Status.SOLVED
         elif budget.left <= 0:
             status = Status.INTERRUPTED if budget.interrupted() else Status.BUDGET
@@ -141,11 +149,11 @@ class _Search:
 
     @property
     def kinked(self) -> bool:
-        """Whether zeros say what smooth slopes cannot."""
+        """Whether zeros say what smooth derivatives cannot."""
         return self.layer.network.activation == "relu"
 
-    def holds(self, best: _Best) -> bool:
-        """Whether all samples were found and what is left of the equation may be noise."""
+    def solved_by(self, best: _Best) -> bool:
+        """Whether all samples were found, and what is left of the equation may be noise."""
         least = max(_RESIDUAL, min(_NOISES * self.noise, _MOST_RESIDUAL))
         return len(best.candidates) == self.layer.samples and math.sqrt(best.loss) < least
 
@@ -182,7 +190,7 @@ class _Search:
                 known = nothing
             unknowns, steps = self._descent(known, budget, generator)
             taken += steps
-            known = self._joined(known, unknowns, where)
+            known = self._join(known, unknowns, where)
             fruitless = 0 if len(known.inputs) > most else fruitless + 1
             most = max(most, len(known.inputs))
             yield taken, self._best(known.inputs, self._errors(known))
@@ -193,13 +201,13 @@ class _Search:
     def _descent(self, known: _Samples, budget: Budget, generator: torch.Generator) -> tuple[Tensor, int]:
         layer = self.layer
         schedule = _KINKED if self.kinked else _SMOOTH
-        return descent(layer.beside(known.directions), starts(layer, generator), schedule, budget)
+        return descent(layer.exclude(known.directions), starts(layer, generator), schedule, budget)
 
-    def _joined(self, known: _Samples, unknowns: Tensor, where: Zeros | None) -> _Samples:
+    def _join(self, known: _Samples, unknowns: Tensor, where: Zeros | None) -> _Samples:
         """What is known with what is new among unknowns (n, b + c), best first."""
         layer = self.layer
-        smoothing = _KINKED[-1][0] if self.kinked else None
-        angles = squares(layer, unknowns, smoothing).sqrt()
+        sharpness = _KINKED[-1][0] if self.kinked else None
+        angles = squares(layer, unknowns, sharpness).sqrt()
         deviation = layer.spread * math.sqrt(len(layer.left)) / float(layer.values[-1])
         zero = where.below if where is not None else min(max(_FOUND, 4 * deviation), _FOUND_IN_NOISE)
         inputs, directions = known.inputs, known.directions
@@ -210,10 +218,10 @@ class _Search:
             if where is not None:
                 weight, bias = layer.network.weights[0], layer.network.biases[0]
                 reaches = weight @ one + (0.0 if bias is None else bias) > 0
-                direction = where.beside(reaches)
+                direction = where.direction_of(reaches)
             else:
                 near = bool(angles[index] < zero)
-                direction = layer.left.T @ layer.slopes(unknowns[index], None) if near else None
+                direction = layer.left.T @ layer.derivatives(unknowns[index], None) if near else None
             if direction is None:
                 continue
             direction = direction / direction.norm()
@@ -256,5 +264,5 @@ def _chunks(samples: int) -> int:
 
 
 def _nothing(objective: Objective, rank: int) -> Candidates:
-    like, outputs = objective.target.weights[0], objective.anchors[0].outputs
+    like, outputs = objective.target.weights[0], objective.points[0].outputs
     return Candidates(like.new_zeros(1, 0, rank), like.new_zeros(1, 0, outputs), None)

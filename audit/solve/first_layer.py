@@ -1,8 +1,8 @@
-"""What the gradient of a first layer says of its batch: a space for the slopes, and one for the inputs.
+"""What the gradient of a first layer says of its batch: a space for the derivatives, and one for the inputs.
 
-The target's first block is D X with inputs X (b, r) in reduced coordinates and slopes D (h, b) of the loss at the
-first pre-activations; that of the bias is D 1. So slopes are combinations of its left singular vectors U (h, b),
-D = U Q, and inputs of its right ones: X = Q^-1 diag(S) V^T.
+The target's first block is D X with inputs X (b, r) in reduced coordinates and derivatives D (h, b) of the loss at
+the first pre-activations; that of the bias is D 1. So derivatives are combinations of its left singular vectors U
+(h, b), D = U Q, and inputs of its right ones: X = Q^-1 diag(S) V^T.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class FirstLayer:
         """Return b."""
         return len(self.right)
 
-    def beside(self, directions: Tensor) -> FirstLayer:
-        """The layer with `fresh` outside the slopes U q of known samples, q in directions (b, k)."""
+    def exclude(self, directions: Tensor) -> FirstLayer:
+        """Keep `fresh` outside the derivatives U q of known samples, q in directions (b, k)."""
         span = torch.linalg.qr(directions, mode="complete").Q
         return replace(self, fresh=self.left @ span[:, directions.shape[1] :])
 
@@ -61,23 +61,25 @@ class FirstLayer:
         inputs: Tensor = self.size * unknowns[..., : self.samples] @ self.right
         return inputs
 
-    def slopes(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
+    def derivatives(self, unknowns: Tensor, sharpness: float | None) -> Tensor:
         """Unit delta(x, e) = (d Phi / d a)^T e, (h,), of one sample (b + c,) at its first pre-activations a."""
         function = activation(self.network.activation).function
-        ahead = [pre[0] for _, pre in self.network.layers(self.inputs(unknowns)[None], smoothing)[:-1]]
-        slopes = unknowns[self.samples :]
+        ahead = [pre[0] for _, pre in self.network.layers(self.inputs(unknowns)[None], sharpness)[:-1]]
+        derivatives = unknowns[self.samples :]
         backward = zip(self.network.weights[1:], ahead, self.network.scales, strict=True)
         for weight, pre, unit in reversed(list(backward)):
-            beta = None if smoothing is None else smoothing / unit
+            beta = None if sharpness is None else sharpness / unit
             derivative = jvp(lambda a, beta=beta: function(a, beta), (pre,), (torch.ones_like(pre),))[1]
-            slopes = derivative * (weight.T @ slopes)
-        unit_slopes: Tensor = slopes / slopes.norm()
-        return unit_slopes
+            derivatives = derivative * (weight.T @ derivatives)
+        unit_derivatives: Tensor = derivatives / derivatives.norm()
+        return unit_derivatives
 
-    def outside(self, unknowns: Tensor, smoothing: float | None) -> Tensor:
-        """Part (h,) of the slopes of one sample that is not in the span of U, over the length of its fresh part."""
-        slopes = self.slopes(unknowns, smoothing)
-        outside: Tensor = (slopes - self.left @ (self.left.T @ slopes)) / (self.fresh.T @ slopes).norm()
+    def outside(self, unknowns: Tensor, sharpness: float | None) -> Tensor:
+        """Part (h,) of the derivatives of one sample outside the span of U, over the length of their fresh part."""
+        derivatives = self.derivatives(unknowns, sharpness)
+        outside: Tensor = (derivatives - self.left @ (self.left.T @ derivatives)) / (
+            self.fresh.T @ derivatives
+        ).norm()
         return outside
 
     def solved(self, directions: Tensor) -> Tensor:
@@ -103,7 +105,7 @@ def first_layer(
     Parameters
     ----------
     objective:
-        In reduced coordinates, of one anchor, in float64.
+        In reduced coordinates, of one point, in float64.
     samples:
         b.
     noise:
@@ -113,7 +115,7 @@ def first_layer(
     typical_norm:
         Of an input.
     """
-    network = objective.anchors[0]
+    network = objective.points[0]
     block = objective.target.weights[0]
     left, values, right = torch.linalg.svd(block, full_matrices=False)
     return FirstLayer(
@@ -139,11 +141,11 @@ def last_layer_weights(objective: Objective, entering: Tensor) -> Tensor:
 def with_last_layer_weights(objective: Objective, inputs: Tensor) -> Candidates:
     """One restart of inputs (b, r) with such lambda."""
     with torch.no_grad():
-        entering = objective.anchors[0].layers(inputs)[-1][0]
+        entering = objective.points[0].layers(inputs)[-1][0]
         return Candidates(inputs[None], last_layer_weights(objective, entering)[None], None)
 
 
 def in_double(objective: Objective) -> Objective:
     """Return the same equation in double precision."""
-    anchors = tuple(anchor.at(anchor.parameters.map(torch.Tensor.double)) for anchor in objective.anchors)
-    return replace(objective, target=objective.target.map(torch.Tensor.double), anchors=anchors)
+    points = tuple(point.at(point.parameters.map(torch.Tensor.double)) for point in objective.points)
+    return replace(objective, target=objective.target.map(torch.Tensor.double), points=points)

@@ -1,7 +1,7 @@
 """Start from the moments of a gradient at random weights, then go down the objective.
 
 The moments (`hermite`) hold the samples as components, with an error of order 1 / sqrt(K) in K units. What remains
-is a descent from there, at a smoothing that never blurs what the start knows. Polynomials of several orders and
+is a descent from there, at a sharpness that never blurs what the start knows. Polynomials of several orders and
 several random combinations of their coefficients give several starts; which one is right the objective says.
 """
 
@@ -19,7 +19,7 @@ from audit.equation.candidates import Candidates
 from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.descent import Descent, infinite_if_nan
 from audit.solve.first_layer import in_double, last_layer_weights
-from audit.solve.hermite import Points, common_components, moments, unknowns
+from audit.solve.hermite import Evaluations, common_components, moments, unknowns
 from audit.solve.restarts import pooled
 
 ORDERS = (2, 3, 4)
@@ -34,16 +34,21 @@ _RESTARTS = 4
 _FARTHEST = 4.0
 """Norms of a typical image, or one over it, at which candidates begin at most."""
 _TINY = 1e-9
+"""Component of the bias at least, which is divided by."""
 _STEPS = 3000
+"""Of a descent from one round of starts."""
 _SMOOTHING = (30.0, 600.0)
 """First and last. From a random start the first is 1, which would blur what this one knows. At the last, 120 there,
 the stand-in of a ReLU leaves a loss of 3e-4 where the truth is reached, and 600 leaves 1e-5."""
-_FASTEST, _PER_ERROR = 0.1, 10.0
-"""First learning rate in units of Descent: at most, and in roots of the start's relative loss. At a tenth, starts
-of sigmoid networks with a loss of 5e-11 were lost."""
+_FASTEST = 0.1
+"""First learning rate at most, in units of Descent."""
+_PER_ERROR = 10.0
+"""The same, in roots of the start's relative loss. At a rate of a tenth, starts of sigmoid networks with a loss of
+5e-11 were lost."""
 _SOLVED = 1e-8
 """Relative loss. Where an activation is nearly a line, one of 1e-6 is not yet the truth."""
 _MOST_ROUNDS = 8
+"""Rounds of new draws at most, where time is plenty."""
 
 
 def affordable(units: int, outputs: int, rank: int) -> list[int]:
@@ -56,7 +61,7 @@ def affordable(units: int, outputs: int, rank: int) -> list[int]:
 
 @dataclass
 class MomentStarts:
-    """Solve an equation with one anchor of two layers and the head `every_output`, from its moments."""
+    """Solve an equation with one point of two layers and the readout `every_output`, from its moments."""
 
     samples: int
     """r: the rank of the first block above its noise."""
@@ -72,9 +77,9 @@ class MomentStarts:
             One restart for every start, of as many candidates as samples. The note tells how good the best start
             was before the descent.
         """
-        points, back = _points(problem, self.samples)
-        outputs, units = points.shares.shape[1], len(points.places)
-        tensors = [moments(points, order) for order in affordable(units, outputs, self.samples)]
+        evaluations, back = _evaluate(problem, self.samples)
+        outputs, units = evaluations.shares.shape[1], len(evaluations.places)
+        tensors = [moments(evaluations, order) for order in affordable(units, outputs, self.samples)]
         solutions: list[Solution] = []
         best, taken = math.inf, 0
         for _ in range(_MOST_ROUNDS):
@@ -91,7 +96,7 @@ class MomentStarts:
                 steps=_STEPS,
                 input_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
                 weight_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
-                smoothing=_SMOOTHING,
+                sharpness=_SMOOTHING,
                 start=start,
             )
             solution = plan.minimise(problem, budget, generator, watch_round)
@@ -106,20 +111,20 @@ class MomentStarts:
         )
 
 
-def _points(problem: Problem, samples: int) -> tuple[Points, Tensor]:
+def _evaluate(problem: Problem, samples: int) -> tuple[Evaluations, Tensor]:
     """What the gradient says of F, and the basis (r' + 1 or r', samples) of the span of extended samples.
 
     The gradient of a bias is that of a weight whose input is always one.
     """
-    anchor, target = problem.objective.anchors[0], problem.objective.target
-    slopes = target.first_layer(augmented=True).double()
-    places = anchor.parameters.first_layer(augmented=True).double()
-    back = torch.linalg.svd(slopes, full_matrices=False).Vh[:samples].T
-    slopes, places = slopes @ back, places @ back
-    shares = anchor.weights[1].double().T
+    point, target = problem.objective.points[0], problem.objective.target
+    derivatives = target.first_layer(augmented=True).double()
+    places = point.parameters.first_layer(augmented=True).double()
+    back = torch.linalg.svd(derivatives, full_matrices=False).Vh[:samples].T
+    derivatives, places = derivatives @ back, places @ back
+    shares = point.weights[1].double().T
     unit, share = places.square().mean().sqrt(), shares.square().mean().sqrt()
     values = target.weights[1].double().T
-    return Points(places / unit, values, slopes * unit / share, shares / share), back
+    return Evaluations(places / unit, values, derivatives * unit / share, shares / share), back
 
 
 def _starts(problem: Problem, tensors: list[Tensor], back: Tensor, generator: torch.Generator) -> Candidates:
@@ -129,7 +134,7 @@ def _starts(problem: Problem, tensors: list[Tensor], back: Tensor, generator: to
     for tensor in tensors:
         for _ in range(_DRAWS):
             inputs = _scaled(problem, common_components(tensor, generator) @ back.T)
-            entering = objective.anchors[0].layers(inputs)[-1][0]
+            entering = objective.points[0].layers(inputs)[-1][0]
             drawn.append(Candidates(inputs, last_layer_weights(objective, entering), None))
     like = problem.objective.target.weights[0]
     inputs = torch.stack([candidates.inputs for candidates in drawn]).to(like)
@@ -139,7 +144,7 @@ def _starts(problem: Problem, tensors: list[Tensor], back: Tensor, generator: to
 
 
 def _better(problem: Problem, start: Candidates, solution: Solution) -> Solution:
-    """Of every restart the start, where the descent left it for something worse; losses without smoothing."""
+    """Of every restart the start, where the descent left it for something worse; losses without sharpness."""
     before, after = _losses(problem, start), _losses(problem, solution.candidates)
     back = (before < after)[:, None, None].to(start.inputs.device)
     candidates = Candidates(

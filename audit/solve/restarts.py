@@ -24,12 +24,15 @@ _PER_RANK = 2
 _BATCH = 8
 """Restarts in one batch, if their shortest schedule fits."""
 _SHORTEST, _LONGEST = 1000, 6000
+"""Steps of a schedule, at least and at most."""
 _MOST_ROUNDS = 8
+"""In one slice at most."""
 _WORTH_STARTING = 0.4
 """Share of a round's time that must be left for another to begin."""
 _WORTH_SPLITTING = 200
 """Steps that the first schedule must have room for: a split takes as long as 20 to 60 of them."""
 _PROBE_STEPS = 6
+"""Steps whose time is measured."""
 _MOST_POOLED = 20_000
 """Candidates that are kept, from the restarts of lowest loss: merging and matching them takes memory and time."""
 

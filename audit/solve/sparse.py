@@ -1,7 +1,7 @@
 """Directions with many zeros: what a ReLU leaves of a batch in its first layer's gradient (SPEAR).
 
-With D = U Q, a sample's slopes are U q for its column q of Q, and zero at all units that it does not reach: q is
-orthogonal to those rows of U. Drawn at random, b - 1 rows belong to such units with probability 2^-(b-1), about,
+With D = U Q, a sample's derivatives are U q for its column q of Q, and zero at all units that it does not reach: q
+is orthogonal to those rows of U. Drawn at random, b - 1 rows belong to such units with probability 2^-(b-1), about,
 and the direction orthogonal to them is then orthogonal to many others (Dimitrov et al. 2024, arXiv 2403.03945). Of
 the directions found the b independent ones with the most zeros are Q up to scale: they are the heaviest basis of a
 matroid, so nothing but the heaviest so far need be remembered.
@@ -18,18 +18,22 @@ from torch import Tensor
 from audit.solve.first_layer import FirstLayer
 
 DRAWS = 4096
-"""At a time."""
-_ZERO, _ZERO_IN_NOISE = 1e-4, 0.03
-"""Cosine of a row and a direction that counts as zero without noise, and with any. Samples of one label have nearly
-the same slopes, and at 3e-3 their differences had more zeros than samples do."""
+"""Directions tried at a time: more need more memory."""
+_ZERO = 1e-4
+"""Cosine of a row and a direction that counts as zero, without noise. Samples of one label have nearly the same
+derivatives, and at 3e-3 their differences had more zeros than samples do."""
+_ZERO_IN_NOISE = 0.03
+"""The same at most, whatever the noise."""
 _FEWEST_ZEROS = 0.1
 """Share of the units that a sample must not reach for its direction to be told from others."""
 _INDEPENDENT = 0.05
-"""Part of a direction outside the span of those before it."""
+"""Part of a direction outside the span of those before it: below, it is one of them again."""
 _AGREEING = 0.9
 """Share of the units that must be zeros just where a nearly right input does not reach them."""
 _DEVIATIONS = 8
+"""Standard deviations of noise, or medians of what are zeros, that a zero may be away from it."""
 _REFINEMENTS = 4
+"""Rounds of least squares over a direction's zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,7 @@ class Zeros:
             left = left[:, (left - span @ (span.T @ left)).norm(dim=0) > _INDEPENDENT]
         return picked
 
-    def beside(self, reaches: Tensor) -> Tensor | None:
+    def direction_of(self, reaches: Tensor) -> Tensor | None:
         """Direction (b,) of a sample that is known nearly: `reaches` (h,) says which units it reaches, up to a few.
 
         None where there is none with as many zeros in these places.

@@ -34,8 +34,10 @@ _STEPS = 60
 """Of least squares, at most: each is quadratic near its end."""
 _FALL = 1e-6
 """Part of the sum of squares that a step must still take off."""
-_ABSENT, _PRESENT = 1e-9, 0.3
-"""Part of the largest singular value of T below which a direction is not in it, without noise and with any."""
+_ABSENT = 1e-9
+"""Part of the largest singular value of T below which a direction is not in it, without noise."""
+_PRESENT = 0.3
+"""The same at most: a direction above it is in T, whatever the noise."""
 _SOLVED = 1e-6
 """Relative loss of a solution: a thousandth of the target's norm is left."""
 
@@ -134,7 +136,7 @@ def refined(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[T
     def jacobian(flat: Vector) -> Vector:
         inputs, weights = parts(flat)
         outputs = torch.eye(system.outputs).to(inputs)
-        by_input = torch.einsum("jc,jrn->cnjr", weights, monomials.slopes(inputs))
+        by_input = torch.einsum("jc,jrn->cnjr", weights, monomials.derivatives(inputs))
         by_weight = torch.einsum("jn,ce->cnje", monomials.features(inputs), outputs)
         made = torch.cat([by_input, by_weight], 3).flatten(2).flatten(0, 1)
         lengths = torch.zeros(count, count, made.shape[1] // count).to(made)
@@ -154,7 +156,7 @@ def _array(values: Tensor) -> Vector:
 def _candidates(problem: Problem, system: TensorSystem, inputs: Tensor, weights: Tensor) -> Candidates:
     """Back to reduced coordinates, at the true scale if there is a bias, else at that of a typical image."""
     inputs = inputs @ system.basis.T
-    if problem.objective.anchors[0].biases[0] is None:
+    if problem.objective.points[0].biases[0] is None:
         scale = inputs.norm(dim=1, keepdim=True) / problem.box.typical_norm
     else:
         inputs, scale = inputs[:, :-1], inputs[:, -1:]
@@ -162,7 +164,7 @@ def _candidates(problem: Problem, system: TensorSystem, inputs: Tensor, weights:
 
 
 def _nothing(problem: Problem) -> Candidates:
-    like, outputs = problem.objective.target.weights[0], problem.objective.anchors[0].outputs
+    like, outputs = problem.objective.target.weights[0], problem.objective.points[0].outputs
     return Candidates(like.new_zeros(1, 0, problem.rank), like.new_zeros(1, 0, outputs), None)
 
 

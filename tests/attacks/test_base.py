@@ -42,7 +42,7 @@ def test_equations_are_equal_that_differ_in_how_they_are_solved_only() -> None:
     assert one.equals(exact)
     assert one.shares_space(exact)
     assert not one.equals(equation(KktLoss(), seen))  # another target
-    assert not equation(KktLoss(), seen).equals(equation(KktMargin(), seen))  # another head
+    assert not equation(KktLoss(), seen).equals(equation(KktMargin(), seen))  # another readout
     assert not equation(KktLoss(), seen).equals(equation(KktLoss(), replace(seen, network=another(net))))
 
 
@@ -50,8 +50,8 @@ def test_row_spaces_are_shared_where_target_and_noise_are() -> None:
     margin, loss, change = (equation(attack, SEEN) for attack in (KktMargin(), KktLoss(), WeightDelta()))
     assert margin.shares_space(loss)
     assert not margin.shares_space(change)
-    as_gradient = equation(Gradient(), replace(SEEN, gradient=SEEN.network))
-    assert torch.equal(as_gradient.objective.target[0], loss.objective.target[0])
+    as_gradient = equation(Gradient(), replace(SEEN, gradient=SEEN.network.parameters))
+    assert torch.equal(as_gradient.objective.target.weights[0], loss.objective.target.weights[0])
     assert not as_gradient.shares_space(loss)  # rounding is the noise of a gradient
 
 

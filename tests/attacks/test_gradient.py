@@ -1,4 +1,5 @@
-"""gradient: the gradient of a batch, which the batch explains exactly with the slopes of its loss as lambda."""
+"""gradient: the gradient of a batch, which the batch explains exactly with the derivatives of its loss as
+lambda."""
 
 from dataclasses import replace
 
@@ -32,24 +33,24 @@ def observed(net, gradient):
 def test_the_batch_solves_it_whatever_the_scale(activation, scale):
     net = small_network(3, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
-    gradient, slopes = batch_gradient(net, rows)
+    gradient, derivatives = batch_gradient(net, rows)
     scaled = gradient.times(scale)
     objective = equation(ATTACK, observed(net, scaled)).objective
     with torch.no_grad():
-        solved = objective.relative_loss(Candidates(rows, scale * slopes, None))
-        moved = objective.relative_loss(Candidates(1.1 * rows, scale * slopes, None))
+        solved = objective.relative_loss(Candidates(rows, scale * derivatives, None))
+        moved = objective.relative_loss(Candidates(1.1 * rows, scale * derivatives, None))
     assert objective.target_norm > 0.1
     assert solved < 1e-24
     assert moved > 1e-4
 
 
-def test_the_anchor_is_the_network_and_the_target_is_what_was_seen():
+def test_the_point_is_the_network_and_the_target_is_what_was_seen():
     net = small_network(3, 2, "all")
     seen = observed(net, another(net).parameters)
     found = equation(ATTACK, seen)
     objective = found.objective
     assert objective.target is seen.gradient
-    assert objective.anchors == (net,)
+    assert objective.points == (net,)
     assert not objective.non_negative
     assert (
         equation(ATTACK, seen).classes,

@@ -37,7 +37,7 @@ def changed(seen, index, value):
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
     seen = of_a_batch(3)
     one, other = equation(ATTACK, seen).objective, equation(Gradient(), seen).objective
-    assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
+    assert (one.target, one.points, one.readout) == (other.target, other.points, other.readout)
     assert (ATTACK.method, Gradient.method) == (Method.EXACT, Method.DESCENT)
 
 
@@ -52,12 +52,12 @@ def test_a_batch_too_large_is_named_by_its_rank():
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu", "softplus", "elu"])
 @pytest.mark.parametrize("biases", ["all", "none"])
-def test_smooth_slopes_need_no_bias(activation, biases):
+def test_smooth_derivatives_need_no_bias(activation, biases):
     assert reason_against(ATTACK, of_a_batch(3, activation=activation, biases=biases)) is None
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu:0.2", "selu", "elu:0.5"])
-def test_slopes_that_jump_and_are_not_zero_do_not_apply(activation):
+def test_derivatives_that_jump_and_are_not_zero_do_not_apply(activation):
     reason = reason_against(ATTACK, of_a_batch(3, activation=activation))
     assert reason.endswith("jump")
     assert activation.partition(":")[0] in reason

@@ -17,7 +17,7 @@ from tests.planted import LAYOUTS, equation, generator, kkt_point, observation, 
 ATTACK = KktLoss()
 DECAY, SAMPLES = 0.1, 5
 
-# (loss, outputs, targets (n, c) or class numbers (n,)); the loss is a sum over samples.
+# (loss, outputs, targets (n, c) or labels (n,)); the loss is a sum over samples.
 LOSSES = {
     "mean square": (functional.mse_loss, 1, torch.tensor([[1.0], [-1.0], [2.0], [0.5], [-2.0]])),
     "mean square, 3 outputs": (functional.mse_loss, 3, torch.randn(SAMPLES, 3, generator=generator(4))),
@@ -76,8 +76,8 @@ def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
 
     net = trained(start, rows, total)
     reached = net.forward(rows).requires_grad_()
-    (slopes,) = torch.autograd.grad(total(reached), reached)
-    truth = Candidates(rows, -slopes / DECAY, None)
+    (derivatives,) = torch.autograd.grad(total(reached), reached)
+    truth = Candidates(rows, -derivatives / DECAY, None)
     objective = equation(ATTACK, observation(net)).objective
     assert objective.target_norm > 1.0
     assert truth.weights.shape == (SAMPLES, outputs)
@@ -96,7 +96,7 @@ def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
 def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outputs):
     net, samples = kkt_point(outputs)
     outputs_of = net.forward(samples.inputs).requires_grad_()
-    margins = equation(KktMargin(), observation(net)).objective.head(outputs_of, samples.labels)
+    margins = equation(KktMargin(), observation(net)).objective.readout(outputs_of, samples.labels)
     (signs,) = torch.autograd.grad(margins.sum(), outputs_of)
     signed = Candidates(samples.inputs, samples.weights * signs, None)
     objective = equation(ATTACK, observation(net)).objective
@@ -105,10 +105,10 @@ def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outp
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_target_and_anchor_are_the_weights(net, seen):
+def test_target_and_point_are_the_weights(net, seen):
     objective = equation(ATTACK, seen).objective
     assert objective.target is net.parameters
-    assert objective.anchors == (net,)
+    assert objective.points == (net,)
     assert not objective.non_negative
     assert (equation(ATTACK, seen).classes, equation(ATTACK, seen).label(7)) == (0, None)
     assert equation(ATTACK, seen).caveat.startswith("its theory supposes weight decay")

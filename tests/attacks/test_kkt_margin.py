@@ -69,10 +69,10 @@ def test_labels_are_balanced(outputs, classes):
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_target_and_anchor_are_the_weights(net):
+def test_target_and_point_are_the_weights(net):
     objective = equation(ATTACK, observation(net)).objective
     assert objective.target is net.parameters
-    assert objective.anchors == (net,)
+    assert objective.points == (net,)
     assert objective.non_negative
     assert reason_against(ATTACK, observation(net)) is None
 
@@ -102,7 +102,7 @@ def test_inhomogeneous_networks_are_warned_of(activation, biases):
 def test_a_kkt_point_solves_its_own_equation(outputs, copies):
     net, samples = kkt_point(outputs, samples=5, copies=copies)
     objective = equation(ATTACK, observation(net)).objective
-    assert objective.head(net.forward(samples.inputs), samples.labels).flatten().tolist() == pytest.approx(
+    assert objective.readout(net.forward(samples.inputs), samples.labels).flatten().tolist() == pytest.approx(
         [1.0] * 5
     )
     with torch.no_grad():

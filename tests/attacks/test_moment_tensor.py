@@ -39,7 +39,7 @@ def first_layer(change):
 def test_it_is_the_equation_of_gradient_solved_in_another_way():
     seen = of_a_batch()
     one, other = equation(ATTACK, seen).objective, equation(Gradient(), seen).objective
-    assert (one.target, one.anchors, one.head) == (other.target, other.anchors, other.head)
+    assert (one.target, one.points, one.readout) == (other.target, other.points, other.readout)
     assert (ATTACK.method, Gradient.method) == (Method.MOMENTS, Method.DESCENT)
 
 

@@ -63,23 +63,23 @@ def trained(seen):
     return replace(seen, network=after)
 
 
-def test_the_change_has_one_anchor_halfway(trained):
+def test_the_change_has_one_point_halfway(trained):
     objective = equation(PolynomialDelta(), trained).objective
-    (anchor,) = objective.anchors
+    (point,) = objective.points
     ends = zip(trained.initial.parameters.tensors, trained.network.parameters.tensors, strict=True)
-    for middle, (before, after) in zip(anchor.parameters.tensors, ends, strict=True):
+    for middle, (before, after) in zip(point.parameters.tensors, ends, strict=True):
         torch.testing.assert_close(middle, (before + after) / 2)
     there, at_the_start = (
-        analyse(replace(objective, anchors=(one,))).unexplained for one in (anchor, trained.initial)
+        analyse(replace(objective, points=(one,))).unexplained for one in (point, trained.initial)
     )
     assert there < at_the_start / 3
 
 
 def test_that_of_one_step_is_where_it_began(seen):
     objective = equation(PolynomialDelta(), seen).objective
-    assert objective.anchors == (seen.initial,)
-    for change, slope in zip(objective.target.tensors, seen.gradient.tensors, strict=True):
-        torch.testing.assert_close(change, -0.1 * slope)
+    assert objective.points == (seen.initial,)
+    for change, derivative in zip(objective.target.tensors, seen.gradient.tensors, strict=True):
+        torch.testing.assert_close(change, -0.1 * derivative)
 
 
 @pytest.mark.parametrize("order", [3, 4])
@@ -129,6 +129,6 @@ def test_equations_are_solved_once_for_attack_and_report(seen, monkeypatch):
     solve, solved = TensorSystem.solve, []
     monkeypatch.setattr(TensorSystem, "solve", lambda system: solved.append(system) or solve(system))
     prepared = prepare(seen, BATTERY)
-    assert len(solved) == 3  # two of them to choose the anchor of a change
+    assert len(solved) == 3  # two of them to choose the point of a change
     assert {attack.id for attack in identifiability(prepared)} == {"polynomial-delta", "polynomial-gradient"}
     assert len(solved) == 3

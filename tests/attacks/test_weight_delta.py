@@ -1,4 +1,4 @@
-"""weight-delta: single steps of gradient descent, which one of the two anchors explains exactly."""
+"""weight-delta: single steps of gradient descent, which one of the two points explains exactly."""
 
 from dataclasses import replace
 
@@ -53,8 +53,8 @@ def update(network, rows, loss):
     """What one step of gradient descent adds to the parameters, and lambda (n, c) in closed form."""
     tensors = [tensor.clone().requires_grad_() for tensor in network.parameters.tensors]
     outputs = at(network, tensors).forward(rows)
-    *gradients, slopes = torch.autograd.grad(loss(outputs), [*tensors, outputs])
-    return [-RATE * gradient for gradient in gradients], -RATE * slopes
+    *gradients, derivatives = torch.autograd.grad(loss(outputs), [*tensors, outputs])
+    return [-RATE * gradient for gradient in gradients], -RATE * derivatives
 
 
 def moved(network, change, sign=1.0):
@@ -62,15 +62,15 @@ def moved(network, change, sign=1.0):
     return at(network, [tensor + sign * part for tensor, part in pairs])
 
 
-@pairwise(anchor=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
-def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation):
+@pairwise(point=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
+def test_one_step_of_gradient_descent_is_solved_exactly(point, case, activation):
     """The gradient is taken where the step begins; in an implicit step, where it ends."""
     loss, outputs = LOSSES[case]
     net = small_network(outputs, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     change, weights = update(net, rows, loss)
     none = torch.zeros_like(weights)
-    if anchor == "initial":
+    if point == "initial":
         seen, parts = observed(moved(net, change), net), [none, weights]
     else:
         seen, parts = observed(net, moved(net, change, -1.0)), [weights, none]
@@ -84,25 +84,25 @@ def test_one_step_of_gradient_descent_is_solved_exactly(anchor, case, activation
 
 
 @pairwise(**LAYOUTS, activation=ACTIVATIONS)
-def test_every_anchor_has_lambdas_of_its_own(net, seen):
+def test_every_point_has_lambdas_of_its_own(net, seen):
     objective, candidates = equation(ATTACK, seen).objective, random_candidates(ATTACK, seen)
     shares = candidates.weights.split(net.outputs, dim=-1)
     assert len(shares) == 2
     expected = objective.target.flatten()
-    for anchor, weights in zip((seen.network, seen.initial), shares, strict=True):
-        alone = replace(objective, anchors=(anchor,))
+    for point, weights in zip((seen.network, seen.initial), shares, strict=True):
+        alone = replace(objective, points=(point,))
         expected = expected - plain_sum(alone, replace(candidates, weights=weights))
     torch.testing.assert_close(objective.residual(candidates), expected)
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_the_target_is_the_change_and_the_final_weights_are_the_first_anchor(net, seen):
+def test_the_target_is_the_change_and_the_final_weights_are_the_first_point(net, seen):
     objective = equation(ATTACK, seen).objective
     for change, after, before in zip(
         objective.target.tensors, net.parameters.tensors, seen.initial.parameters.tensors, strict=True
     ):
         torch.testing.assert_close(before + change, after)
-    assert objective.anchors == (net, seen.initial)
+    assert objective.points == (net, seen.initial)
     assert not objective.non_negative
     assert (equation(ATTACK, seen).classes, equation(ATTACK, seen).label(7)) == (0, None)
     assert equation(ATTACK, seen).caveat is None

@@ -431,7 +431,7 @@ def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
         begun = begin(equation(attack, seen), seen, torch.Generator().manual_seed(0), splitting=False)
         ended = run_slice(begun, Budget(SECONDS, clock), lambda *event: heard.append(event))
         found, whole = read_off(ended), begun.equation.objective
-        assert whole.anchors[0].inputs == 80
+        assert whole.points[0].inputs == 80
         assert found.losses.tolist() == pytest.approx(
             whole_loss(ended, ended.solutions[0].candidates), abs=1e-4
         )

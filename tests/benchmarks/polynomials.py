@@ -67,11 +67,11 @@ def trained(order: int, units: int, size: float, mirrored: bool, share: float, s
     middle = (start.parameters + after.parameters).times(0.5)
     anchors = {"middle": start.at(middle), "start": start}
     anchors["attack"] = min(
-        anchors.values(), key=lambda anchor: analyse(replace(change, anchors=(anchor,))).unexplained
+        anchors.values(), key=lambda anchor: analyse(replace(change, points=(anchor,))).unexplained
     )
     found = {}
     for name, anchor in anchors.items():
-        objective, space = in_row_space(replace(change, anchors=(anchor,)))
+        objective, space = in_row_space(replace(change, points=(anchor,)))
         system = tensor_system(objective)
         tensor, analysis = system.solve()
         true = weights.T @ system.monomials.features(rows @ space.basis @ system.basis)
@@ -107,7 +107,7 @@ def table(all_of_them: list[Trained]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in all_of_them:
-        both = [one.anchors[name] for name in ("start", "middle")]
+        both = [one.points[name] for name in ("start", "middle")]
         cells = [
             " / ".join(f"{analysis.residual:.1e}" for analysis, _, _ in both),
             " / ".join(f"{analysis.error:.1e}" for analysis, _, _ in both),
@@ -122,7 +122,7 @@ def table(all_of_them: list[Trained]) -> str:
 
 def summary(all_of_them: list[Trained]) -> Iterator[str]:
     """What it comes to."""
-    ratios = [one.anchors["start"][0].residual / one.anchors["middle"][0].residual for one in all_of_them]
+    ratios = [one.points["start"][0].residual / one.points["middle"][0].residual for one in all_of_them]
     yield (
         f"Residual at the start over that halfway: {min(ratios):.1f} to {max(ratios):.1f}, "
         f"median {median(ratios):.1f}, larger than 1 for {sum(ratio > 1 for ratio in ratios)} of "
@@ -130,7 +130,7 @@ def summary(all_of_them: list[Trained]) -> Iterator[str]:
     )
     samples_in_all = sum(SAMPLES[one.order] for one in all_of_them)
     for name in ("start", "middle", "attack"):
-        known = [one.anchors[name] for one in all_of_them if not one.anchors[name][0].undetermined]
+        known = [one.points[name] for one in all_of_them if not one.points[name][0].undetermined]
         off = [true / analysis.error for analysis, true, _ in known]
         yield (
             f"\n{name}: determined {len(known)} of {len(ratios)}; {sum(count for *_, count in known)} of "

@@ -39,7 +39,7 @@ from audit.solve.constraints import Box
 from audit.solve.descent import Descent
 from audit.solve.images import Rescalings, images
 from audit.solve.restarts import pooled
-from audit.solve.splitting import SampleSplitting, Ways
+from audit.solve.splitting import SampleSplitting, SplitPlan
 from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, machine, seed_list, seen_by_us, target_names
 from tests.benchmarks.splitting_table import INITIAL, NOTE, OURS, rows, summary
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
@@ -71,22 +71,22 @@ def case_of(attack: Attack, seen: Observation, target: Target) -> Case:
     return Case(problem, space, share, solved.classes, seen.network.sign_symmetric, target)
 
 
-def random_ways(
-    objective: Objective, candidates: Candidates, smoothing: float, generator: torch.Generator
-) -> Ways:
+def random_plan(
+    objective: Objective, candidates: Candidates, sharpness: float, generator: torch.Generator
+) -> SplitPlan:
     """Split every candidate into twins along a random direction."""
     inputs = candidates.inputs
     directions = torch.randn(inputs.shape, generator=generator).to(inputs)
     one = torch.ones_like(inputs[..., 0])
     halves = torch.stack([one, one]) / 2
-    return Ways(directions / directions.norm(dim=-1, keepdim=True), torch.stack([one, -one]), halves)
+    return SplitPlan(directions / directions.norm(dim=-1, keepdim=True), torch.stack([one, -one]), halves)
 
 
 def arms(start: int) -> dict[str, Solver]:
     """From `start` candidates, or with twice as many at the end; their schedule lasts as long as the budget."""
     few = Descent(count=start, restarts=RESTARTS, steps=10**9)
     many = replace(few, count=2 * start)
-    random = SampleSplitting(many, choose=random_ways)
+    random = SampleSplitting(many, choose=random_plan)
     return {"none": few, "more": many, "random": random, OURS: SampleSplitting(many)}
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.steps [--targets faces,mnist] [--repeats 5]
 
-The plain double-backward takes the loss of the whole equation and its gradient at the same smoothing, nothing else:
+The plain double-backward takes the loss of the whole equation and its gradient at the same sharpness, nothing else:
 no optimiser, no box, no sampling. Both are timed in turn, and the median of the ratios counts. Writes
 results/steps.json.
 """
@@ -76,11 +76,11 @@ def _seconds_of_double_backward(plan: Descent, problem: Problem) -> float:
     inputs = start.candidates.inputs.clone().requires_grad_()
     weights = start.candidates.weights.clone().requires_grad_()
     candidates = replace(start.candidates, inputs=inputs, weights=weights)
-    first, last = plan.smoothing
+    first, last = plan.sharpness
     began = time.perf_counter()
     for step in range(STEPS):
-        smoothing = first * (last / first) ** min(1.0, 2 * step / STEPS)
-        torch.autograd.grad(objective.relative_loss(candidates, smoothing).sum(), (inputs, weights))
+        sharpness = first * (last / first) ** min(1.0, 2 * step / STEPS)
+        torch.autograd.grad(objective.relative_loss(candidates, sharpness).sum(), (inputs, weights))
     return (time.perf_counter() - began) / STEPS
 
 

@@ -14,7 +14,7 @@ from scipy.stats import ttest_rel
 
 from audit.attacks import BATTERY
 from audit.model.preprocessing import Preprocessing
-from audit.solve.splitting import ways_down
+from audit.solve.splitting import plan_splits
 from tests.benchmarks import splitting
 from tests.benchmarks.splitting import (
     Case,
@@ -23,7 +23,7 @@ from tests.benchmarks.splitting import (
     case_of,
     main,
     measure,
-    random_ways,
+    random_plan,
     solvers,
     write,
 )
@@ -72,7 +72,7 @@ def test_arms_have_the_stated_candidates_restarts_and_choosers() -> None:
         zip(ARMS, (6, 12, 12, 12), strict=True)
     )
     assert {getattr(solver, "solver", solver).restarts for solver in found.values()} == {4}
-    assert found["random"].choose is random_ways
+    assert found["random"].choose is random_plan
     assert found["splitting"] == splitting.SampleSplitting(found["more"])
 
 
@@ -92,18 +92,18 @@ def test_starts_are_rounded_up_to_equal_shares_of_the_classes(case) -> None:
     }
 
 
-def test_random_ways_split_all_and_keep_the_sum_to_first_order() -> None:
+def test_random_plan_split_all_and_keep_the_sum_to_first_order() -> None:
     seen = observation(small_network())
     candidates = random_candidates(BATTERY[0], seen, count=5, restarts=(3,))
-    ways = random_ways(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(3))
-    assert ways.splits.tolist() == [5, 5, 5]
-    assert torch.equal(ways.shares.sum(0), torch.ones(3, 5))
-    assert torch.equal((ways.shares * ways.shifts).sum(0), torch.zeros(3, 5))
-    torch.testing.assert_close(ways.directions.norm(dim=-1), torch.ones(3, 5, dtype=torch.float64))
-    flat = ways.directions.flatten(0, 1)
+    plan = random_plan(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(3))
+    assert plan.splits.tolist() == [5, 5, 5]
+    assert torch.equal(plan.shares.sum(0), torch.ones(3, 5))
+    assert torch.equal((plan.shares * plan.shifts).sum(0), torch.zeros(3, 5))
+    torch.testing.assert_close(plan.directions.norm(dim=-1), torch.ones(3, 5, dtype=torch.float64))
+    flat = plan.directions.flatten(0, 1)
     assert ((flat @ flat.T).abs() > 0.999).sum() == 15  # none along another
-    again = random_ways(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(4))
-    assert not torch.equal(again.directions, ways.directions)
+    again = random_plan(equation(BATTERY[0], seen).objective, candidates, 1.0, generator(4))
+    assert not torch.equal(again.directions, plan.directions)
 
 
 def test_the_case_is_the_reduced_problem() -> None:
@@ -255,7 +255,7 @@ def test_eigenpairs_of_200_candidates_take_less_time_than_40_gradients(attack) -
         torch.autograd.grad(objective.relative_loss(candidates, 10.0).sum(), (inputs, weights))
 
     def eigenpairs() -> None:
-        ways_down(objective, candidates.detach(), 10.0, generator())
+        plan_splits(objective, candidates.detach(), 10.0, generator())
 
     gradient()
     eigenpairs()

@@ -177,7 +177,7 @@ def test_stretching_makes_the_part_outside_ten_times_as_long():
         torch.testing.assert_close(after @ basis, before @ basis)
         outside = before - before @ basis @ basis.T
         torch.testing.assert_close(after - after @ basis @ basis.T, 10 * outside)
-    for before, after in zip(equation.anchors, wider.anchors, strict=True):
+    for before, after in zip(equation.points, wider.points, strict=True):
         torch.testing.assert_close(after.forward(longer), before.forward(rows))
     assert wider.target.tensors[1:] == equation.target.tensors[1:]
 

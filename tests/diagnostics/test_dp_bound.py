@@ -36,8 +36,8 @@ def sampled(sigma: float, q: float, steps: int, prior: float) -> tuple[float, fl
 
     without, with_it = ratios(0.0), ratios(q)
     estimate = float(np.mean(with_it > np.quantile(without, 1 - prior)))
-    slope = 3.0  # of the trade-off where it is used: an error of the quantile counts that much more
-    return estimate, slope * math.sqrt(prior / count) + math.sqrt(estimate / count)
+    derivative = 3.0  # of the trade-off where it is used: an error of the quantile counts that much more
+    return estimate, derivative * math.sqrt(prior / count) + math.sqrt(estimate / count)
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,17 @@ from tests.planted import LAYOUTS, Clock, columns, generator, kkt_point, plain_s
 MEMBERS = 4
 
 
-def objective(network, anchors=1, head=margin, non_negative=True):
-    """The target is the first anchor, or where there are several, its difference from the last."""
+def objective(network, points=1, readout=margin, non_negative=True):
+    """The target is the first point, or where there are several, its difference from the last."""
     rng = generator(5)
     others = [
         network.at(network.parameters.map(lambda t: torch.randn(t.shape, generator=rng, dtype=t.dtype)))
-        for _ in range(anchors - 1)
+        for _ in range(points - 1)
     ]
     target = network.parameters
     if others:
         target = target - others[-1].parameters
-    return Objective(target, "weights", (network, *others), head, non_negative, linear_head=False)
+    return Objective(target, "weights", (network, *others), readout, non_negative, linear_readout=False)
 
 
 def members(network, count=MEMBERS, seed=0):
@@ -56,10 +56,10 @@ def solved(matrix, target, non_negative):
 
 
 @pairwise(
-    **LAYOUTS, activation=["relu"], anchors=[1, 2], head=[margin, every_output], non_negative=[False, True]
+    **LAYOUTS, activation=["relu"], points=[1, 2], readout=[margin, every_output], non_negative=[False, True]
 )
-def test_fit_is_that_of_the_matrix_of_all_gradients(net, anchors, head, non_negative):
-    equation = objective(net, anchors, head, non_negative)
+def test_fit_is_that_of_the_matrix_of_all_gradients(net, points, readout, non_negative):
+    equation = objective(net, points, readout, non_negative)
     rows, labels = members(net)
     matrix, target = dense(equation, rows, labels)
     expected, residual = solved(matrix, target, non_negative)
@@ -199,9 +199,9 @@ def step_by_step(equation, rows, labels, budget, monkeypatch):
     return stationarity(equation, rows, labels, budget)
 
 
-@pairwise(**LAYOUTS, activation=["relu"], head=[margin, every_output], non_negative=[False, True])
-def test_step_by_step_reaches_the_exact_fit(net, head, non_negative, monkeypatch):
-    equation = objective(net, 1 if head is margin else 2, head, non_negative)
+@pairwise(**LAYOUTS, activation=["relu"], readout=[margin, every_output], non_negative=[False, True])
+def test_step_by_step_reaches_the_exact_fit(net, readout, non_negative, monkeypatch):
+    equation = objective(net, 1 if readout is margin else 2, readout, non_negative)
     rows, labels = members(net)
     monkeypatch.setattr(fits, "PROGRESS", 1e-13)
     exact = stationarity(equation, rows, labels)

@@ -39,9 +39,9 @@ def check(equation, rows, labels):
 
 
 @pytest.mark.usefixtures("rows_at_once")
-@pairwise(**LAYOUTS, activation=["relu"], anchors=[1, 2], head=[margin, every_output])
-def test_both_ways_are_those_of_the_matrix(net, anchors, head):
-    check(objective(net, anchors, head, False), *members(net, COUNT))
+@pairwise(**LAYOUTS, activation=["relu"], points=[1, 2], readout=[margin, every_output])
+def test_both_ways_are_those_of_the_matrix(net, points, readout):
+    check(objective(net, points, readout, False), *members(net, COUNT))
 
 
 @pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)

@@ -26,7 +26,7 @@ from tests.planted import (
 )
 
 SMOOTH = [name for name in PLAIN_ACTIVATIONS if name not in KINKED]
-SHARPNESS = {"smoothing": [None, 6.0]}
+SHARPNESS = {"sharpness": [None, 6.0]}
 on_every_layout = pairwise(attack=EQUATIONS, **LAYOUTS, activation=["relu"])
 on_every_smoothed_layout = pairwise(attack=EQUATIONS, **LAYOUTS, activation=["relu"], **SHARPNESS)
 on_every_network = pairwise(attack=EQUATIONS, **LAYOUTS, activation=list(PLAIN_ACTIVATIONS))
@@ -60,26 +60,26 @@ def plain(attack: Attack, seen: Observation) -> Objective:
 
 
 @on_every_layout
-def test_target_and_anchors_share_the_layout_of_the_network(
+def test_target_and_points_share_the_layout_of_the_network(
     attack: Attack, net: Network, seen: Observation
 ) -> None:
     objective = equation(attack, seen).objective
     shapes = [tensor.shape for tensor in net.parameters.tensors]
     assert [tensor.shape for tensor in objective.target.tensors] == shapes
-    assert [[tensor.shape for tensor in anchor.parameters.tensors] for anchor in objective.anchors] == [
+    assert [[tensor.shape for tensor in point.parameters.tensors] for point in objective.points] == [
         shapes
-    ] * len(objective.anchors)
+    ] * len(objective.points)
     assert objective.target_norm > 0.0
 
 
 @on_every_smoothed_layout
 def test_residual_has_one_value_per_parameter_and_restart(
-    attack: Attack, net: Network, seen: Observation, smoothing: float | None
+    attack: Attack, net: Network, seen: Observation, sharpness: float | None
 ) -> None:
     objective = equation(attack, seen).objective
     parameters = sum(tensor.numel() for tensor in net.parameters.tensors)
-    single = objective.residual(random_candidates(attack, seen), smoothing)
-    batch = objective.residual(random_candidates(attack, seen, restarts=(RESTARTS,)), smoothing)
+    single = objective.residual(random_candidates(attack, seen), sharpness)
+    batch = objective.residual(random_candidates(attack, seen, restarts=(RESTARTS,)), sharpness)
     assert objective.size == parameters
     assert single.shape == (parameters,)
     assert batch.shape == (RESTARTS, parameters)
@@ -88,60 +88,60 @@ def test_residual_has_one_value_per_parameter_and_restart(
 
 @on_every_smoothed_network
 def test_residual_is_the_target_minus_the_plain_sum(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     objective, candidates = plain(attack, seen), random_candidates(attack, seen)
-    expected = objective.target.flatten() - plain_sum(objective, candidates, smoothing)
-    torch.testing.assert_close(objective.residual(candidates, smoothing), expected)
+    expected = objective.target.flatten() - plain_sum(objective, candidates, sharpness)
+    torch.testing.assert_close(objective.residual(candidates, sharpness), expected)
 
 
 @on_every_smoothed_layout
 def test_residual_is_affine_linear_in_lambda(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     objective, one = plain(attack, seen), random_candidates(attack, seen)
     other = replace(one, weights=random_candidates(attack, seen, seed=2).weights)
     mixed = replace(one, weights=2.0 * one.weights - 0.7 * other.weights)
     target = objective.target.flatten()
-    parts = [objective.residual(candidates, smoothing) - target for candidates in (one, other, mixed)]
+    parts = [objective.residual(candidates, sharpness) - target for candidates in (one, other, mixed)]
     torch.testing.assert_close(parts[2], 2.0 * parts[0] - 0.7 * parts[1])
     assert norm(parts[0]) > 0.1
 
 
 @on_every_smoothed_layout
 def test_residual_is_additive_over_candidates(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     objective = plain(attack, seen)
     parts = [random_candidates(attack, seen, count, seed=count) for count in (3, 5)]
     target = objective.target.flatten()
-    together = objective.residual(concatenate(parts), smoothing) - target
-    apart = [objective.residual(part, smoothing) - target for part in parts]
+    together = objective.residual(concatenate(parts), sharpness) - target
+    apart = [objective.residual(part, sharpness) - target for part in parts]
     torch.testing.assert_close(together, apart[0] + apart[1])
 
 
 @on_every_smoothed_layout
 def test_the_order_of_candidates_does_not_matter(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen, 5)
     order = torch.tensor([3, 0, 4, 1, 2])
     labels = None if candidates.labels is None else candidates.labels[order]
     other = Candidates(candidates.inputs[order], candidates.weights[order], labels)
     torch.testing.assert_close(
-        objective.residual(other, smoothing), objective.residual(candidates, smoothing)
+        objective.residual(other, sharpness), objective.residual(candidates, sharpness)
     )
 
 
 @on_every_smoothed_layout
 def test_restarts_in_a_batch_equal_restarts_one_by_one(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     objective = equation(attack, seen).objective
     batch = random_candidates(attack, seen, restarts=(RESTARTS,))
-    together = objective.residual(batch, smoothing)
+    together = objective.residual(batch, sharpness)
     for index in range(RESTARTS):
-        torch.testing.assert_close(together[index], objective.residual(restart(batch, index), smoothing))
+        torch.testing.assert_close(together[index], objective.residual(restart(batch, index), sharpness))
 
 
 @on_every_layout
@@ -157,15 +157,15 @@ def test_restarts_do_not_see_each_other(attack: Attack, seen: Observation) -> No
 
 @on_every_smoothed_network
 def test_residual_vanishes_at_a_planted_solution(
-    attack: Attack, seen: Observation, smoothing: float | None
+    attack: Attack, seen: Observation, sharpness: float | None
 ) -> None:
     candidates = random_candidates(attack, seen)
-    objective = planted(equation(attack, seen).objective, candidates, smoothing)
+    objective = planted(equation(attack, seen).objective, candidates, sharpness)
     # softplus is cut off where it differs from its argument by 2e-9.
-    tolerance = 1e-13 if smoothing is None else 1e-9
-    assert norm(objective.residual(candidates, smoothing)) < tolerance * objective.target_norm
+    tolerance = 1e-13 if sharpness is None else 1e-9
+    assert norm(objective.residual(candidates, sharpness)) < tolerance * objective.target_norm
     away = replace(candidates, inputs=candidates.inputs.flip(-1))
-    assert norm(objective.residual(away, smoothing)) > 1e-3 * objective.target_norm
+    assert norm(objective.residual(away, sharpness)) > 1e-3 * objective.target_norm
 
 
 @on_every_network
@@ -184,7 +184,7 @@ def test_gradient_against_finite_differences(attack: Attack, seen: Observation) 
 
 
 @kinked
-def test_large_smoothing_is_the_activation_itself(attack: Attack, seen: Observation) -> None:
+def test_large_sharpness_is_the_activation_itself(attack: Attack, seen: Observation) -> None:
     objective, candidates = plain(attack, seen), random_candidates(attack, seen)
     exact = objective.residual(candidates)
     gaps = [norm(objective.residual(candidates, s) - exact) for s in (5.0, 50.0, 1e6)]
@@ -198,8 +198,8 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(
     attack: Attack, seen: Observation
 ) -> None:
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
-    others = tuple(replace(anchor, scales=tuple(9.0 for _ in anchor.scales)) for anchor in objective.anchors)
-    other = replace(objective, anchors=others)
+    others = tuple(replace(point, scales=tuple(9.0 for _ in point.scales)) for point in objective.points)
+    other = replace(objective, points=others)
     torch.testing.assert_close(other.residual(candidates), objective.residual(candidates))
     assert not torch.allclose(other.residual(candidates, 6.0), objective.residual(candidates, 6.0))
 
@@ -207,20 +207,20 @@ def test_units_of_pre_activations_do_not_change_the_equation_itself(
 @smooth
 def test_smooth_activations_are_their_own_stand_in(attack: Attack, seen: Observation) -> None:
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen)
-    for smoothing in (0.5, 50.0):
-        assert torch.equal(objective.residual(candidates, smoothing), objective.residual(candidates))
+    for sharpness in (0.5, 50.0):
+        assert torch.equal(objective.residual(candidates, sharpness), objective.residual(candidates))
 
 
 # Independent hidden units
 
 
 @on_every_layout
-def test_a_linear_head_is_called_linear(attack: Attack, net: Network, seen: Observation) -> None:
+def test_a_linear_readout_is_called_linear(attack: Attack, net: Network, seen: Observation) -> None:
     objective = equation(attack, seen).objective
     one, other = torch.randn(2, 5, net.outputs, generator=generator(), dtype=torch.float64)
     labels = equation(attack, seen).label(5)
-    sums = objective.head(one, labels) + objective.head(other, labels)
-    assert objective.linear_head == torch.allclose(objective.head(one + other, labels), sums)
+    sums = objective.readout(one, labels) + objective.readout(other, labels)
+    assert objective.linear_readout == torch.allclose(objective.readout(one + other, labels), sums)
 
 
 @on_two_layers

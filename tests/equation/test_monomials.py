@@ -19,14 +19,17 @@ def test_features_multiply_as_powers_of_products(degree) -> None:
 
 
 @pytest.mark.parametrize("degree", [3, 4])
-def test_slopes_and_curvatures_are_derivatives(degree) -> None:
+def test_derivatives_and_curvatures_are_derivatives(degree) -> None:
     monomials = Monomials(3, degree)
     rows, coefficients = normal(2, 3), normal(1, len(monomials))[0]
 
     def value(row):
         return monomials.features(row[None])[0] @ coefficients
 
-    slopes, curvatures = monomials.slopes(rows) @ coefficients, monomials.curvatures(rows, coefficients)
-    for row, slope, curvature in zip(rows, slopes, curvatures, strict=True):
-        torch.testing.assert_close(torch.autograd.functional.jacobian(value, row), slope)
+    derivatives, curvatures = (
+        monomials.derivatives(rows) @ coefficients,
+        monomials.curvatures(rows, coefficients),
+    )
+    for row, derivative, curvature in zip(rows, derivatives, curvatures, strict=True):
+        torch.testing.assert_close(torch.autograd.functional.jacobian(value, row), derivative)
         torch.testing.assert_close(torch.autograd.functional.hessian(value, row), curvature)

@@ -1,4 +1,4 @@
-"""The one equation on its own, apart from the attacks: several anchors, several head outputs, other heads."""
+"""The one equation on its own, apart from the attacks: several points, several readout outputs, other readouts."""
 
 from dataclasses import replace
 
@@ -17,10 +17,12 @@ def first_output_squared(outputs, labels):
     return outputs[..., :1].square()
 
 
-def objective(head=every_output, anchors=2, outputs=3, layers=3):
-    networks = tuple(small_network(outputs, layers, "all", seed=seed) for seed in range(anchors))
+def objective(readout=every_output, points=2, outputs=3, layers=3):
+    networks = tuple(small_network(outputs, layers, "all", seed=seed) for seed in range(points))
     target = small_network(outputs, layers, "all", seed=9).parameters
-    return Objective(target, "weights", networks, head, non_negative=False, linear_head=head is every_output)
+    return Objective(
+        target, "weights", networks, readout, non_negative=False, linear_readout=readout is every_output
+    )
 
 
 def candidates(columns, shape=(4,), seed=0):
@@ -29,15 +31,15 @@ def candidates(columns, shape=(4,), seed=0):
     return Candidates(inputs, torch.randn(*shape, columns, generator=rng, dtype=torch.float64), None)
 
 
-@pytest.mark.parametrize("smoothing", [None, 5.0])
+@pytest.mark.parametrize("sharpness", [None, 5.0])
 @pytest.mark.parametrize(
-    ("head", "anchors", "columns"),
+    ("readout", "points", "columns"),
     [(every_output, 1, 3), (every_output, 2, 6), (first_output_squared, 3, 3)],
 )
-def test_residual_is_the_target_minus_the_plain_sum(head, anchors, columns, smoothing):
-    equation, guesses = objective(head, anchors), candidates(columns)
-    expected = equation.target.flatten() - plain_sum(equation, guesses, smoothing)
-    torch.testing.assert_close(equation.residual(guesses, smoothing), expected)
+def test_residual_is_the_target_minus_the_plain_sum(readout, points, columns, sharpness):
+    equation, guesses = objective(readout, points), candidates(columns)
+    expected = equation.target.flatten() - plain_sum(equation, guesses, sharpness)
+    torch.testing.assert_close(equation.residual(guesses, sharpness), expected)
     assert expected.norm() > 1.0
 
 
@@ -65,11 +67,11 @@ def test_relative_loss_has_one_value_per_restart():
     torch.testing.assert_close(equation.relative_loss(guesses, 8.0)[3], equation.relative_loss(single, 8.0))
 
 
-def test_the_second_anchor_has_the_second_weights():
+def test_the_second_point_has_the_second_weights():
     equation, guesses = objective(), candidates(6)
     silent = guesses.weights.clone()
     silent[:, :3] = 0.0
-    alone = replace(equation, anchors=equation.anchors[1:])
+    alone = replace(equation, points=equation.points[1:])
     torch.testing.assert_close(
         equation.residual(replace(guesses, weights=silent)),
         alone.residual(replace(guesses, weights=guesses.weights[:, 3:])),
@@ -97,14 +99,14 @@ def test_without_gradients_asked_for_no_graph_is_kept():
 
 def test_the_network_is_left_alone():
     equation, guesses = objective(), candidates(6, shape=(2, 4))
-    before = [tensor.clone() for anchor in equation.anchors for tensor in anchor.parameters.tensors]
+    before = [tensor.clone() for point in equation.points for tensor in point.parameters.tensors]
     equation.residual(guesses, 5.0)
-    after = [tensor for anchor in equation.anchors for tensor in anchor.parameters.tensors]
+    after = [tensor for point in equation.points for tensor in point.parameters.tensors]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert not any(tensor.requires_grad or tensor.grad is not None for tensor in after)
 
 
-def test_gradients_of_two_anchors_against_finite_differences():
+def test_gradients_of_two_points_against_finite_differences():
     equation, guesses = objective(layers=2, outputs=2), candidates(4, shape=(2,))
 
     def residual(inputs, weights):
@@ -119,34 +121,34 @@ def test_gradients_of_two_anchors_against_finite_differences():
 
 
 def weighted_sum(outputs, labels):
-    """Another linear head: one scalar, whatever the number of outputs."""
+    """Another linear readout: one scalar, whatever the number of outputs."""
     return outputs @ torch.arange(1.0, 1 + outputs.shape[-1], dtype=outputs.dtype)[:, None]
 
 
 @pytest.mark.parametrize("biases", ["none", "first", "all"])
-@pytest.mark.parametrize("smoothing", [None, 5.0])
+@pytest.mark.parametrize("sharpness", [None, 5.0])
 @pytest.mark.parametrize(
-    ("head", "outputs", "columns"),
+    ("readout", "outputs", "columns"),
     [(every_output, 1, 2), (every_output, 3, 6), (weighted_sum, 1, 2), (weighted_sum, 3, 2)],
 )
-def test_equations_of_some_hidden_units_are_those_of_the_whole(head, outputs, columns, biases, smoothing):
-    anchors = tuple(small_network(outputs, 2, biases, seed=seed) for seed in range(2))
+def test_equations_of_some_hidden_units_are_those_of_the_whole(readout, outputs, columns, biases, sharpness):
+    points = tuple(small_network(outputs, 2, biases, seed=seed) for seed in range(2))
     target = small_network(outputs, 2, biases, seed=9).parameters
-    equation = Objective(target, "weights", anchors, head, non_negative=False, linear_head=True)
+    equation = Objective(target, "weights", points, readout, non_negative=False, linear_readout=True)
     guesses = candidates(columns, shape=(3, 4))
     assert equation.separable
     units = torch.tensor([4, 0, 5])
     part = equation.hidden_subset(units)
-    for restart, residual in enumerate(equation.residual(guesses, smoothing)):
+    for restart, residual in enumerate(equation.residual(guesses, sharpness)):
         expected = split(residual, target).hidden_subset(units).flatten()
-        torch.testing.assert_close(part.residual(guesses, smoothing)[restart], expected)
+        torch.testing.assert_close(part.residual(guesses, sharpness)[restart], expected)
     assert part.size == len(expected) < equation.size
 
 
-@pytest.mark.parametrize("head", [margin, first_output_squared])
-def test_units_depend_on_each_other_where_the_head_is_not_linear(head):
+@pytest.mark.parametrize("readout", [margin, first_output_squared])
+def test_units_depend_on_each_other_where_the_head_is_not_linear(readout):
     net = small_network(3)
-    equation = Objective(net.parameters, "weights", (net,), head, non_negative=True, linear_head=False)
+    equation = Objective(net.parameters, "weights", (net,), readout, non_negative=True, linear_readout=False)
     guesses = replace(candidates(1), labels=torch.tensor([0, 1, 2, 0]))
     units = torch.tensor([4, 0, 5])
     whole = split(equation.residual(guesses), equation.target)
@@ -166,8 +168,8 @@ def test_hidden_subset_of_a_network():
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_disjoint_parts_hold_every_equation_of_hidden_units_once(outputs):
-    target, anchor = small_network(outputs, seed=9).parameters, small_network(outputs)
-    equation = Objective(target, "weights", (anchor,), every_output, non_negative=False, linear_head=True)
+    target, point = small_network(outputs, seed=9).parameters, small_network(outputs)
+    equation = Objective(target, "weights", (point,), every_output, non_negative=False, linear_readout=True)
     guesses = candidates(outputs)
     parts = [equation.hidden_subset(units) for units in torch.randperm(7, generator=generator()).chunk(3)]
     together = sum(part.residual(guesses).square().sum() for part in parts)
@@ -176,7 +178,7 @@ def test_disjoint_parts_hold_every_equation_of_hidden_units_once(outputs):
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("layers", [2, 3])
-@pytest.mark.parametrize("head", [every_output, first_output_squared])
-def test_two_layers_and_a_linear_head_have_independent_units(outputs, layers, head):
-    expected = layers == 2 and head is every_output
-    assert objective(head, outputs=outputs, layers=layers).separable is expected
+@pytest.mark.parametrize("readout", [every_output, first_output_squared])
+def test_two_layers_and_a_linear_readout_have_independent_units(outputs, layers, readout):
+    expected = layers == 2 and readout is every_output
+    assert objective(readout, outputs=outputs, layers=layers).separable is expected

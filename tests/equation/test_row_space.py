@@ -46,12 +46,12 @@ def noisy_problem(outputs, layers, biases):
     return replace(exact, target=exact.target.with_first_weight(noisy)), seen
 
 
-@pytest.mark.parametrize("smoothing", [None, 6.0])
+@pytest.mark.parametrize("sharpness", [None, 6.0])
 @pytest.mark.parametrize(
     ("outputs", "layers", "biases"),
     [(1, 2, "none"), (1, 2, "first"), (1, 3, "all"), (3, 2, "all"), (3, 3, "none")],
 )
-def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, layers, biases, smoothing):
+def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, layers, biases, sharpness):
     objective, seen = noisy_problem(outputs, layers, biases)
     reduced, space = in_row_space(objective)
     assert 2 <= space.rank < 10
@@ -61,8 +61,8 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
     for seed in range(3):
         small_inputs = normal(6, space.rank, seed=seed)
         weights = normal(6, 1, seed=seed + 10).abs()
-        small = reduced.residual(Candidates(small_inputs, weights, labels), smoothing)
-        large = objective.residual(Candidates(space.lift(small_inputs), weights, labels), smoothing)
+        small = reduced.residual(Candidates(small_inputs, weights, labels), sharpness)
+        large = objective.residual(Candidates(space.lift(small_inputs), weights, labels), sharpness)
         first, rest = large[: height * width].reshape(height, width), large[height * width :]
         torch.testing.assert_close(small[: height * space.rank], (first @ space.basis).flatten())
         torch.testing.assert_close(small[height * space.rank :], rest)
@@ -77,22 +77,22 @@ def test_everything_but_the_first_weight_stays():
     reduced, space = in_row_space(objective)
     for small, large in zip(reduced.target.tensors[1:], objective.target.tensors[1:], strict=True):
         assert torch.equal(small, large)
-    anchor, (before,) = reduced.anchors[0], objective.anchors
-    assert anchor.inputs == space.rank
-    assert (anchor.biases, anchor.weights[1:], anchor.scales) == (
+    point, (before,) = reduced.points[0], objective.points
+    assert point.inputs == space.rank
+    assert (point.biases, point.weights[1:], point.scales) == (
         before.biases,
         before.weights[1:],
         before.scales,
     )
-    assert (reduced.head, reduced.non_negative) == (objective.head, objective.non_negative)
+    assert (reduced.readout, reduced.non_negative) == (objective.readout, objective.non_negative)
 
 
-def test_every_anchor_is_reduced_and_computes_what_it_did():
+def test_every_point_is_reduced_and_computes_what_it_did():
     objective, _ = noisy_problem(1, 2, "all")
-    two = replace(objective, anchors=(*objective.anchors, small_network(1, 2, "all", 80, 70, seed=5)))
+    two = replace(objective, points=(*objective.points, small_network(1, 2, "all", 80, 70, seed=5)))
     reduced, space = in_row_space(two)
     inputs = normal(4, space.rank)
-    for small, large in zip(reduced.anchors, two.anchors, strict=True):
+    for small, large in zip(reduced.points, two.points, strict=True):
         torch.testing.assert_close(small.forward(inputs, 5.0), large.forward(space.lift(inputs), 5.0))
 
 

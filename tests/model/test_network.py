@@ -42,18 +42,18 @@ def stacked(networks):
     return at(first, tensors)
 
 
-@pairwise(**LAYOUTS, activation=ACTIVATIONS, smoothing=[None, 3.0, 40.0])
-def test_outputs_equal_the_plain_loop(net, smoothing):
+@pairwise(**LAYOUTS, activation=ACTIVATIONS, sharpness=[None, 3.0, 40.0])
+def test_outputs_equal_the_plain_loop(net, sharpness):
     inputs = rows(5)
-    expected = torch.stack([plain_outputs(net, net.parameters.tensors, row, smoothing) for row in inputs])
-    torch.testing.assert_close(net.forward(inputs, smoothing), expected, rtol=1e-9, atol=1e-9)
+    expected = torch.stack([plain_outputs(net, net.parameters.tensors, row, sharpness) for row in inputs])
+    torch.testing.assert_close(net.forward(inputs, sharpness), expected, rtol=1e-9, atol=1e-9)
 
 
 @on_every_layout
-def test_large_smoothing_is_the_activation_itself(net):
+def test_large_sharpness_is_the_activation_itself(net):
     inputs = rows(20)
     exact = net.forward(inputs)
-    gaps = [float((net.forward(inputs, smoothing) - exact).abs().max()) for smoothing in (5.0, 50.0, 5e5)]
+    gaps = [float((net.forward(inputs, sharpness) - exact).abs().max()) for sharpness in (5.0, 50.0, 5e5)]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[0] > 1e-2
     assert gaps[2] < 1e-5
@@ -101,7 +101,7 @@ def test_units_of_a_layer_that_never_fires_are_one():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 300.0])
-def test_smoothing_means_the_same_however_weights_are_scaled(scale):
+def test_sharpness_means_the_same_however_weights_are_scaled(scale):
     net, inputs = small_network(2, 3).calibrated(rows(50)), rows(5)
     large = at(net, [scale * net.weights[0], *net.parameters.tensors[1:]]).calibrated(rows(50))
     torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))

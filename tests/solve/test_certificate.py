@@ -13,7 +13,7 @@ from audit.solve.certificate import certificate
 from audit.solve.descent import Descent, calibrated, weight_unit
 from tests.planted import Clock, generator, planted_problem
 
-SMOOTHING = Descent.smoothing[1]
+SMOOTHING = Descent.sharpness[1]
 every_attack = pytest.mark.parametrize("attack", BATTERY[:3], ids=lambda attack: attack.id)
 
 
@@ -75,8 +75,8 @@ def test_at_lambda_zero_only_a_way_down_counts():
     labels = None if candidates.labels is None else candidates.labels[:1]
     one = Candidates(1e-3 * candidates.inputs[:, :1], torch.zeros(1, 1, 1, dtype=torch.float64), labels)
     away = replace(problem, objective=replace(problem.objective, target=problem.objective.target.times(-1)))
-    slopes = [certificate(given, one, generator()).gradient for given in (problem, away)]
-    assert min(slopes) == 0.0 < max(slopes)
+    derivatives = [certificate(given, one, generator()).gradient for given in (problem, away)]
+    assert min(derivatives) == 0.0 < max(derivatives)
 
 
 def test_it_does_not_depend_on_the_size_of_the_target():

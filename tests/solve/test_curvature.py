@@ -37,10 +37,10 @@ ATTACKS = {
     "change, 2 outputs": (WeightDelta(), 2),
 }
 ACTIVATIONS = {"relu": 10.0, "softplus:2.0": None, "tanh": None, "polynomial:3": None, "gelu": None}
-"""With the smoothing they need."""
+"""With the sharpness they need."""
 LAYOUTS = {"2 layers": (2, "none"), "2 layers, biases": (2, "first"), "3 layers, biases": (3, "all")}
 SMOOTH = ["margin, 1 output", "loss, 3 outputs", "change, 2 outputs"]
-"""Attacks whose head has no kinks, so that any step is small enough."""
+"""Attacks whose readout has no kinks, so that any step is small enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,25 +49,25 @@ class Case:
 
     objective: Objective
     candidates: Candidates
-    smoothing: float | None
+    sharpness: float | None
 
     @property
     def product(self):
-        return splitting_product(self.objective, self.candidates, self.smoothing)
+        return splitting_product(self.objective, self.candidates, self.sharpness)
 
     def loss(self, candidates):
         with torch.no_grad():
-            return self.objective.residual(candidates, self.smoothing).square().sum(-1)
+            return self.objective.residual(candidates, self.sharpness).square().sum(-1)
 
 
 def case(
-    attack="margin, 1 output", name="tanh", layout="2 layers, biases", restarts=(), seed=0, smoothing=10.0
+    attack="margin, 1 output", name="tanh", layout="2 layers, biases", restarts=(), seed=0, sharpness=10.0
 ):
     method, outputs = ATTACKS[attack]
     network = small_network(outputs, *LAYOUTS[layout], activation=name, seed=seed)
     seen = observation(network)
     candidates = random_candidates(method, seen, restarts=restarts, seed=seed + 1)
-    return Case(equation(method, seen).objective, candidates, smoothing if ACTIVATIONS[name] else None)
+    return Case(equation(method, seen).objective, candidates, sharpness if ACTIVATIONS[name] else None)
 
 
 def directions(like: Tensor, seed=3):
@@ -83,8 +83,8 @@ def columns_of(product, candidates):
 
 def dense(given_case):
     """(m, r, r): the definition, one candidate at a time, from plain code."""
-    equation, candidates, smoothing = given_case.objective, given_case.candidates, given_case.smoothing
-    left = equation.target.flatten() - plain_sum(equation, candidates, smoothing)
+    equation, candidates, sharpness = given_case.objective, given_case.candidates, given_case.sharpness
+    left = equation.target.flatten() - plain_sum(equation, candidates, sharpness)
     found = []
     for index, row in enumerate(candidates.inputs):
         label = None if candidates.labels is None else candidates.labels[index : index + 1]
@@ -92,11 +92,13 @@ def dense(given_case):
         def share(x, index=index, label=label):
             weights = iter(candidates.weights[index])
             total = x.new_zeros(())
-            for anchor in equation.anchors:
-                tensors = [tensor.clone().requires_grad_() for tensor in anchor.parameters.tensors]
-                for scalar in equation.head(plain_outputs(anchor, tensors, x, smoothing)[None], label)[0]:
-                    slopes = torch.autograd.grad(scalar, tensors, create_graph=True, materialize_grads=True)
-                    total = total + next(weights) * left @ flat(slopes)
+            for point in equation.points:
+                tensors = [tensor.clone().requires_grad_() for tensor in point.parameters.tensors]
+                for scalar in equation.readout(plain_outputs(point, tensors, x, sharpness)[None], label)[0]:
+                    derivatives = torch.autograd.grad(
+                        scalar, tensors, create_graph=True, materialize_grads=True
+                    )
+                    total = total + next(weights) * left @ flat(derivatives)
             return total
 
         found.append(-2 * torch.autograd.functional.hessian(share, row))
@@ -186,7 +188,7 @@ def test_a_candidate_that_is_not_finite_spoils_only_its_own_restart():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_relu_itself_has_no_curvature(layout):
-    made = replace(case("margin, 3 outputs", "relu", layout), smoothing=None)
+    made = replace(case("margin, 3 outputs", "relu", layout), sharpness=None)
     assert not columns_of(made.product, made.candidates).any()
 
 
@@ -211,13 +213,13 @@ def test_candidates_that_solve_the_equation_have_no_curvature(attack):
 def test_the_equation_is_evaluated_once_and_for_no_product(attack):
     made = case(attack)
     clock = Clock()
-    product = splitting_product(costing(made.objective, clock), made.candidates, made.smoothing)
-    assert clock.now == len(made.objective.anchors)
+    product = splitting_product(costing(made.objective, clock), made.candidates, made.sharpness)
+    assert clock.now == len(made.objective.points)
     way = directions(made.candidates.inputs)
     first = product(way)
     with torch.no_grad():
         second = product(way)
-    assert clock.now == len(made.objective.anchors)
+    assert clock.now == len(made.objective.points)
     assert torch.equal(first, second)
     assert not first.requires_grad
 
@@ -231,7 +233,7 @@ def test_candidates_that_are_being_optimised_are_left_alone():
     )
     way = directions(made.candidates.inputs)
     with torch.no_grad():
-        found = splitting_product(made.objective, live, made.smoothing)(way)
+        found = splitting_product(made.objective, live, made.sharpness)(way)
     torch.testing.assert_close(found, made.product(way))
     assert live.inputs.grad is None
     assert live.weights.grad is None
@@ -245,7 +247,7 @@ def test_candidates_that_are_being_optimised_are_left_alone():
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_halves_change_the_loss_as_the_matrix_says_up_to_fourth_order(attack, name, seed):
-    made = case(attack, name, seed=seed, smoothing=3.0)
+    made = case(attack, name, seed=seed, sharpness=3.0)
     assert_order(4, made, halves, factor=0.5, size=0.02)
 
 
@@ -254,13 +256,13 @@ def test_halves_change_the_loss_as_the_matrix_says_up_to_fourth_order(attack, na
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_opposite_signs_change_the_loss_as_the_matrix_says_up_to_third_order(attack, name, seed):
-    made = case(attack, name, seed=seed, smoothing=3.0)
+    made = case(attack, name, seed=seed, sharpness=3.0)
     assert_order(3, made, opposites, factor=-0.25, size=0.002)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "polynomial:3"])
 def test_the_expansion_holds_for_the_margin_of_several_outputs_and_three_layers(name):
-    made = case("margin, 3 outputs", name, "3 layers, biases", smoothing=3.0)
+    made = case("margin, 3 outputs", name, "3 layers, biases", sharpness=3.0)
     assert_order(4, made, halves, factor=0.5, size=0.005)
 
 

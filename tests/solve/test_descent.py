@@ -240,11 +240,11 @@ def wide_problem(hidden=600, alive=600, samples=3):
     given = planted_problem(hidden=hidden, samples=samples)
     objective = given.problem.objective
     tensors = [tensor.clone() for tensor in objective.target.tensors]
-    (anchor,) = objective.anchors
-    weights = [tensor.clone() for tensor in anchor.parameters.tensors]
+    (point,) = objective.points
+    weights = [tensor.clone() for tensor in point.parameters.tensors]
     for first, last in (tensors, weights):
         first[alive:], last[:, alive:] = 0.0, 0.0
-    changed = replace(objective, target=objective.target.rebuild(tensors), anchors=(at(anchor, weights),))
+    changed = replace(objective, target=objective.target.rebuild(tensors), points=(at(point, weights),))
     return replace(given, problem=replace(given.problem, objective=changed))
 
 
@@ -399,14 +399,14 @@ def test_it_stops_after_the_step_in_which_it_was_interrupted():
     evaluations = []
     problem = planted_problem().problem
 
-    def head(outputs, labels):
+    def readout(outputs, labels):
         if outputs.shape[0] == SHORT.restarts:
             evaluations.append(1)
             if len(evaluations) == 5:
                 asked.append("stop")
-        return problem.objective.head(outputs, labels)
+        return problem.objective.readout(outputs, labels)
 
-    found = minimise(replace(SHORT, steps=10_000), with_objective(problem, head=head), budget=budget)
+    found = minimise(replace(SHORT, steps=10_000), with_objective(problem, readout=readout), budget=budget)
     assert found.status is Status.INTERRUPTED
     assert found.steps == 3 * 5
 
@@ -447,11 +447,11 @@ def test_a_restart_that_diverges_is_told_from_those_that_do_not(factor):
     problem = planted_problem().problem
     poison = torch.tensor([1.0, factor, 1.0])[:, None, None]
 
-    def head(outputs, labels):
-        values = problem.objective.head(outputs, labels)
+    def readout(outputs, labels):
+        values = problem.objective.readout(outputs, labels)
         return values * poison if values.shape[0] == 3 else values
 
-    found = minimise(SHORT, with_objective(problem, head=head))
+    found = minimise(SHORT, with_objective(problem, readout=readout))
     clean = minimise(SHORT, problem)
     assert found.status is Status.FINISHED
     assert found.losses[1] == math.inf
@@ -468,26 +468,26 @@ def test_a_restart_that_starts_beyond_all_numbers_is_not_called_finite():
     problem = planted_problem().problem
     larger = torch.tensor([1.0, 1e25, 1.0])[:, None, None]
 
-    def head(outputs, labels):
-        values = problem.objective.head(outputs, labels)
+    def readout(outputs, labels):
+        values = problem.objective.readout(outputs, labels)
         return values * larger if values.shape[0] == 3 else values
 
-    found = minimise(SHORT, with_objective(problem, head=head), budget=budget)
+    found = minimise(SHORT, with_objective(problem, readout=readout), budget=budget)
     assert torch.isfinite(found.losses).tolist() == [True, False, True]
 
 
 def test_a_restart_whose_last_step_went_astray_is_told_from_the_others():
-    """A head with first derivative 1 and no second one: the loss is finite, its gradient is not."""
+    """A readout with first derivative 1 and no second one: the loss is finite, its gradient is not."""
     problem = planted_problem().problem
 
-    def head(outputs, labels):
-        values = problem.objective.head(outputs, labels)
+    def readout(outputs, labels):
+        values = problem.objective.readout(outputs, labels)
         if values.shape[0] != 3:
             return values
         bent = values[1:2] + (0.0 * values[1:2]).pow(1.5)
         return torch.cat([values[:1], bent, values[2:]])
 
-    found = minimise(replace(SHORT, steps=1), with_objective(problem, head=head))
+    found = minimise(replace(SHORT, steps=1), with_objective(problem, readout=readout))
     usable = torch.isfinite(found.candidates.inputs).all(-1).all(-1)
     assert usable.tolist() == [True, False, True]
     assert torch.isfinite(found.losses).tolist() == [True, False, True]
@@ -498,11 +498,11 @@ def test_a_restart_whose_last_step_went_astray_is_told_from_the_others():
 
 def test_units_of_pre_activations_come_from_typical_images():
     given = planted_problem()
-    strange = replace(given.problem.objective.anchors[0], scales=(50.0,))
-    problem = with_objective(given.problem, anchors=(strange,))
-    (anchor,) = calibrated(problem).anchors
+    strange = replace(given.problem.objective.points[0], scales=(50.0,))
+    problem = with_objective(given.problem, points=(strange,))
+    (point,) = calibrated(problem).points
     rows = problem.input_unit * torch.randn(4000, given.space.rank, generator=generator(5))
-    assert anchor.scales == pytest.approx(anchor.calibrated(rows).scales, rel=0.3)
+    assert point.scales == pytest.approx(point.calibrated(rows).scales, rel=0.3)
     assert problem.input_unit * math.sqrt(given.space.rank) == pytest.approx(problem.box.typical_norm)
     one, other = minimise(SHORT, given.problem), minimise(SHORT, problem)
     torch.testing.assert_close(one.candidates.inputs, other.candidates.inputs)
@@ -514,7 +514,7 @@ def test_lambda_is_in_units_that_reach_the_target(count):
     objective = calibrated(given.problem)
     unit = weight_unit(given.problem, objective, count)
     rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
-    labels = equation(KktMargin(), observation(objective.anchors[0])).label(500)[:, None]
+    labels = equation(KktMargin(), observation(objective.points[0])).label(500)[:, None]
     single = Candidates(rows, torch.full((500, 1, 1), unit), labels)
     target = objective.target.flatten()
     with torch.no_grad():
@@ -524,8 +524,8 @@ def test_lambda_is_in_units_that_reach_the_target(count):
 
 def test_lambda_has_a_unit_even_if_nothing_depends_on_inputs():
     problem = planted_problem().problem
-    dead = problem.objective.anchors[0]
+    dead = problem.objective.points[0]
     dead = dead.at(dead.parameters.map(torch.zeros_like))
-    found = minimise(SHORT, with_objective(problem, anchors=(dead,)))
+    found = minimise(SHORT, with_objective(problem, points=(dead,)))
     assert torch.isfinite(found.losses).all()
     assert torch.isfinite(found.candidates.inputs).all()

@@ -38,18 +38,18 @@ def planted(
     biases="all",
     lengths=None,
 ):
-    """A problem, its row space and its samples, whose slopes `lengths` (samples,) make larger or smaller."""
+    """A problem, its row space and its samples, whose derivatives `lengths` (samples,) make larger or smaller."""
     net = small_network(outputs, layers, biases, INPUTS, hidden, activation=activation)
     rows = 2 * torch.rand(samples, INPUTS, generator=generator(4), dtype=torch.float64) - 1
-    gradient, slopes = batch_gradient(net, rows)
+    gradient, derivatives = batch_gradient(net, rows)
     if lengths is not None:
         tensors = [tensor.clone().requires_grad_() for tensor in net.parameters.tensors]
         found = at(net, tensors).forward(rows)
-        gradient = gradient.rebuild(torch.autograd.grad(found, tensors, lengths[:, None] * slopes))
+        gradient = gradient.rebuild(torch.autograd.grad(found, tensors, lengths[:, None] * derivatives))
     gradient = gradient.map(change)
     seen = replace(observation(net), gradient=gradient)
     target, weights = (part.map(lambda t: t.to(dtype)) for part in (gradient, net.parameters))
-    objective = replace(equation(Gradient(), seen).objective, target=target, anchors=(net.at(weights),))
+    objective = replace(equation(Gradient(), seen).objective, target=target, points=(net.at(weights),))
     reduced, space = in_row_space(objective)
     box = Box(space.basis, seen.low.to(dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
@@ -165,10 +165,10 @@ def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation
         expected = problem.objective.relative_loss(found.candidates)
     torch.testing.assert_close(found.losses, expected.float(), rtol=1e-3, atol=1e-12)
     assert found.relative_loss < 1e-12
-    _, slopes = batch_gradient(small_network(5, 2, "all", INPUTS, 100, activation=activation), rows)
+    _, derivatives = batch_gradient(small_network(5, 2, "all", INPUTS, 100, activation=activation), rows)
     lifted = space.lift(found.candidates.inputs[0])
     order = torch.cdist(rows, lifted).argmin(1)
-    torch.testing.assert_close(found.candidates.weights[0][order], slopes, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found.candidates.weights[0][order], derivatives, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -182,7 +182,7 @@ def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale, activatio
 
 
 def test_known_twice_is_one_sample():
-    """Two equal images of different labels: their slopes add up, and so do their lambda."""
+    """Two equal images of different labels: their derivatives add up, and so do their lambda."""
     net = small_network(5, 2, "all", INPUTS, 100)
     rows = torch.rand(3, INPUTS, generator=generator(4), dtype=torch.float64)[[0, 1, 2, 2]]
     seen = replace(observation(net), gradient=batch_gradient(net, rows)[0])
@@ -249,10 +249,10 @@ def test_noise_is_no_excuse_for_a_wrong_solution():
     search = solver._Search(problem.objective, solver.first_layer(problem.objective, 4, 0.5, 90, 1.0), 0.5)
     inputs = torch.zeros(1, 4, 4)
     candidates = solver.Candidates(inputs, torch.zeros(1, 4, 5), None)
-    assert not search.holds(solver._Best(candidates, 0.5))
-    assert search.holds(solver._Best(candidates, 0.005))
+    assert not search.solved_by(solver._Best(candidates, 0.5))
+    assert search.solved_by(solver._Best(candidates, 0.005))
     fewer = solver.Candidates(inputs[:, :3], torch.zeros(1, 3, 5), None)
-    assert not search.holds(solver._Best(fewer, 0.005))
+    assert not search.solved_by(solver._Best(fewer, 0.005))
 
 
 def test_where_nobody_is_found_nothing_is_claimed(monkeypatch):

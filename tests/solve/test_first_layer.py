@@ -29,7 +29,7 @@ def test_directions_of_any_length_give_inputs_at_their_true_scale(activation) ->
 
 @pytest.mark.parametrize("level", [1e-5, 1e-3])
 def test_stated_errors_hold_and_are_not_idle(level) -> None:
-    """Noise in every entry; directions of the noised block that are nearest to the true slopes."""
+    """Noise in every entry; directions of the noised block that are nearest to the true derivatives."""
     rng = generator(5)
 
     def noised(tensor):
@@ -62,14 +62,14 @@ def test_errors_grow_with_noise_and_with_a_small_share() -> None:
 @pytest.mark.parametrize("biases", ["all", "none"])
 def test_lambda_from_the_last_layer(biases) -> None:
     layer, inputs, _, objective = layer_of(activation="tanh", biases=biases)
-    _, slopes = batch_gradient(layer.network, inputs)
+    _, derivatives = batch_gradient(layer.network, inputs)
     entering = layer.network.layers(inputs)[-1][0]
-    torch.testing.assert_close(last_layer_weights(objective, entering), slopes)
+    torch.testing.assert_close(last_layer_weights(objective, entering), derivatives)
 
 
 def test_beside_known_directions_the_rest_of_the_span_is_fresh() -> None:
     layer, _, directions, _ = layer_of()
-    fresh = layer.beside(functional.normalize(directions[:, :1], dim=0)).fresh
+    fresh = layer.exclude(functional.normalize(directions[:, :1], dim=0)).fresh
     assert fresh.shape == (100, SAMPLES - 1)
     torch.testing.assert_close(fresh.T @ fresh, torch.eye(SAMPLES - 1).double())
     torch.testing.assert_close(layer.left @ (layer.left.T @ fresh), fresh)

@@ -1,10 +1,10 @@
-"""Polynomials fitted to values and slopes, and the components that their moments share."""
+"""Polynomials fitted to values and derivatives, and the components that their moments share."""
 
 import pytest
 import torch
 from torch.nn import functional
 
-from audit.solve.hermite import Points, common_components, moments, unknowns
+from audit.solve.hermite import Evaluations, common_components, moments, unknowns
 from tests.planted import generator
 
 
@@ -12,16 +12,16 @@ from tests.planted import generator
 def test_polynomials_are_fitted_exactly(order) -> None:
     """F_c(u) = sum_i e_ic (u . x_i)^order: every slice is a sum of squares of x, weighted by e and by x."""
     rng = generator(1)
-    rows, slopes = torch.randn(3, 3, generator=rng).double(), torch.randn(3, 2, generator=rng).double()
+    rows, derivatives = torch.randn(3, 3, generator=rng).double(), torch.randn(3, 2, generator=rng).double()
     places, shares = torch.randn(60, 3, generator=rng).double(), torch.randn(60, 2, generator=rng).double()
     pre = places @ rows.T
-    values = pre**order @ slopes
-    gradients = (order * pre ** (order - 1) * (shares @ slopes.T)) @ rows
-    found = moments(Points(places, values, gradients, shares), order)[:, :, -2 * 3 ** (order - 2) :]
+    values = pre**order @ derivatives
+    gradients = (order * pre ** (order - 1) * (shares @ derivatives.T)) @ rows
+    found = moments(Evaluations(places, values, gradients, shares), order)[:, :, -2 * 3 ** (order - 2) :]
     further = {2: "", 3: "ic,", 4: "ic,id,"}[order]
     sides = [rows] * (order - 2)
     letters = "".join("cd"[: order - 2])
-    expected = torch.einsum(f"ia,ib,{further}ie->ab{letters}e", rows, rows, *sides, slopes)
+    expected = torch.einsum(f"ia,ib,{further}ie->ab{letters}e", rows, rows, *sides, derivatives)
     torch.testing.assert_close(found, expected.reshape(3, 3, -1), rtol=1e-6, atol=1e-6)
 
 

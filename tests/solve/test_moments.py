@@ -35,7 +35,7 @@ def planted(activation="tanh", hidden=300, outputs=4, biases="all", samples=3, d
     seen = observation(net, bound=1.0)
     target, weights = (part.map(lambda t: t.to(dtype)) for part in (gradient, net.parameters))
     objective = equation(Gradient(), replace(seen, gradient=gradient)).objective
-    reduced, space = in_row_space(replace(objective, target=target, anchors=(net.at(weights),)))
+    reduced, space = in_row_space(replace(objective, target=target, points=(net.at(weights),)))
     box = Box(space.basis, torch.zeros(INPUTS, dtype=dtype), seen.high.to(dtype))
     return Problem(reduced, box, lambda count: None), space, rows
 
@@ -53,8 +53,8 @@ def nearest(found, rows):
 
 def raw(problem, space, order, samples=3):
     """The best start, lifted."""
-    points, back = solver._points(problem, samples)
-    return space.lift(solver._starts(problem, [moments(points, order)], back, generator()).inputs[0])
+    evaluations, back = solver._evaluate(problem, samples)
+    return space.lift(solver._starts(problem, [moments(evaluations, order)], back, generator()).inputs[0])
 
 
 # Moments
@@ -95,8 +95,8 @@ def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch):
     monkeypatch.setattr(solver, "_STEPS", 200)
     monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
     problem, space, rows = planted(activation)
-    points, back = solver._points(problem, 3)
-    start = solver._starts(problem, [moments(points, 3)], back, generator())
+    evaluations, back = solver._evaluate(problem, 3)
+    start = solver._starts(problem, [moments(evaluations, 3)], back, generator())
     with torch.no_grad():
         before = float(problem.objective.relative_loss(start).min())
     found = solve(problem)
@@ -110,8 +110,8 @@ def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch):
 
 def test_starts_are_given_in_order_of_their_loss():
     problem, space, _ = planted()
-    points, back = solver._points(problem, 3)
-    start = solver._starts(problem, [moments(points, order) for order in (2, 3)], back, generator())
+    evaluations, back = solver._evaluate(problem, 3)
+    start = solver._starts(problem, [moments(evaluations, order) for order in (2, 3)], back, generator())
     assert start.inputs.shape == (4, 3, space.rank)
     assert start.weights.shape == (4, 3, 4)
     with torch.no_grad():

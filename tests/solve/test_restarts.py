@@ -53,7 +53,7 @@ def test_half_the_candidates_are_one_per_direction_and_a_multiple_of_the_classes
 def test_a_head_without_labels_needs_no_classes():
     given = planted_problem()
     clock = Clock()
-    objective = replace(given.problem.objective, head=lambda outputs, labels: outputs)
+    objective = replace(given.problem.objective, readout=lambda outputs, labels: outputs)
     problem = replace(given.problem, objective=costing(objective, clock), labels=lambda count: None)
     budget = Budget(50.0, clock)
     plan = make_plan(problem, budget, classes=0, splitting=True)

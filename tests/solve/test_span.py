@@ -1,4 +1,4 @@
-"""Slopes in the span of the first layer's gradient: of the samples' inputs, and of no others."""
+"""Derivatives in the span of the first layer's gradient: of the samples' inputs, and of no others."""
 
 import pytest
 import torch
@@ -17,10 +17,10 @@ def layer_of(activation, layers=2):
     problem, space, rows = planted(SAMPLES, layers, dtype=torch.float64, activation=activation)
     objective = problem.objective
     layer = first_layer(objective, SAMPLES, 0.0, INPUTS, problem.box.typical_norm)
-    network = objective.anchors[0]
+    network = objective.points[0]
     inputs = rows @ space.basis
-    _, slopes = batch_gradient(network, inputs)
-    return layer, torch.cat([inputs @ layer.right.T / layer.size, slopes], 1)
+    _, derivatives = batch_gradient(network, inputs)
+    return layer, torch.cat([inputs @ layer.right.T / layer.size, derivatives], 1)
 
 
 @pytest.mark.parametrize("layers", [2, 3])
@@ -34,17 +34,17 @@ def test_zero_at_every_sample_and_nowhere_else(activation, layers) -> None:
     assert squares(layer, near, None).min() > 1e-9
 
 
-def test_slopes_are_those_of_autograd() -> None:
+def test_derivatives_are_those_of_autograd() -> None:
     layer, truth = layer_of("tanh", 3)
     inputs = layer.inputs(truth[0])
     pre = (layer.network.weights[0] @ inputs + layer.network.biases[0]).requires_grad_()
     after = layer.network.weights[1] @ pre.tanh() + layer.network.biases[1]
     outputs = layer.network.weights[2] @ after.tanh()
     (expected,) = torch.autograd.grad(outputs @ truth[0, SAMPLES:], pre)
-    torch.testing.assert_close(layer.slopes(truth[0], None), expected / expected.norm())
+    torch.testing.assert_close(layer.derivatives(truth[0], None), expected / expected.norm())
 
 
-def test_smoothing_is_counted_in_units_of_the_pre_activations() -> None:
+def test_sharpness_is_counted_in_units_of_the_pre_activations() -> None:
     """At 1e7 times these the stand-in is the activation."""
     layer, truth = layer_of("relu")
     assert squares(layer, truth, 2.0).min() > 1e-6
@@ -71,8 +71,8 @@ def test_no_step_goes_up() -> None:
 
 def test_known_samples_are_not_found_again() -> None:
     layer, truth = layer_of("tanh")
-    directions = torch.stack([layer.left.T @ layer.slopes(one, None) for one in truth[:3]], 1)
-    beside = layer.beside(directions)
+    directions = torch.stack([layer.left.T @ layer.derivatives(one, None) for one in truth[:3]], 1)
+    beside = layer.exclude(directions)
     assert beside.fresh.shape == (len(layer.left), 1)
     torch.testing.assert_close(beside.fresh.T @ layer.left @ directions, torch.zeros(1, 3).double())
     unknowns, _ = descent(beside, starts(layer, generator()), ((None, 40),), Budget(1.0, Clock()))
@@ -92,7 +92,7 @@ def test_time_is_looked_at_before_every_step() -> None:
 
 
 def test_a_start_that_leads_nowhere_stays_finite() -> None:
-    """A sigmoid far out has no slopes left."""
+    """A sigmoid far out has no derivatives left."""
     layer, _ = layer_of("sigmoid")
     unknowns, _ = descent(layer, 1e6 * starts(layer, generator()), ((None, 3),), Budget(1.0, Clock()))
     assert unknowns.isfinite().all()

@@ -70,7 +70,7 @@ def test_a_sample_known_nearly_has_its_direction() -> None:
     for direction, units in zip(directions.T, reaches, strict=True):
         units = units.clone()
         units[where.reached[:2]] ^= True  # a few are wrong
-        found = where.beside(units)
+        found = where.direction_of(units)
         assert found is not None
         assert float((found @ direction).abs()) > 1 - 1e-9
 
@@ -78,5 +78,5 @@ def test_a_sample_known_nearly_has_its_direction() -> None:
 def test_units_of_nobody_have_none() -> None:
     where, _, _, reaches = case()
     rng = generator(1)
-    assert where.beside(torch.rand(reaches.shape[1], generator=rng) < 0.5) is None
-    assert where.beside(torch.ones(reaches.shape[1], dtype=torch.bool)) is None
+    assert where.direction_of(torch.rand(reaches.shape[1], generator=rng) < 0.5) is None
+    assert where.direction_of(torch.ones(reaches.shape[1], dtype=torch.bool)) is None

@@ -16,7 +16,7 @@ from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
 from audit.solve.curvature import splitting_product
 from audit.solve.descent import Descent, calibrated
-from audit.solve.splitting import SampleSplitting, Ways, _split, ways_down
+from audit.solve.splitting import SampleSplitting, SplitPlan, _split, plan_splits
 from tests.helpers import silent
 from tests.planted import (
     EQUATIONS,
@@ -34,9 +34,9 @@ from tests.planted import (
 
 PLAN = Descent(count=4, restarts=3, steps=40)
 STAGES = ((0.5, 2.0),)
-"""Shares and smoothing of these tests, whatever the defaults."""
+"""Shares and sharpness of these tests, whatever the defaults."""
 TWICE = ((0.25, 1.5), (0.25, 4.0))
-LAST = PLAN.smoothing[1]
+LAST = PLAN.sharpness[1]
 SIGNED = [KktLoss(), WeightDelta()]
 FREE = [attack for attack in EQUATIONS if attack.id != "gradient-cosine"]
 """Those that need no bias."""
@@ -52,9 +52,9 @@ def splits_of(found):
     return found.splitting.splits.tolist()
 
 
-def relative_loss(problem, candidates, smoothing=LAST):
+def relative_loss(problem, candidates, sharpness=LAST):
     with torch.no_grad():
-        return calibrated(problem).relative_loss(candidates, smoothing)
+        return calibrated(problem).relative_loss(candidates, sharpness)
 
 
 def with_objective(problem, **changes):
@@ -65,11 +65,11 @@ def poisoned(problem, factor):
     """The second of three restarts is multiplied by `factor`."""
     poison = torch.tensor([1.0, factor, 1.0])[:, None, None]
 
-    def head(outputs, labels):
-        values = problem.objective.head(outputs, labels)
+    def readout(outputs, labels):
+        values = problem.objective.readout(outputs, labels)
         return values * poison if values.shape[0] == 3 else values
 
-    return with_objective(problem, head=head)
+    return with_objective(problem, readout=readout)
 
 
 # Choosers
@@ -79,10 +79,10 @@ def constant(directions, first, second):
     """All candidates alike: (shift, share) of both children."""
     one = torch.ones_like(directions[..., 0])
     shifts, shares = (torch.stack([a * one, b * one]) for a, b in zip(first, second, strict=True))
-    return Ways(directions, shifts, shares)
+    return SplitPlan(directions, shifts, shares)
 
 
-def whole(objective, candidates, smoothing, generator):
+def whole(objective, candidates, sharpness, generator):
     """Splits nothing."""
     return constant(torch.ones_like(candidates.inputs), (0.0, 0.5), (0.0, 0.5))
 
@@ -90,27 +90,27 @@ def whole(objective, candidates, smoothing, generator):
 def twins(value, restart=slice(None)):
     """Splits everything; directions of some restarts are what they should not be."""
 
-    def choose(objective, candidates, smoothing, generator):
-        directions = ways_down(objective, candidates, smoothing, generator).directions.clone()
+    def choose(objective, candidates, sharpness, generator):
+        directions = plan_splits(objective, candidates, sharpness, generator).directions.clone()
         directions[restart] = value
         return constant(directions, (1.0, 0.5), (-1.0, 0.5))
 
     return choose
 
 
-def explosive(objective, candidates, smoothing, generator):
+def explosive(objective, candidates, sharpness, generator):
     """Shares add up to 1, and are enormous."""
-    directions = ways_down(objective, candidates, smoothing, generator).directions
+    directions = plan_splits(objective, candidates, sharpness, generator).directions
     return constant(directions, (1.0, 1e8), (1.0, 1 - 1e8))
 
 
-def recording(seen, choose=ways_down):
+def recording(seen, choose=plan_splits):
     """Remembers what it was asked."""
 
-    def record(objective, candidates, smoothing, generator):
-        ways = choose(objective, candidates, smoothing, generator)
-        seen.append((candidates, smoothing, ways))
-        return ways
+    def record(objective, candidates, sharpness, generator):
+        plan = choose(objective, candidates, sharpness, generator)
+        seen.append((candidates, sharpness, plan))
+        return plan
 
     return record
 
@@ -127,8 +127,8 @@ def unsettled(attack, outputs=1, seed=0, vanished=True):
     return equation(attack, seen).objective, candidates
 
 
-def ways_of(objective, candidates, seed=0):
-    return ways_down(objective, candidates, 6.0, generator(seed))
+def plan_of(objective, candidates, seed=0):
+    return plan_splits(objective, candidates, 6.0, generator(seed))
 
 
 @every_attack
@@ -136,13 +136,13 @@ def ways_of(objective, candidates, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
     objective, candidates = unsettled(attack, outputs, seed)
-    ways = ways_of(objective, candidates)
-    assert 0 < ways.splits.sum() < candidates.inputs.shape[:2].numel()
-    torch.testing.assert_close(ways.shares.sum(0), torch.ones_like(ways.shares[0]))
-    assert not (ways.shares * ways.shifts).sum(0).any()
-    torch.testing.assert_close(ways.directions.norm(dim=-1), torch.ones_like(ways.shares[0]))
+    plan = plan_of(objective, candidates)
+    assert 0 < plan.splits.sum() < candidates.inputs.shape[:2].numel()
+    torch.testing.assert_close(plan.shares.sum(0), torch.ones_like(plan.shares[0]))
+    assert not (plan.shares * plan.shifts).sum(0).any()
+    torch.testing.assert_close(plan.directions.norm(dim=-1), torch.ones_like(plan.shares[0]))
 
-    children = ways.children(candidates, torch.tensor([0.3, 2.0], dtype=torch.float64))
+    children = plan.children(candidates, torch.tensor([0.3, 2.0], dtype=torch.float64))
     first, second = (
         Candidates(inputs, weights, candidates.labels)
         for inputs, weights in zip(children.inputs.chunk(2, 1), children.weights.chunk(2, 1), strict=True)
@@ -151,7 +151,7 @@ def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
     for column in range(candidates.weights.shape[-1]):
         moments = [one.weights[..., column, None] * one.inputs for one in (first, second, candidates)]
         torch.testing.assert_close(moments[0] + moments[1], moments[2])
-    moves = ways.shifts[0] != 0
+    moves = plan.shifts[0] != 0
     for child in (first, second):
         away = (child.inputs - candidates.inputs).norm(dim=-1)
         assert ((away > 0) == moves).all()
@@ -168,21 +168,21 @@ def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
 def test_every_split_is_a_way_down_to_second_order(attack, seed):
     """The squared residual changes by e^2 / 2 times u' S u times what shares and shifts make of it."""
     objective, candidates = unsettled(attack, seed=seed)
-    ways = ways_of(objective, candidates)
+    plan = plan_of(objective, candidates)
     product = splitting_product(objective, candidates, 6.0)
-    bend = (ways.directions * product(ways.directions)).sum(-1)
-    change = bend * (ways.shares * ways.shifts.square()).sum(0)
-    assert (change[ways.shifts[0] != 0] < 0).all()
+    bend = (plan.directions * product(plan.directions)).sum(-1)
+    change = bend * (plan.shares * plan.shifts.square()).sum(0)
+    assert (change[plan.shifts[0] != 0] < 0).all()
     before = objective.residual(candidates, 6.0).square().sum(-1)
-    after = objective.residual(ways.children(candidates, torch.full((2,), 1e-3).double()), 6.0)
+    after = objective.residual(plan.children(candidates, torch.full((2,), 1e-3).double()), 6.0)
     assert (after.square().sum(-1) < before).all()
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_without_negative_lambda_there_are_no_unlike_children(outputs, seed):
-    ways = ways_of(*unsettled(KktMargin(), outputs, seed))
-    assert (ways.shares == 0.5).all()
+    plan = plan_of(*unsettled(KktMargin(), outputs, seed))
+    assert (plan.shares == 0.5).all()
 
 
 def bent(sign, attack):
@@ -191,12 +191,12 @@ def bent(sign, attack):
     objective = equation(attack, seen).objective
     candidates = replace(random_candidates(attack, seen, 4, (2,)), labels=None)
     candidates = replace(candidates, weights=1e-6 * candidates.weights.abs())
-    objective = replace(objective, head=every_output, scale_free=False)
+    objective = replace(objective, readout=every_output, scale_free=False)
     target = objective.target.rebuild([sign * tensor.abs() for tensor in objective.target.tensors])
-    (anchor,) = objective.anchors[:1]
-    positive = anchor.at(anchor.parameters.map(torch.Tensor.abs))
-    anchors = tuple(positive for _ in objective.anchors)
-    return replace(objective, target=target, anchors=anchors), candidates
+    (point,) = objective.points[:1]
+    positive = point.at(point.parameters.map(torch.Tensor.abs))
+    points = tuple(positive for _ in objective.points)
+    return replace(objective, target=target, points=points), candidates
 
 
 @pytest.mark.parametrize("attack", FREE, ids=[attack.id for attack in FREE])
@@ -207,15 +207,15 @@ def test_what_has_no_way_down_stays_whole(attack):
         bend = product(torch.ones_like(candidates.inputs))
         assert (bend * sign < 0).all()
         stays = sign < 0 and objective.non_negative
-        assert ways_of(objective, candidates).splits.tolist() == ([0, 0] if stays else [4, 4])
+        assert plan_of(objective, candidates).splits.tolist() == ([0, 0] if stays else [4, 4])
 
 
 @pytest.mark.parametrize("attack", SIGNED, ids=[attack.id for attack in SIGNED])
 def test_against_the_curvature_children_have_unlike_signs(attack):
     objective, candidates = bent(-1.0, attack)
-    ways = ways_of(objective, candidates)
-    assert (ways.shares.amin(0) < 0).all()
-    assert (ways.shares.amax(0) > 1).all()
+    plan = plan_of(objective, candidates)
+    assert (plan.shares.amin(0) < 0).all()
+    assert (plan.shares.amax(0) > 1).all()
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=["kkt-margin", "kkt-loss"])
@@ -226,18 +226,18 @@ def test_without_a_residual_nothing_is_split(attack):
     with torch.no_grad():
         solved = -nothing.residual(first, 6.0)[0]  # to the last bit
     exact = replace(objective, target=split(solved, objective.target))
-    assert ways_of(objective, first).splits > 0
-    assert ways_of(exact, first).splits == 0
+    assert plan_of(objective, first).splits > 0
+    assert plan_of(exact, first).splits == 0
 
 
 def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits():
     objective, candidates = unsettled(KktLoss())
-    expected = ways_of(objective, candidates)
+    expected = plan_of(objective, candidates)
     candidates.inputs[0, 2, 0] = torch.nan
-    ways = ways_of(objective, candidates)
-    assert ways.splits[0] == 0
-    assert ways.splits[1] == expected.splits[1] > 0
-    torch.testing.assert_close(ways.directions[1], expected.directions[1])
+    plan = plan_of(objective, candidates)
+    assert plan.splits[0] == 0
+    assert plan.splits[1] == expected.splits[1] > 0
+    torch.testing.assert_close(plan.directions[1], expected.directions[1])
 
 
 # What it gains
@@ -247,11 +247,11 @@ def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits
 def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(seed):
     problem = planted_problem(1, 12, 60, 2, attack=KktLoss(), dtype=torch.float64).problem
     objective = calibrated(problem)
-    plan = Descent(count=1, restarts=3, steps=60, smoothing=(1.0, 3.0))
+    plan = Descent(count=1, restarts=3, steps=60, sharpness=(1.0, 3.0))
     parents = plan.minimise(problem, Budget(100.0, Clock()), generator(seed), silent).candidates
-    ways = ways_down(objective, parents, 3.0, generator(seed))
-    assert (ways.splits == 1).all()
-    children = _split(objective, parents, ways, 3.0, problem.box.typical_norm)
+    plan = plan_splits(objective, parents, 3.0, generator(seed))
+    assert (plan.splits == 1).all()
+    children = _split(objective, parents, plan, 3.0, problem.box.typical_norm)
     before, after = (relative_loss(problem, found, 3.0) for found in (parents, children))
     assert (after < before).all()
     assert (children.inputs[:, 0] - children.inputs[:, 1]).norm(dim=-1).min() > 0
@@ -266,7 +266,7 @@ def test_it_solves_what_as_many_candidates_cannot_without_a_split(seed):
         SampleSplitting(plan, choose=choose).minimise(
             given.problem, Budget(100.0, Clock()), generator(seed), silent
         )
-        for choose in (ways_down, whole)
+        for choose in (plan_splits, whole)
     )
     assert found.splitting.rounds.tolist() == [1, 1]
     assert found.losses.max() < 1e-2
@@ -305,9 +305,9 @@ def test_halves_stay_in_one_place_to_the_end():
 
 def test_what_stays_whole_is_not_torn_apart_by_what_is_split():
     def first_only(*arguments):
-        ways = ways_down(*arguments)
-        kept = torch.zeros_like(ways.shifts[0]).index_fill(1, torch.tensor([0]), 1.0)
-        return replace(ways, shifts=ways.shifts * kept)
+        plan = plan_splits(*arguments)
+        kept = torch.zeros_like(plan.shifts[0]).index_fill(1, torch.tensor([0]), 1.0)
+        return replace(plan, shifts=plan.shifts * kept)
 
     found = solve(planted_problem(dtype=torch.float64).problem, choose=first_only)
     one, other = found.candidates.inputs.chunk(2, 1)
@@ -319,9 +319,9 @@ def test_what_stays_whole_is_not_torn_apart_by_what_is_split():
 def test_before_is_every_candidate_as_it_was_when_it_was_split():
     seen, problem = [], planted_problem().problem
     found = solve(problem, choose=recording(seen))
-    ((parents, smoothing, ways),) = seen
+    ((parents, sharpness, plan),) = seen
     before = found.splitting.before
-    assert smoothing == STAGES[0][1]
+    assert sharpness == STAGES[0][1]
     assert before.inputs.shape == found.candidates.inputs.shape == (3, 4, 5)
     assert before.weights.shape == found.candidates.weights.shape
     assert before.labels.tolist() == found.candidates.labels.tolist() == [0, 1, 0, 1]
@@ -329,7 +329,7 @@ def test_before_is_every_candidate_as_it_was_when_it_was_split():
         assert torch.equal(half, parents.inputs)
     torch.testing.assert_close(found.splitting.losses, relative_loss(problem, parents))
     torch.testing.assert_close(found.splitting.losses, relative_loss(problem, before))
-    assert found.splitting.splits.tolist() == (found.splitting.rounds * ways.splits).tolist()
+    assert found.splitting.splits.tolist() == (found.splitting.rounds * plan.splits).tolist()
 
 
 def test_two_rounds_of_splits_are_counted_and_lead_back_to_the_first_parents():
@@ -337,7 +337,7 @@ def test_two_rounds_of_splits_are_counted_and_lead_back_to_the_first_parents():
     found = solve(problem, stages=TWICE, choose=recording(seen))
     parents = [candidates.inputs for candidates, _, _ in seen]
     assert [part.shape[1] for part in parents] == [1, 2]
-    assert [smoothing for _, smoothing, _ in seen] == [end for _, end in TWICE]
+    assert [sharpness for _, sharpness, _ in seen] == [end for _, end in TWICE]
     assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
     assert torch.equal(found.splitting.before.inputs, parents[0].expand(-1, 4, -1))
     assert (found.splitting.rounds <= 2).all()

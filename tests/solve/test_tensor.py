@@ -132,13 +132,13 @@ def test_an_undetermined_equation_has_no_candidates():
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_batch_is_exact_at_its_true_scale_where_there_is_a_bias(order, outputs, count):
     network, rows = random_network(30, 200, outputs, order, biases=True), uniform(count, 30)
-    gradient, slopes = batch_gradient(network, rows)
+    gradient, derivatives = batch_gradient(network, rows)
     found, lifted = solved(Gradient(), replace(observation(network), gradient=gradient))
     assert found.status is Status.SOLVED
     assert len(lifted) == count
     order_found = torch.cdist(rows, lifted).argmin(1)
     torch.testing.assert_close(lifted[order_found], rows, rtol=0.0, atol=1e-8)
-    torch.testing.assert_close(found.candidates.weights[0][order_found], slopes)
+    torch.testing.assert_close(found.candidates.weights[0][order_found], derivatives)
 
 
 @pytest.mark.parametrize("order", [3, 4])

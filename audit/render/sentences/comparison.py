@@ -43,7 +43,7 @@ _DIFFERENCES: dict[DifferenceKind, str] = {
     "other-members": "The members are not the same ({before}, {after}), so they cannot be paired: only counts and "
     "fractions are compared.",
     "same-checkpoint": "Both runs audited the same checkpoint: what differs is due to settings and chance.",
-    "setting": "{setting}: {before} (before), {after} (after).",
+    "setting": "{setting} before: {before}; after: {after}.",
     "other-controls": "The controls are not the same, which changes p-values and so what is confirmed.",
     "before-interrupted": "The run before was interrupted: what it did not reach is missing.",
     "after-interrupted": "The run after was interrupted: what it did not reach is missing.",
