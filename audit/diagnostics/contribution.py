@@ -8,9 +8,9 @@ Fitted together with controls that the network never saw, members should be pref
 them; how often they are is a membership test (cf. ImpMIA 2025). That fit is one of weighted least squares, and
 treats members and controls alike. What lies outside the row space of the target's first layer counts `OUTSIDE`
 times: the residual of a trained network (kinks, training that has not converged) lies inside, where the samples
-are. Outside there is only the noise of the initialisation, so that a non-member shows by the part of its gradient
-that the weights lack. And every unit of the first layer counts the same: the residual of a unit grows with its weights,
-so that the few largest would decide alone.
+are. Outside there is only the noise of the initialisation, so that a non-member shows by the part of its
+gradient that the weights lack. And every unit of the first layer counts the same: the residual of a unit grows
+with its weights, so that the few largest would decide alone.
 """
 
 from __future__ import annotations

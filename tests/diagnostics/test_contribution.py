@@ -345,7 +345,10 @@ def test_too_few_members():
     assert found.notes[-1] == "membership is not tested with fewer than 4 different members (3 given)"
 
 
-COPIES = "only the sum of the contributions of exact copies is determined; the membership test counts each image once"
+COPIES = (
+    "only the sum of the contributions of exact copies is determined; "
+    "the membership test counts each image once"
+)
 
 
 def test_copies_among_members_are_told():

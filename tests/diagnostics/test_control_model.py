@@ -176,7 +176,7 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
 def test_training_that_ran_out_of_time_is_noted() -> None:
     audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
     assert train_control_model(audited, drawn, 0, Budget(0.0, Clock())).note == (
-        "training ended early, at a smallest margin of -0.00032, before the twin had learnt all of its images"
+        "training ended early, at a smallest margin of -0.00032, before the model had memorised all of its samples"
     )
 
 
@@ -184,7 +184,7 @@ def test_images_that_cannot_be_learnt_are_noted() -> None:
     drawn = few(20, 1)
     alike = replace(drawn, images=np.repeat(drawn.images[:1], 6, axis=0))
     note = train_control_model(seen([20, 40, 1], "relu"), alike, 0, Budget(2.0, Clock(tick=0.01))).note
-    assert "before the twin had learnt all of its images" in note
+    assert "before the model had memorised all of its samples" in note
 
 
 # --- in an audit ------------------------------------------------------------------------------------------
