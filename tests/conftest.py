@@ -1,8 +1,13 @@
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+# Nothing here is large enough for two threads, and on a busy machine they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 import torch

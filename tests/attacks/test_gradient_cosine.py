@@ -40,7 +40,7 @@ def of_a_batch(outputs=4, biases="all", scale=1.0, hidden=30):
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
-def test_labels_are_read_off_the_last_bias(outputs):
+def test_labels_are_read_off_the_last_bias(outputs) -> None:
     seen, _ = of_a_batch(outputs)
     assert sorted(equation(ATTACK, seen).label(4).tolist()) == sorted(LABELS[outputs])
     twice = equation(ATTACK, seen).label(8).tolist()
@@ -49,13 +49,13 @@ def test_labels_are_read_off_the_last_bias(outputs):
     assert len(equation(ATTACK, seen).label(3)) == 3
 
 
-def test_the_reader_is_told_the_labels():
+def test_the_reader_is_told_the_labels() -> None:
     assert equation(ATTACK, of_a_batch(4)[0]).caveat.endswith("with their number: 0 (1), 1 (1), 3 (2)")
 
 
 @pytest.mark.parametrize("scale", [1e-3, 50.0])
 @pytest.mark.parametrize("outputs", [1, 4])
-def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(outputs, scale):
+def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(outputs, scale) -> None:
     seen, rows = of_a_batch(outputs, scale=scale)
     weights = torch.full((4, 1), 0.25, dtype=torch.float64)
     truth = Candidates(rows, weights, torch.tensor(LABELS[outputs]))
@@ -65,7 +65,7 @@ def test_the_equation_holds_at_the_batch_whatever_the_length_of_its_gradient(out
     assert float(objective.relative_loss(elsewhere).detach()) > 1e-3
 
 
-def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
+def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right() -> None:
     seen, rows = of_a_batch()
     objective = equation(ATTACK, seen).objective
     start = (rows.flip(1).requires_grad_(), torch.rand(4, 1, generator=generator(), dtype=torch.float64))
@@ -83,7 +83,7 @@ def test_the_relative_loss_is_the_square_of_a_sine_and_its_slope_is_right():
     assert torch.autograd.gradcheck(loss, (start[0], start[1].requires_grad_()))
 
 
-def test_a_sum_that_points_elsewhere_is_made_to_turn():
+def test_a_sum_that_points_elsewhere_is_made_to_turn() -> None:
     seen, rows = of_a_batch()
     weights = torch.full((4, 1), -0.25, dtype=torch.float64).requires_grad_()
     loss = equation(ATTACK, seen).objective.relative_loss(Candidates(rows, weights, torch.tensor(LABELS[4])))
@@ -93,7 +93,7 @@ def test_a_sum_that_points_elsewhere_is_made_to_turn():
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
-def test_descent_finds_the_batch(outputs):
+def test_descent_finds_the_batch(outputs) -> None:
     seen, rows = of_a_batch(outputs, scale=0.2)
     objective, space = in_row_space(equation(ATTACK, seen).objective)
     problem = Problem(
@@ -107,16 +107,16 @@ def test_descent_finds_the_batch(outputs):
     assert cosines.min() > 0.95
 
 
-def test_without_a_last_bias_it_does_not_apply():
+def test_without_a_last_bias_it_does_not_apply() -> None:
     assert "the last layer has no bias" in reason_against(ATTACK, of_a_batch(biases="first")[0])
 
 
-def test_with_a_last_bias_of_zeros_it_does_not_apply():
+def test_with_a_last_bias_of_zeros_it_does_not_apply() -> None:
     seen, _ = of_a_batch()
     *rest, last = seen.gradient.tensors
     zeros = replace(seen, gradient=seen.gradient.rebuild([*rest, torch.zeros_like(last)]))
     assert "does not give the labels away" in reason_against(ATTACK, zeros)
 
 
-def test_without_a_gradient_it_does_not_apply():
+def test_without_a_gradient_it_does_not_apply() -> None:
     assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")

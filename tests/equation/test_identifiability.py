@@ -57,7 +57,7 @@ def undetermined(objective, *, telling=False):
 @pytest.mark.parametrize("order", [3, 4])
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("biases", [False, True])
-def test_the_tensor_is_that_of_the_data(order, outputs, biases):
+def test_the_tensor_is_that_of_the_data(order, outputs, biases) -> None:
     network = random_network(9, 60, outputs, order, biases)
     rows, weights = normal(3, 9), normal(3, outputs, seed=6)
     reduced, space = in_row_space(of_gradient(network, rows, weights))
@@ -76,7 +76,7 @@ def test_the_tensor_is_that_of_the_data(order, outputs, biases):
     assert 1.0 <= analysis.condition < 100.0
 
 
-def test_a_residual_is_what_no_tensor_explains_and_the_error_what_it_does_to_the_fit():
+def test_a_residual_is_what_no_tensor_explains_and_the_error_what_it_does_to_the_fit() -> None:
     objective = of_gradient(random_network(9, 100), normal(3, 9))
     tensor, _ = analysed(objective)
     errors, stated = [], []
@@ -94,7 +94,7 @@ def test_a_residual_is_what_no_tensor_explains_and_the_error_what_it_does_to_the
 
 
 @pytest.mark.parametrize("order", [3, 4])
-def test_neurons_in_general_position_are_counted(order):
+def test_neurons_in_general_position_are_counted(order) -> None:
     """Each gives as many equations as there are directions: the last layer's follow from them.
 
     Nine are an exception for quartics in four directions (Alexander and Hirschowitz 1995).
@@ -109,7 +109,7 @@ def test_neurons_in_general_position_are_counted(order):
         assert analysis.undetermined == max(0, unknowns - 4 * units) + exceptional
 
 
-def test_a_collapsed_network_is_not_determined():
+def test_a_collapsed_network_is_not_determined() -> None:
     """Every neuron is one of three: three times three equations for ten unknowns."""
     rows, weights = samples(3, 20)
     network = kkt_network(rows, weights, 3, units=3)
@@ -122,7 +122,7 @@ def test_a_collapsed_network_is_not_determined():
 
 
 @pytest.mark.parametrize("order", [3, 4])
-def test_two_distinct_neurons_determine_no_samples(order):
+def test_two_distinct_neurons_determine_no_samples(order) -> None:
     """Two directions are left: for order 3 their tensor is determined, but it is always a sum of two inputs."""
     rows, weights = samples(5, 30, order)
     objective = stationary(kkt_network(rows, weights, order, units=2))
@@ -134,13 +134,13 @@ def test_two_distinct_neurons_determine_no_samples(order):
         assert reason.startswith("the weights leave 1 direction ")
 
 
-def test_what_is_below_the_noise_is_not_determined():
+def test_what_is_below_the_noise_is_not_determined() -> None:
     objective = of_gradient(random_network(9, 12), normal(4, 9))
     assert analysed(objective)[1].undetermined == 0
     assert tensor_system(with_noise(objective, 2.0)).solve()[1].undetermined > 0
 
 
-def test_plurals():
+def test_plurals() -> None:
     objective = of_gradient(random_network(9, 4), normal(4, 9))
     _, analysis = analysed(objective)
     assert analysis.sentence("the gradient").startswith("the gradient leaves 4 directions of ")
@@ -166,18 +166,18 @@ def test_plurals():
         (lambda net: net.at(net.parameters.times(0)), "holds nothing of the inputs"),
     ],
 )
-def test_other_networks_are_refused(change, reason):
+def test_other_networks_are_refused(change, reason) -> None:
     assert reason in undetermined(stationary(change(random_network(9, 30))))
 
 
-def test_a_layer_of_noise_is_called_that():
+def test_a_layer_of_noise_is_called_that() -> None:
     """The rank estimate keeps two directions nevertheless."""
     assert in_row_space(stationary(random_network(100, 100)))[1].signals == 0
     reason = undetermined(stationary(random_network(100, 100)))
     assert reason == "nothing in the first layer of the weights stands out of noise"
 
 
-def test_a_gradient_is_known_more_exactly_than_a_change():
+def test_a_gradient_is_known_more_exactly_than_a_change() -> None:
     """One of three samples is a millionth of the others: below the rounding of many steps, not of one."""
     weights = torch.tensor([[1.0], [1.0], [1e-6]], dtype=torch.float64)
     objective = of_gradient(random_network(100, 100), normal(3, 100), weights)
@@ -185,7 +185,7 @@ def test_a_gradient_is_known_more_exactly_than_a_change():
     assert analyse(replace(objective, source="change")).analysis.directions == 2
 
 
-def test_large_tensors_are_refused():
+def test_large_tensors_are_refused() -> None:
     reason = undetermined(stationary(random_network(24, 110)))
     assert reason == (
         f"the data's tensor has 2600 entries (rank 24, order 3, 1 output), more than the {MOST_UNKNOWNS} "
@@ -195,7 +195,9 @@ def test_large_tensors_are_refused():
 
 @pytest.mark.parametrize("outputs", [1, 2, 3])
 @pytest.mark.parametrize("order", [3, 4])
-def test_of_large_tensors_it_is_counted_what_stays_open_at_least(order, outputs, monkeypatch):
+def test_of_large_tensors_it_is_counted_what_stays_open_at_least(
+    order, outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In general position that is all that stays open."""
     objective = of_gradient(random_network(9, 4, outputs, order), normal(4, 9))
     exact = analysed(objective)[1]
