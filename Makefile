@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The modules that run an audit, whose coverage has a floor of its own.
-RUN := audit/run/*
+RUN := audit/pipeline/*
 
 .PHONY: install demo test browser lint types wheel-test benchmark clean
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audit.errors import AuditError
+    from audit.pipeline.notebook import Result, audit
+    from audit.pipeline.run import run
     from audit.report.schema import Report
     from audit.request.request import Request
-    from audit.run.notebook import Result, audit
-    from audit.run.pipeline import run
 
 __version__ = "0.2.0"
 __all__ = ["AuditError", "Report", "Request", "Result", "__version__", "audit", "run"]
@@ -23,9 +23,9 @@ _PLACES = {
     "AuditError": "audit.errors",
     "Report": "audit.report.schema",
     "Request": "audit.request.request",
-    "Result": "audit.run.notebook",
-    "audit": "audit.run.notebook",
-    "run": "audit.run.pipeline",
+    "Result": "audit.pipeline.notebook",
+    "audit": "audit.pipeline.notebook",
+    "run": "audit.pipeline.run",
 }
 
 

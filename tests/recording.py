@@ -60,7 +60,7 @@ def record(folder: Path) -> None:
     try:
         from tests import test_tables as tables
     except ImportError:
-        from tests.run import test_tables as tables  # type: ignore[no-redef]
+        from tests.pipeline import test_tables as tables  # type: ignore[no-redef]
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("gradient", "table", "inspect"):

@@ -36,15 +36,15 @@ ROOMS: dict[str, set[str]] = {
     "render": GROUND | {"report", "verdict", "scoring"},
     "request": GROUND
     | {"model", "equation", "attacks", "dataset", "scoring", "diagnostics", "verdict", "report"},
-    "run": GROUND
+    "pipeline": GROUND
     | {"model", "equation", "attacks", "battery", "dataset", "scoring"}
     | {"diagnostics", "verdict", "report", "render", "request"},
-    "cli": GROUND | {"yaml_file", "model", "attacks", "verdict", "report", "render", "request", "run"},
+    "cli": GROUND | {"yaml_file", "model", "attacks", "verdict", "report", "render", "request", "pipeline"},
 }
 MOST_EDGES, MOST_LAYERS = 80, 9
 
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
-SHELL = {"cli", "dataset", "model.checkpoint", "model.preprocessing", "run"}
+SHELL = {"cli", "dataset", "model.checkpoint", "model.preprocessing", "pipeline"}
 ALSO_ALLOWED = {
     "yaml_file": {"files"},
     "verdict.policy_file": {"files"},
@@ -230,8 +230,8 @@ def test_the_package_imports_its_parts_when_they_are_asked_for() -> None:
         ("model.checkpoint", "from ..equation import objective"),
         ("attacks.base", "from ..solve import base"),
         ("attacks.base", "from audit.dataset import members"),
-        ("attacks.base", "from audit.run.inspection import inspect"),
-        ("solve.base", "from audit.run.inspection import inspect"),
+        ("attacks.base", "from audit.pipeline.inspection import inspect"),
+        ("solve.base", "from audit.pipeline.inspection import inspect"),
         ("battery", "from audit.diagnostics.stationarity import stationarity"),
         ("battery", "from audit.scoring.matching import match"),
         ("solve.base", "from audit.attacks.base import Attack"),

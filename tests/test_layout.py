@@ -16,10 +16,10 @@ ELSEWHERE = {
     "battery/attempt.py": "battery/test_suite.py",
     "battery/outcomes.py": "battery/test_suite.py",
     "battery/reading.py": "battery/test_suite.py",
-    "cli/inspection_table.py": "run/test_inspection.py",
+    "cli/inspection_table.py": "pipeline/test_inspection.py",
     "cli/json_schema.py": "cli/test_schemas.py",
     "cli/shell.py": "cli/test_stops.py",
-    "diagnostics/measure.py": "run/test_measured.py",
+    "diagnostics/measure.py": "pipeline/test_measured.py",
 }
 """Modules that the test file of another name covers."""
 

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from audit.cli import app
 from audit.errors import AuditError
+from audit.pipeline.demo import train
+from audit.pipeline.run import run
 from audit.render.json import render, schema
 from audit.request.check import check
 from audit.request.request import Request
-from audit.run.demo import train
-from audit.run.pipeline import run
 from tests.planted import Clock
 from tests.tiny import attack_once, draw_once, fix_steps
 

@@ -17,7 +17,7 @@ from audit.attacks import Attack, Observation, Prepared
 from audit.battery import Outcome, reconstruct
 from audit.battery.attempt import Attempt
 from audit.budget import Budget, Clock
-from audit.run.demo import train
+from audit.pipeline.demo import train
 from audit.solve.base import Problem, Solution, Solver, Watcher
 from audit.solve.descent import Descent
 from audit.solve.splitting import SampleSplitting
@@ -85,7 +85,7 @@ def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
         return Steps(attempt.equation.classes, attempt.splitting, steps, watch)
 
     monkeypatch.setattr("audit.battery.attempt.plan_restarts", plan)
-    monkeypatch.setattr("audit.run.session.Budget", watch.budget)
+    monkeypatch.setattr("audit.pipeline.session.Budget", watch.budget)
 
 
 _FOUND: dict[str, list[Outcome]] = {}
@@ -122,7 +122,7 @@ def attack_once(monkeypatch: pytest.MonkeyPatch) -> None:
             _FOUND[key] = reconstruct(seen, prepared, chosen, budget, seed, *rest, **how)
         return _FOUND[key]
 
-    monkeypatch.setattr("audit.run.session.reconstruct", remembered)
+    monkeypatch.setattr("audit.pipeline.session.reconstruct", remembered)
 
 
 _DRAWN: dict[str, str] = {}

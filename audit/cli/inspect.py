@@ -37,7 +37,7 @@ def inspect(
         precheck(request)
         from audit.budget import Budget
         from audit.cli.inspection_table import lines
-        from audit.run.inspection import inspect
+        from audit.pipeline.inspection import inspect
 
         found = inspect(request, Budget(_INSPECTION, time.monotonic))
         say(found.model_dump_json(indent=2) if format == "json" else "\n".join(lines(found)))

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from audit.pipeline.inspection import Inspection
 from audit.render.sentences import diagnostics
 from audit.render.terminal import columns, grid, printed
-from audit.run.inspection import Inspection
 from audit.words import (
     number,
     percent,

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from audit.run.progress import Listener, Silent
+from audit.pipeline.progress import Listener, Silent
 
 _SECONDS_BETWEEN_LINES = 10.0
 

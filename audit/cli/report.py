@@ -32,8 +32,8 @@ def report(
 
         report_file(run)
         names, others = formats(format), elsewhere(format)
+        from audit.pipeline.run_folder import prepare, refuse_clashes, write_reports
         from audit.request.earlier_run import read_pictures, read_report
-        from audit.run.run_folder import prepare, refuse_clashes, write_reports
 
         found = read_report(run)
         if not run.is_dir():

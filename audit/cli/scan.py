@@ -49,8 +49,8 @@ def demo(**given: Any) -> None:
         request = Request.of("model.safetensors", **given)
         folder = request.output.out or _default_folder("demo")
         say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
-        from audit.run import run_folder
-        from audit.run.demo import prepare
+        from audit.pipeline import run_folder
+        from audit.pipeline.demo import prepare
 
         run_folder.prepare(folder)
         files = prepare(folder, request.attack.seed)
@@ -82,9 +82,9 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
     output = request.output
     names, paths = formats(output.format), elsewhere(output.format)
     from audit.cli.progress import StandardError, listener
+    from audit.pipeline import run_folder
+    from audit.pipeline.run import run
     from audit.request.check import check
-    from audit.run import run_folder
-    from audit.run.pipeline import run
     from audit.verdict.waivers import refuse_expired
 
     inputs = check(request)

@@ -38,8 +38,8 @@ from audit.battery import prepare as prepare_equations
 from audit.budget import Budget
 from audit.diagnostics.stationarity import stationarity
 from audit.errors import AuditError
+from audit.pipeline.run import observe
 from audit.request.weights import load_initial, load_model
-from audit.run.pipeline import observe
 from audit.scoring.calibration import calibrate
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def no_attack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if the input is accepted and the audit begins."""
-    monkeypatch.setattr("audit.run.pipeline.run", lambda *_: pytest.fail("the audit began"))
+    monkeypatch.setattr("audit.pipeline.run.run", lambda *_: pytest.fail("the audit began"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from audit import cli
 from audit.cli.progress import Lines
-from audit.run import demo
+from audit.pipeline import demo
 from tests.cli.support import REPORTS, files, report, tree
 from tests.command import Ended, Run, complains
 from tests.tiny import fix_steps

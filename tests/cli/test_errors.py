@@ -32,7 +32,9 @@ TRAINING = "training a 625-1000-1 network on 40 faces with random labels ...\n"
 def test_a_mistaken_command_line_gets_one_line(
     model_audit: Run, arguments: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit.run.demo.prepare", lambda folder, seed: pytest.fail("the demo was trained"))
+    monkeypatch.setattr(
+        "audit.pipeline.demo.prepare", lambda folder, seed: pytest.fail("the demo was trained")
+    )
     ended = model_audit(*arguments)
     complains(Ended(ended.code, ended.out, ended.err.removeprefix(TRAINING)), *words)
     assert tree(Path()) == {}
@@ -110,7 +112,7 @@ def test_bad_input_writes_nothing_not_even_into_the_home_folder(tiny: Tiny, tmp_
 def test_a_mistake_of_our_own_is_no_verdict(
     model_audit: Run, tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit.run.pipeline.assemble", lambda *_: [][0])
+    monkeypatch.setattr("audit.pipeline.run.assemble", lambda *_: [][0])
     ended = model_audit(*scan(tiny))
     assert (ended.code, ended.out) == (4, "")
     assert "IndexError" in ended.err

@@ -11,7 +11,7 @@ from audit.cli.progress import (
     StandardError,
     listener,
 )
-from audit.run.progress import Listener, Silent
+from audit.pipeline.progress import Listener, Silent
 
 WORDS = "attacking 3072-1000-1 [red]with brackets[/red]"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from audit.pipeline import run_folder
 from audit.render.json import render
 from audit.report.evidence import Audit
-from audit.run import run_folder
 from tests.command import Run, complains
 from tests.report.factory import make_evidence, make_report, make_trajectories
 from tests.tiny import Tiny, draw_once

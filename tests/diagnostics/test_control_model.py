@@ -25,13 +25,13 @@ from audit.diagnostics.control_model import (
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.parameters import Parameters
+from audit.pipeline.progress import Silent
+from audit.pipeline.run import run
 from audit.render.json import render
 from audit.report.measured import PositiveControl
 from audit.report.schema import Report
 from audit.request.check import check
 from audit.request.request import Request
-from audit.run.pipeline import run
-from audit.run.progress import Silent
 from tests.planted import Clock
 from tests.tiny import (
     CONTROLS,
@@ -257,7 +257,7 @@ def test_attacks_that_return_noise_are_no_evidence(
     tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is clean, all else is well, and still it must not pass."""
-    from audit.run import session
+    from audit.pipeline import session
 
     attack = session.reconstruct
 
@@ -343,7 +343,7 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
     def exhausted(*_: object) -> None:
         raise RuntimeError("CUDA out of memory\nTried to allocate a lot")
 
-    monkeypatch.setattr("audit.run.positive_control.train_control_model", exhausted)
+    monkeypatch.setattr("audit.pipeline.positive_control.train_control_model", exhausted)
     report = run(request(tiny)).report
     assert report.verdict == "FAIL"
     assert control_of(report).note == "failed: CUDA out of memory"
@@ -359,7 +359,7 @@ def test_training_takes_as_long_as_the_budget_at_most(tiny: Tiny, monkeypatch: p
         given.append(arguments[3].seconds)
         return original(*arguments)
 
-    monkeypatch.setattr("audit.run.positive_control.train_control_model", limited)
+    monkeypatch.setattr("audit.pipeline.positive_control.train_control_model", limited)
     run(request(tiny, budget=0.5))
     assert given == [0.5]
 

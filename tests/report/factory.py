@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from audit.pipeline.entries import finding_entry
 from audit.render.sentences.verdict import reason
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
 from audit.report.outcomes import AttackReport, Control, Sample, Splitting
 from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
-from audit.run.entries import finding_entry
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.verdict.facts import AttackFact, Facts, ahead_of_controls
 from audit.verdict.findings import findings

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from audit.budget import Budget
+from audit.pipeline import demo
+from audit.pipeline.run import run
 from audit.render.comparison_views import VIEWS
 from audit.report.comparison import Change, compare
 from audit.report.schema import Report
 from audit.request.request import Request
-from audit.run import demo
-from audit.run.pipeline import run
 from tests.report.factory import as_table, make_observed, make_report
 
 

@@ -8,13 +8,8 @@ from dataclasses import replace
 import audit
 from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
-from audit.render.sentences.verdict import reason
-from audit.report.evidence import Audit
-from audit.report.measured import PositiveControl
-from audit.report.schema import Provenance, Report, Tool
-from audit.request.check import Inputs
-from audit.run.attack_entries import attack_entry
-from audit.run.entries import (
+from audit.pipeline.attack_entries import attack_entry
+from audit.pipeline.entries import (
     control_entries,
     data_entry,
     diagnostics_entry,
@@ -25,11 +20,16 @@ from audit.run.entries import (
     summary_entry,
     with_diagnostics,
 )
-from audit.run.facts import facts_of
-from audit.run.gallery import exhibits
-from audit.run.scores import score
-from audit.run.session import Attacked
-from audit.run.trajectory import follow
+from audit.pipeline.facts import facts_of
+from audit.pipeline.gallery import exhibits
+from audit.pipeline.scores import score
+from audit.pipeline.session import Attacked
+from audit.pipeline.trajectory import follow
+from audit.render.sentences.verdict import reason
+from audit.report.evidence import Audit
+from audit.report.measured import PositiveControl
+from audit.report.schema import Provenance, Report, Tool
+from audit.request.check import Inputs
 from audit.verdict.finding import Finding, with_suppressions
 from audit.verdict.findings import findings
 from audit.verdict.judgement import judge

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.run.progress import Silent
+from audit.pipeline.progress import Silent
 
 
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from audit.dataset.truth import Truth
 from audit.model.preprocessing import parse_preprocessing, with_usual_range
-from audit.run.entries import control_entries, sample_entries, source_entry
-from audit.run.scores import score
-from tests.run.outcomes import CONTROLS, MEMBERS, planted, ran, samples
+from audit.pipeline.entries import control_entries, sample_entries, source_entry
+from audit.pipeline.scores import score
+from tests.pipeline.outcomes import CONTROLS, MEMBERS, planted, ran, samples
 
 
 def test_a_member_points_at_the_candidate_that_matches_it() -> None:

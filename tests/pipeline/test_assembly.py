@@ -8,14 +8,14 @@ import pytest
 
 from audit.attacks import BATTERY
 from audit.battery import AttackResult, prepare
+from audit.pipeline.assembly import assemble
+from audit.pipeline.run import observe_inputs
+from audit.pipeline.session import Attacked
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
 from audit.request.check import check
 from audit.request.request import Request
-from audit.run.assembly import assemble
-from audit.run.pipeline import observe_inputs
-from audit.run.session import Attacked
-from tests.run.outcomes import noise, ran
+from tests.pipeline.outcomes import noise, ran
 from tests.tiny import MEMBERS, SIDE, Tiny, make
 
 WAIVERS = """

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from audit.battery import AttackFailed, AttackSkipped, Outcome
-from audit.run.entries import sample_entries
-from audit.run.facts import attack_fact, facts_of
-from audit.run.scores import score
+from audit.pipeline.entries import sample_entries
+from audit.pipeline.facts import attack_fact, facts_of
+from audit.pipeline.scores import score
 from audit.verdict.facts import Facts
-from tests.run.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
+from tests.pipeline.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
 
 
 def summed(outcomes: Sequence[Outcome], gradient: Any = None, control: Any = None) -> Facts:

@@ -16,6 +16,15 @@ from audit.diagnostics.measure import (
 )
 from audit.model.architecture import Architecture
 from audit.model.network import network
+from audit.pipeline.entries import model_entry
+from audit.pipeline.measured import (
+    attainable_entry,
+    contribution_entries,
+    identifiability_entries,
+    member_fields,
+    spectrum,
+)
+from audit.pipeline.run import observe_inputs
 from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
 from audit.report.schema import Model
 from audit.request.check import (
@@ -25,15 +34,6 @@ from audit.request.check import (
 )
 from audit.request.request import Request
 from audit.request.weights import Weights
-from audit.run.entries import model_entry
-from audit.run.measured import (
-    attainable_entry,
-    contribution_entries,
-    identifiability_entries,
-    member_fields,
-    spectrum,
-)
-from audit.run.pipeline import observe_inputs
 from audit.words import printable
 
 

@@ -8,9 +8,9 @@ import pytest
 from safetensors import safe_open
 
 from audit.errors import OutputError
+from audit.pipeline import run_folder
 from audit.report.evidence import Audit
 from audit.report.schema import Report
-from audit.run import run_folder
 from tests.report.factory import make_evidence, make_report, make_trajectories
 
 TENSORS = {"candidates.safetensors", "evidence.safetensors"}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from audit.attacks import BATTERY, Attack, Equation, Observation, Prepared
 from audit.battery import AttackResult, Outcome, prepare, reconstruct
 from audit.budget import Budget, Clock
+from audit.pipeline.progress import Listener
 from audit.request.check import Inputs
 from audit.request.request import Request
-from audit.run.progress import Listener
 
 
 @dataclass(frozen=True, eq=False)

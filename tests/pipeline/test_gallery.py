@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from audit.run.entries import control_entries, sample_entries
-from audit.run.gallery import exhibits
-from audit.run.scores import score
+from audit.pipeline.entries import control_entries, sample_entries
+from audit.pipeline.gallery import exhibits
+from audit.pipeline.scores import score
 from audit.scoring.similarity import rescale
-from tests.run.outcomes import Planted, planted, ran
+from tests.pipeline.outcomes import Planted, planted, ran
 
 
 def shown(data: Planted, controls: bool = True) -> Any:

@@ -6,9 +6,9 @@ import torch
 
 from audit.attacks import BATTERY
 from audit.battery import AttackSkipped, prepare
-from audit.run.session import Attacked, Session
+from audit.pipeline.session import Attacked, Session
+from tests.pipeline.outcomes import ATTACKS, noise, ran
 from tests.planted import observation, small_network
-from tests.run.outcomes import ATTACKS, noise, ran
 
 
 def attacked(losses: dict[str, float]) -> Attacked:

@@ -11,10 +11,10 @@ from audit.attacks import BATTERY, Equation
 from audit.budget import Budget
 from audit.cli.inspection_table import lines
 from audit.errors import ArchitectureError
+from audit.pipeline.inspection import Inspection
+from audit.pipeline.inspection import inspect as inspect_request
 from audit.render.sentences import diagnostics
 from audit.request.request import Request
-from audit.run.inspection import Inspection
-from audit.run.inspection import inspect as inspect_request
 from tests.planted import Clock
 from tests.polynomials import gradient_sum, random_network
 from tests.tiny import CONTROLS, MEMBERS, make

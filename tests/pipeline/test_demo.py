@@ -14,10 +14,10 @@ from safetensors import safe_open
 from skimage.data import lfw_subset
 
 from audit.errors import OutputError
+from audit.pipeline import demo
+from audit.pipeline.run import run
 from audit.request.check import check
 from audit.request.request import Request
-from audit.run import demo
-from audit.run.pipeline import run
 
 
 @pytest.fixture

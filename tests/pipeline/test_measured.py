@@ -10,15 +10,15 @@ from audit.diagnostics.contribution import Contributions, Membership
 from audit.diagnostics.measure import Attainable, Measurements
 from audit.diagnostics.stationarity import Stationarity
 from audit.equation.identifiability import Identifiability
-from audit.run.measured import (
+from audit.pipeline.measured import (
     attainable_entry,
     contribution_entries,
     identifiability_entries,
     member_fields,
     spectrum,
 )
+from tests.pipeline.outcomes import ATTACKS
 from tests.planted import observation, small_network
-from tests.run.outcomes import ATTACKS
 
 SEEN = observation(small_network(1, 2, "none", 6, 5, dtype=torch.float64, activation="relu"))
 EQUATION = prepare(SEEN, BATTERY)[ATTACKS["kkt-loss"]]

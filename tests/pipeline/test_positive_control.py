@@ -6,10 +6,10 @@ from typing import Any, cast
 import pytest
 
 from audit.diagnostics.control_model import draw
+from audit.pipeline.positive_control import measure
 from audit.request.check import Inputs
-from audit.run.positive_control import measure
 from audit.verdict.policy import MatchRule
-from tests.run.outcomes import noise, planted, ran
+from tests.pipeline.outcomes import noise, planted, ran
 
 DRAWN = 4
 

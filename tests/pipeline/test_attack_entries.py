@@ -3,9 +3,9 @@
 import pytest
 
 from audit.battery import AttackFailed, AttackSkipped, Outcome
-from audit.run.attack_entries import attack_entry
-from audit.run.scores import score
-from tests.run.outcomes import ATTACKS, MEMBERS, noise, planted, ran
+from audit.pipeline.attack_entries import attack_entry
+from audit.pipeline.scores import score
+from tests.pipeline.outcomes import ATTACKS, MEMBERS, noise, planted, ran
 
 
 def test_an_attack_that_ran_is_described_with_what_it_found() -> None:

@@ -19,15 +19,15 @@ from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Measurements, measure
 from audit.model.network import network
 from audit.model.preprocessing import Preprocessing
+from audit.pipeline.assembly import assemble
+from audit.pipeline.positive_control import try_positive_control
+from audit.pipeline.progress import Listener, Silent
+from audit.pipeline.session import Attacked, Session
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
 from audit.request.check import Inputs, check
 from audit.request.request import Request
 from audit.request.weights import Model
-from audit.run.assembly import assemble
-from audit.run.positive_control import try_positive_control
-from audit.run.progress import Listener, Silent
-from audit.run.session import Attacked, Session
 from audit.verdict.waivers import refuse_expired
 from audit.words import printable
 

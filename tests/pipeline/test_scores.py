@@ -3,8 +3,8 @@
 import numpy as np
 
 from audit.battery import AttackSkipped
-from audit.run.scores import Pool, score
-from tests.run.outcomes import ATTACKS, MEMBERS, SIDE, noise, planted, ran
+from audit.pipeline.scores import Pool, score
+from tests.pipeline.outcomes import ATTACKS, MEMBERS, SIDE, noise, planted, ran
 
 THRESHOLD, FDR = 0.4, 0.05
 

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 
 from audit.errors import AuditError, UsageError
 from audit.model.module import module_activation
+from audit.pipeline import run_folder
+from audit.pipeline.progress import Listener
+from audit.pipeline.run import run
 from audit.render.formats import DEFAULT, FORMATS
 from audit.report.evidence import Audit
 from audit.report.schema import Report
 from audit.request.request import Request
-from audit.run import run_folder
-from audit.run.pipeline import run
-from audit.run.progress import Listener
 from audit.verdict.judgement import Verdict
 
 Model = nn.Module | Mapping[str, Tensor] | str | PathLike[str]

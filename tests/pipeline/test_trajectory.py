@@ -7,7 +7,7 @@ import torch
 from audit.attacks.kkt_margin import KktMargin
 from audit.battery import AttackResult, SplitTrace
 from audit.model.preprocessing import Preprocessing
-from audit.run.trajectory import trajectory
+from audit.pipeline.trajectory import trajectory
 from audit.scoring.similarity import rescale, ssim
 from audit.solve.constraints import Box
 from audit.solve.images import Rescalings

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import audit
-from audit.run import notebook
+from audit.pipeline import notebook
 from tests.tiny import HIDDEN, SIDE, Tiny, attack_once, draw_once, fix_steps, make
 
 BUDGET = 1e6

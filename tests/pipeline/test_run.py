@@ -17,16 +17,16 @@ from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
 from audit.errors import UsageError
+from audit.pipeline import session
+from audit.pipeline.assembly import assemble
+from audit.pipeline.demo import train
+from audit.pipeline.inspection import inspect
+from audit.pipeline.progress import Silent
+from audit.pipeline.run import observe_inputs, run
 from audit.render.json import render, schema
 from audit.report.evidence import Audit
 from audit.request.check import Inputs, check
 from audit.request.request import Request
-from audit.run import session
-from audit.run.assembly import assemble
-from audit.run.demo import train
-from audit.run.inspection import inspect
-from audit.run.pipeline import observe_inputs, run
-from audit.run.progress import Silent
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
 from tests.tiny import (
@@ -549,7 +549,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
 
 def test_the_listener_is_closed_when_the_audit_breaks(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = Heard()
-    monkeypatch.setattr("audit.run.session.reconstruct", lambda *_, **__: [][0])
+    monkeypatch.setattr("audit.pipeline.session.reconstruct", lambda *_, **__: [][0])
     with pytest.raises(IndexError):
         run(request(tiny), listener=heard)
     assert not heard.inside
@@ -617,7 +617,7 @@ def test_the_time_taken_includes_the_matching(
         seconds.append(7.0)
         return assemble(*arguments)
 
-    monkeypatch.setattr("audit.run.pipeline.assemble", slowly)
+    monkeypatch.setattr("audit.pipeline.run.assemble", slowly)
     assert run(request(tiny), clock=lambda: seconds[-1]).report.provenance.seconds == 7.0
 
 

@@ -10,10 +10,10 @@ from audit.dataset.truth import Truth
 from audit.diagnostics.control_model import Draw, draw, share, strongest_source, train_control_model
 from audit.equation.objective import Source
 from audit.errors import first_line
+from audit.pipeline.scores import score
+from audit.pipeline.session import Session
 from audit.report.measured import PositiveControl
 from audit.request.check import Inputs
-from audit.run.scores import score
-from audit.run.session import Session
 from audit.words import plural
 
 

@@ -11,20 +11,20 @@ from audit.diagnostics.measure import Measurements
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import Checkpoint
 from audit.model.modality import ROWS
-from audit.render.sentences.findings import TITLES, detail
-from audit.report.measured import Diagnostics, DpBound, PositiveControl
-from audit.report.outcomes import Control, Sample
-from audit.report.schema import Data, FindingReport, Model, PolicyReport, SampleSet, Seen, Summary
-from audit.request.check import Inputs
-from audit.run.measured import (
+from audit.pipeline.measured import (
     attainable_entry,
     contribution_entries,
     identifiability_entries,
     member_fields,
     spectrum,
 )
-from audit.run.scores import Scores
-from audit.run.session import Attacked
+from audit.pipeline.scores import Scores
+from audit.pipeline.session import Attacked
+from audit.render.sentences.findings import TITLES, detail
+from audit.report.measured import Diagnostics, DpBound, PositiveControl
+from audit.report.outcomes import Control, Sample
+from audit.report.schema import Data, FindingReport, Model, PolicyReport, SampleSet, Seen, Summary
+from audit.request.check import Inputs
 from audit.scoring.calibration import Calibration
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.scoring.similarity import column_units, relative_error

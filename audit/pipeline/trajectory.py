@@ -11,8 +11,8 @@ from audit.battery import AttackResult
 from audit.dataset.truth import Truth
 from audit.model.modality import IMAGES
 from audit.model.preprocessing import Preprocessing
+from audit.pipeline.scores import Scores
 from audit.report.evidence import Trajectory
-from audit.run.scores import Scores
 from audit.scoring.similarity import ncc, rescale, ssim
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from audit.battery import AttackResult, Outcome
+from audit.pipeline.facts import attack_fact
+from audit.pipeline.scores import Scores
 from audit.report.outcomes import AttackReport, Splitting
-from audit.run.facts import attack_fact
-from audit.run.scores import Scores
 from audit.scoring.calibration import Calibration
 
 

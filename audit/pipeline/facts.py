@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
+from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.request.check import Inputs
-from audit.run.scores import Scores
 from audit.verdict.facts import AttackFact, Facts, PowerFact, ahead_of_controls
 
 
