@@ -21,7 +21,7 @@ class Budget:
     clock: Clock
     """Monotonic, in seconds."""
     interrupted: Callable[[], bool] = _never
-    """Whether the user broke off. Solvers then stop after the step they are in and keep what they found."""
+    """Whether the user interrupted. Solvers then stop after the step they are in, and keep what they found."""
     start: float = field(init=False)
     """What the clock said at the beginning."""
 

@@ -285,7 +285,7 @@ class Planted:
 
         Without labels lambda takes their part, and mirror images are told apart by the equation alone.
         """
-        pool = candidates.pooled()
+        pool = candidates.flatten()
         found = functional.normalize(self.space.lift(pool.inputs), dim=-1)
         cosines = functional.normalize(self.samples, dim=-1) @ found.T
         if pool.labels is not None and self.labels is not None:

@@ -26,7 +26,7 @@ class Observation:
     initial: Network | None
     """The network before training, or the public base model it was fine-tuned from; None if unknown."""
     low: Tensor
-    """(d,) the smallest input each pixel can give, or each column usually gives, in network units."""
+    """(d,) the smallest input each pixel can give, or each column usually gives, normalised."""
     high: Tensor
     """(d,) the largest."""
     gradient: Parameters | None = None
@@ -76,7 +76,7 @@ class Equation:
     attack: Attack
     """Whose it is."""
     objective: Objective
-    """In network units."""
+    """Of normalised inputs, not reduced."""
     space: RowSpace
     """Of the first layer of the objective's target."""
     labels: Labels | None = None

@@ -47,7 +47,7 @@ def determine_tensor(
     attack:
         Whose it is.
     objectives:
-        In network units; the one that leaves least unexplained is taken, and the first of equals.
+        Of normalised inputs; the one that leaves least unexplained is taken, and the first of equals.
     caveat:
         How far the theory of the attack falls short.
     telling:

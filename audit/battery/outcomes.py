@@ -16,7 +16,7 @@ class SplitTrace:
     """What splitting candidates did, restart by restart."""
 
     images: NDArray[np.float32]
-    """(M', d) in network units, of the candidates before the first split, made as reconstructions are."""
+    """(M', d) normalised inputs, of the candidates before the first split, made as reconstructions are."""
     losses: NDArray[np.float32]
     """(R,) relative loss of these candidates."""
     rounds: NDArray[np.int64]
@@ -45,7 +45,7 @@ class AttackResult:
     attack: Attack
     """Which one."""
     reconstructions: NDArray[np.float32]
-    """(M, d) in network units."""
+    """(M, d) normalised inputs."""
     null: NDArray[np.float32]
     """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
     made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""

@@ -15,7 +15,7 @@ from audit.equation.candidates import Candidates
 from audit.solve.base import Solution
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.images import FITTED, Rescalings, choose_rescalings, images
-from audit.solve.restarts import pooled
+from audit.solve.restarts import pool
 
 ToImages = Callable[[Candidates], NDArray[np.float32]]
 
@@ -23,7 +23,7 @@ ToImages = Callable[[Candidates], NDArray[np.float32]]
 def read_off(attempt: Attempt) -> AttackResult:
     """Pool the slices of an attempt that took a step, and make images of what they found."""
     seen, equation = attempt.observation, attempt.equation
-    solution, box, space = pooled(list(attempt.solutions)), attempt.problem.box, equation.space
+    solution, box, space = pool(list(attempt.solutions)), attempt.problem.box, equation.space
     # The gradient of a bias in the first layer fixes the scale, and the tensor of extended inputs.
     scaled = seen.network.biases[0] is not None
     exact = attempt.attack.method.in_one_slice and scaled
@@ -33,7 +33,7 @@ def read_off(attempt: Attempt) -> AttackResult:
 
     def to_images(candidates: Candidates) -> NDArray[np.float32]:
         if exact:
-            return to_array(space.lift(candidates.pooled().inputs))
+            return to_array(space.lift(candidates.flatten().inputs))
         return to_array(images(candidates, space, rescale, both_signs=seen.network.sign_symmetric))
 
     reconstructions = to_images(solution.candidates)

@@ -17,7 +17,7 @@ class Candidates:
     """m candidates, or R restarts of m candidates each."""
 
     inputs: Tensor
-    """(..., m, r) in reduced coordinates, or (..., m, d) in network units."""
+    """(..., m, r) in reduced coordinates, or (..., m, d) normalised inputs."""
     weights: Tensor
     """(..., m, k): lambda, which enters every objective linearly."""
     labels: Tensor | None
@@ -36,7 +36,7 @@ class Candidates:
         labels = self.labels if self.labels is None or self.labels.dim() == 1 else self.labels[index, None]
         return Candidates(self.inputs[index, None], self.weights[index, None], labels)
 
-    def pooled(self) -> Candidates:
+    def flatten(self) -> Candidates:
         """Flatten R restarts of m candidates into one list of R * m."""
         labels = None if self.labels is None else self.labels.expand(self.inputs.shape[:-1]).reshape(-1)
         return Candidates(self.inputs.flatten(0, -2), self.weights.flatten(0, -2), labels)

@@ -54,15 +54,12 @@ class _Block:
 
     def along(self, tangent: Parameters) -> Tensor:
         """Derivative of the scalars (b, k) along a change of the parameters."""
-        change: Tensor | None = None
-        for index, z in enumerate(self.entering):
-            moved = z @ tangent.weights[index].T
-            bias = tangent.biases[index]
-            moved = moved if bias is None else moved + bias
-            if change is not None:
-                moved = moved + (change * self.derivatives[index - 1]) @ self.point.weights[index].T
-            change = moved
-        assert change is not None
+        layers = zip(self.entering, tangent.weights, tangent.biases, strict=True)
+        moved = [z @ weight.T if bias is None else z @ weight.T + bias for z, weight, bias in layers]
+        change = moved[0]
+        behind = zip(moved[1:], self.derivatives, self.point.weights[1:], strict=True)
+        for own, derivative, weight in behind:
+            change = own + (change * derivative) @ weight.T
         return torch.einsum("bkc,bc->bk", self.readout, change)
 
 

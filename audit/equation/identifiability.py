@@ -207,7 +207,7 @@ def analyse(objective: Objective) -> Analysed | Unsolvable:
     Parameters
     ----------
     objective:
-        With one point and the readout `every_output`, in network units.
+        Of normalised inputs, with one linearisation point and the readout `every_output`.
 
     Returns
     -------

@@ -71,7 +71,7 @@ class RowSpace:
         return float(torch.special.entr(self.singular_values / total).sum().exp())
 
     def lift(self, inputs: Tensor) -> Tensor:
-        """From reduced coordinates (..., r) to network units (..., d)."""
+        """From reduced coordinates (..., r) to normalised inputs (..., d)."""
         return inputs @ self.basis.T
 
 
@@ -148,7 +148,7 @@ def _omega(beta: float) -> float:
 
 
 def first_layer_space(objective: Objective) -> RowSpace:
-    """Row space of the first layer of an objective's target, in network units."""
+    """Row space of the first layer of the target of an objective that is not reduced."""
     return row_space(objective.target.weights[0], objective.source)
 
 
@@ -158,7 +158,7 @@ def reduce(objective: Objective, space: RowSpace) -> Objective:
     Parameters
     ----------
     objective:
-        In network units: the first weight of the target is (h, d).
+        Of normalised inputs: the first weight of the target is (h, d).
     space:
         Its `first_layer_space`, the way back.
 

@@ -71,7 +71,7 @@ class Network:
         Parameters
         ----------
         inputs:
-            (..., m, d) in network units.
+            (..., m, d) normalised inputs.
         sharpness:
             Sharpness of the smooth stand-in; None for the activation itself.
 
@@ -82,7 +82,7 @@ class Network:
         """
         return self.layers(inputs, sharpness)[-1][1]
 
-    def calibrated(self, inputs: Tensor) -> Network:
+    def fit_scales(self, inputs: Tensor) -> Network:
         """Set `scales` to the root mean square of the pre-activations that `inputs` (m, d) cause."""
         with torch.no_grad():
             hidden = [pre for _, pre in self.layers(inputs)[:-1]]

@@ -29,7 +29,7 @@ class Status(Enum):
 
     FINISHED = "the schedule was completed"
     BUDGET = "the budget ended"
-    INTERRUPTED = "the user broke off"
+    INTERRUPTED = "the user interrupted it"
     SOLVED = "the equation was solved"
     EXHAUSTED = "more of the search was unlikely to help"
     DIVERGED = "the objective became infinite or NaN"

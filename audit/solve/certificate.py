@@ -9,7 +9,7 @@ import torch
 from audit.equation.candidates import Candidates
 from audit.solve.base import Problem
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
-from audit.solve.descent import Descent, calibrated, weight_unit
+from audit.solve.descent import Descent, fit_scales, weight_unit
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def certificate(problem: Problem, candidates: Candidates, generator: torch.Gener
     generator:
         Of Lanczos' first vectors.
     """
-    objective, sharpness = calibrated(problem), Descent.sharpness[1]
+    objective, sharpness = fit_scales(problem), Descent.sharpness[1]
     length = problem.box.typical_norm
     unit = weight_unit(problem, objective, len(candidates))
     inputs = candidates.inputs.detach().requires_grad_()

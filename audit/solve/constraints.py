@@ -20,9 +20,9 @@ class Box:
     basis: Tensor
     """V, (d, r)."""
     low: Tensor
-    """(d,), in network units."""
+    """(d,), of normalised inputs."""
     high: Tensor
-    """(d,), in network units."""
+    """(d,), of normalised inputs."""
 
     @property
     def energy(self) -> float:
@@ -68,7 +68,7 @@ class Box:
         Parameters
         ----------
         images:
-            (m, d) in network units.
+            (m, d) normalised inputs.
         overshoot:
             Share of the energy that may lie outside.
 

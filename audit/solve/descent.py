@@ -66,7 +66,7 @@ class Descent:
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
         """Run the schedule, or as much of it as the budget allows."""
-        objective = calibrated(problem)
+        objective = fit_scales(problem)
         unit = weight_unit(problem, objective, self.count)
         start = self._start(problem, objective, unit, generator) if self.start is None else self.start
         inputs = start.inputs.clone().requires_grad_()
@@ -194,10 +194,10 @@ def _portions(size: int, portion: int, generator: torch.Generator) -> Iterator[T
             yield from torch.randperm(size, generator=generator).chunk(size // portion)
 
 
-def calibrated(problem: Problem) -> Objective:
+def fit_scales(problem: Problem) -> Objective:
     """Set the units of every point's pre-activations from typical images, always the same ones."""
     inputs = _references(problem)
-    points = tuple(point.calibrated(inputs) for point in problem.objective.points)
+    points = tuple(point.fit_scales(inputs) for point in problem.objective.points)
     return replace(problem.objective, points=points)
 
 

@@ -19,7 +19,7 @@ from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Status, Watcher
-from audit.solve.descent import calibrated
+from audit.solve.descent import fit_scales
 from audit.solve.first_layer import FirstLayer, first_layer, in_double, with_last_layer_weights
 from audit.solve.span import Schedule, descent, squares, starts
 from audit.solve.sparse import DRAWS, Zeros, zeros
@@ -94,7 +94,7 @@ class ExactInputs:
             squares from the last layer's equations. Solved if the equation holds up to its noise; the note says
             how exact the inputs can then be. `steps` counts draws, and steps of all starts together.
         """
-        objective = in_double(calibrated(problem))
+        objective = in_double(fit_scales(problem))
         layer = first_layer(
             objective, self.samples, self.noise, len(problem.box.low), problem.box.typical_norm
         )
@@ -244,7 +244,7 @@ class _Search:
         layer = self.layer
         if directions.shape[1] < layer.samples or layer.bias is None:
             return self._best(layer.right[:0], torch.full((1,), math.inf))
-        inputs = layer.solved(directions)
+        inputs = layer.solve(directions, layer.bias)
         return self._best(inputs, layer.errors(inputs, directions))
 
     def _best(self, inputs: Tensor, errors: Tensor) -> _Best:

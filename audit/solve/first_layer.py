@@ -82,10 +82,9 @@ class FirstLayer:
         ).norm()
         return outside
 
-    def solved(self, directions: Tensor) -> Tensor:
-        """Inputs (b, r) that go with independent directions Q (b, b) of any length: the bias fixes it."""
-        assert self.bias is not None
-        scales = torch.linalg.lstsq(self.left @ directions, self.bias[:, None]).solution[:, 0]
+    def solve(self, directions: Tensor, bias: Tensor) -> Tensor:
+        """Inputs (b, r) of independent directions Q (b, b), of any length: the bias D 1, (h,), fixes it."""
+        scales = torch.linalg.lstsq(self.left @ directions, bias[:, None]).solution[:, 0]
         inverse: Tensor = torch.linalg.pinv(directions * scales)
         return inverse @ (self.values[:, None] * self.right)
 

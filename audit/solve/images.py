@@ -52,7 +52,7 @@ class Rescalings:
         return f"total variation of weight {self.variation:.1g} in one rescaling" if self.variation else None
 
     def __call__(self, lifted: Tensor) -> Tensor:
-        """All rescalings of (M, d) images in network units, at any scale: (k M, d)."""
+        """All rescalings of (M, d) normalised images, at any scale: (k M, d)."""
         box = self.box
         if _are_rows(self.shape):
             fitted = box.scale_to_fit(lifted, FITTED)
@@ -102,10 +102,10 @@ def images(
     Returns
     -------
     Tensor
-        (k M, d) in network units, M <= R m after merging near-duplicates (twice that with both signs): M in one
+        (k M, d) normalised inputs, M <= R m after merging near-duplicates (twice that with both signs): M in one
         rescaling, then M in the next.
     """
-    lifted = space.lift(merge_near_duplicates(_alive(candidates.pooled())).inputs)
+    lifted = space.lift(merge_near_duplicates(_alive(candidates.flatten())).inputs)
     return rescale(torch.cat([lifted, -lifted]) if both_signs else lifted)
 
 

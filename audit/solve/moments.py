@@ -20,7 +20,7 @@ from audit.solve.base import Problem, Solution, Status, Watcher
 from audit.solve.descent import Descent, infinite_if_nan
 from audit.solve.first_layer import in_double, last_layer_weights
 from audit.solve.hermite import Evaluations, common_components, moments, unknowns
-from audit.solve.restarts import pooled
+from audit.solve.restarts import pool
 
 ORDERS = (2, 3, 4)
 _MOST_TERMS = 2500
@@ -105,7 +105,7 @@ class MomentStarts:
             if solutions[-1].relative_loss < _SOLVED or budget.left <= 0:
                 break
         note = f"{self.samples} samples from the moments of {units} units, relative loss {best:.1g} before descent"
-        found = pooled(solutions)
+        found = pool(solutions)
         return replace(
             found, status=Status.SOLVED if found.relative_loss < _SOLVED else found.status, note=note
         )

@@ -132,10 +132,10 @@ class Restarts:
             taken += solutions[-1].steps // descent.restarts
             if budget.left <= _WORTH_STARTING * (budget.spent - began):
                 break
-        return pooled(solutions)
+        return pool(solutions)
 
 
-def pooled(solutions: list[Solution]) -> Solution:
+def pool(solutions: list[Solution]) -> Solution:
     """Join the restarts of several solutions, all with splitting or none.
 
     Restarts that diverged are dropped if any did not.

@@ -24,7 +24,7 @@ from audit.equation.candidates import Candidates, concatenate
 from audit.equation.objective import Objective
 from audit.solve.base import Problem, Solution, Splitting, Status, Watcher
 from audit.solve.curvature import extreme_eigenpairs, splitting_product
-from audit.solve.descent import Descent, calibrated, infinite_if_nan
+from audit.solve.descent import Descent, fit_scales, infinite_if_nan
 
 _DISTANCES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Of twins from their parent, in norms of a typical image: what the line search tries."""
@@ -106,7 +106,7 @@ class SampleSplitting:
         undoes damage; with sharpness rising between, it is no test of what the split itself gained.
         What comes back has 2^s candidates where the first of s + 1 stages had one, whatever was split.
         """
-        objective, whole = calibrated(problem), budget.left
+        objective, whole = fit_scales(problem), budget.left
         first, last = self.solver.sharpness
         schedule = replace(self.solver, count=-(-self.solver.count // 2 ** len(self.stages)))
         shares, ends = zip(*self.stages, (1 - sum(share for share, _ in self.stages), last), strict=True)

@@ -68,8 +68,8 @@ class TensorDecomposition:
         contractions = torch.cat([system.monomials.curvatures(points, part) for part in tensor])
         # Errors are spread over all directions: with the whole of them, those of samples were dropped.
         noise = analysis.error / system.monomials.variables
-        directions = diagonalised(contractions, min(max(_ABSENT, noise), _PRESENT), generator)
-        inputs, weights, steps = refined(system, directions, tensor)
+        directions = diagonalise(contractions, min(max(_ABSENT, noise), _PRESENT), generator)
+        inputs, weights, steps = refine(system, directions, tensor)
         candidates = _candidates(problem, system, inputs, weights)
         with torch.no_grad():
             loss = float(in_double(problem.objective).relative_loss(candidates))
@@ -80,7 +80,7 @@ class TensorDecomposition:
         return _solution(found, loss, status, steps, said)
 
 
-def diagonalised(matrices: Tensor, absent: float, generator: torch.Generator) -> Tensor:
+def diagonalise(matrices: Tensor, absent: float, generator: torch.Generator) -> Tensor:
     """Directions x_i for which every matrix is sum_i d_i x_i x_i^T, d_i its own.
 
     Parameters
@@ -114,7 +114,7 @@ def diagonalised(matrices: Tensor, absent: float, generator: torch.Generator) ->
     return found
 
 
-def refined(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[Tensor, Tensor, int]:
+def refine(system: TensorSystem, directions: Tensor, tensor: Tensor) -> tuple[Tensor, Tensor, int]:
     """Inputs (n, r) and lambda (n, c) that solve the equations best, near `directions`, and evaluations taken.
 
     The equations leave the scale of each input open; that its length be 1 makes the steps well determined.

@@ -38,7 +38,7 @@ from audit.solve.base import Problem, Solver
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
 from audit.solve.images import Rescalings, images
-from audit.solve.restarts import pooled
+from audit.solve.restarts import pool
 from audit.solve.splitting import SampleSplitting, SplitPlan
 from tests.benchmarks.run import BEST, FDR, RESULTS, THRESHOLD, machine, seed_list, seen_by_us, target_names
 from tests.benchmarks.splitting_table import INITIAL, NOTE, OURS, rows, summary
@@ -131,7 +131,7 @@ def attacked(case: Case, solver: Solver, seed: int, budget: Budget) -> dict[str,
     elapsed, target = time.perf_counter() - began, case.target
     found, loss = target.members[:0], None
     if math.isfinite(solution.relative_loss):
-        kept, box = pooled([solution]).candidates, case.problem.box  # without restarts that diverged
+        kept, box = pool([solution]).candidates, case.problem.box  # without restarts that diverged
         found = images(kept, case.space, Rescalings(box), both_signs=case.both_signs).float().cpu().numpy()
         loss = 1 - case.share * (1 - solution.relative_loss)
     belief = calibrate(found, target.members, target.controls, target.format, THRESHOLD, FDR)

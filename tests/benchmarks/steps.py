@@ -27,7 +27,7 @@ from audit.attacks import BATTERY, Attack, Observation
 from audit.budget import Budget
 from audit.solve.base import Problem
 from audit.solve.constraints import Box
-from audit.solve.descent import Descent, calibrated
+from audit.solve.descent import Descent, fit_scales
 from tests.benchmarks.run import RESULTS, machine, seen_by_us
 from tests.benchmarks.targets import RECIPES, prepare
 from tests.planted import equation, in_row_space, reason_against
@@ -69,7 +69,7 @@ def _seconds_of_descent(plan: Descent, problem: Problem) -> float:
 
 def _seconds_of_double_backward(plan: Descent, problem: Problem) -> float:
     generator = torch.Generator().manual_seed(0)
-    objective = calibrated(problem)
+    objective = fit_scales(problem)
     start = replace(plan, steps=0).minimise(
         problem, Budget(float("inf"), time.monotonic), generator, lambda step, loss: None
     )

@@ -53,11 +53,11 @@ def test_pooled_flattens_restarts_in_order(own_labels) -> None:
     inputs = torch.arange(24.0).reshape(2, 3, 4)
     weights = torch.arange(6.0).reshape(2, 3, 1)
     labels = torch.tensor([[0, 1, 2], [3, 4, 5]]) if own_labels else torch.tensor([0, 1, 2])
-    pool = Candidates(inputs, weights, labels).pooled()
+    pool = Candidates(inputs, weights, labels).flatten()
     assert torch.equal(pool.inputs, torch.cat([inputs[0], inputs[1]]))
     assert torch.equal(pool.weights, torch.cat([weights[0], weights[1]]))
     assert pool.labels.tolist() == ([0, 1, 2, 3, 4, 5] if own_labels else [0, 1, 2, 0, 1, 2])
-    assert Candidates(inputs, weights, None).pooled().labels is None
+    assert Candidates(inputs, weights, None).flatten().labels is None
 
 
 @pytest.mark.parametrize("restarts", [(), (2,)])

@@ -89,21 +89,21 @@ def test_units_are_the_root_mean_square_of_hidden_pre_activations():
     first = inputs @ net.weights[0].T + net.biases[0]
     second = first.clamp_min(0) @ net.weights[1].T + net.biases[1]
     expected = tuple(math.sqrt(float((pre**2).mean())) for pre in (first, second))
-    assert net.calibrated(inputs).scales == pytest.approx(expected)
+    assert net.fit_scales(inputs).scales == pytest.approx(expected)
     assert net.scales == UNITS[:2]
 
 
 def test_units_of_a_layer_that_never_fires_are_one():
     net = small_network(1, 3)
     dead = at(net, [torch.zeros_like(net.weights[0]), *net.parameters.tensors[1:]])
-    assert dead.calibrated(rows(9)).scales == (1.0, 1.0)
-    assert torch.isfinite(dead.calibrated(rows(9)).forward(rows(2), 10.0)).all()
+    assert dead.fit_scales(rows(9)).scales == (1.0, 1.0)
+    assert torch.isfinite(dead.fit_scales(rows(9)).forward(rows(2), 10.0)).all()
 
 
 @pytest.mark.parametrize("scale", [1e-3, 300.0])
 def test_sharpness_means_the_same_however_weights_are_scaled(scale):
-    net, inputs = small_network(2, 3).calibrated(rows(50)), rows(5)
-    large = at(net, [scale * net.weights[0], *net.parameters.tensors[1:]]).calibrated(rows(50))
+    net, inputs = small_network(2, 3).fit_scales(rows(50)), rows(5)
+    large = at(net, [scale * net.weights[0], *net.parameters.tensors[1:]]).fit_scales(rows(50))
     torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))
 
 

@@ -573,7 +573,7 @@ def test_what_was_found_before_an_interrupt_is_reported(tiny: Tiny) -> None:
     report = run(request(tiny), listener=heard, interrupted=lambda: bool(heard.budgets)).report
     assert not report.provenance.complete
     margin, loss, *_ = report.attacks
-    assert (margin.status, margin.reason, loss.status) == ("ran", "the user broke off", "failed")
+    assert (margin.status, margin.reason, loss.status) == ("ran", "the user interrupted it", "failed")
     assert report.diagnostics.stationarity is None  # whoever breaks off does not want to wait
     assert report.diagnostics.rank is not None
 

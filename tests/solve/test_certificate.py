@@ -10,7 +10,7 @@ from audit.attacks import BATTERY
 from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.solve.certificate import certificate
-from audit.solve.descent import Descent, calibrated, weight_unit
+from audit.solve.descent import Descent, fit_scales, weight_unit
 from tests.planted import Clock, generator, planted_problem
 
 SMOOTHING = Descent.sharpness[1]
@@ -25,7 +25,7 @@ def settled(attack, steps=40):
 
 
 def dense_matrices(problem, candidates):
-    objective = calibrated(problem)
+    objective = fit_scales(problem)
     inputs, weights = candidates.inputs[0], candidates.weights[0]
 
     def residual(rows):
@@ -55,7 +55,7 @@ def test_the_eigenvalue_is_the_lowest_curvature_of_any_split_allowed(attack):
 @every_attack
 def test_the_gradient_is_the_steepest_slope_of_what_is_minimised(attack):
     problem, candidates = settled(attack)
-    objective, box = calibrated(problem), problem.box
+    objective, box = fit_scales(problem), problem.box
     inputs = candidates.inputs.clone().requires_grad_()
     weights = candidates.weights.clone().requires_grad_()
     loss = objective.relative_loss(Candidates(inputs, weights, candidates.labels), SMOOTHING).sum()

@@ -16,7 +16,7 @@ from audit.budget import Budget
 from audit.equation.candidates import Candidates
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
-from audit.solve.descent import Descent, _portions, _squares, calibrated, weight_unit
+from audit.solve.descent import Descent, _portions, _squares, fit_scales, weight_unit
 from tests.helpers import silent
 from tests.planted import (
     BIASES,
@@ -500,9 +500,9 @@ def test_units_of_pre_activations_come_from_typical_images():
     given = planted_problem()
     strange = replace(given.problem.objective.points[0], scales=(50.0,))
     problem = with_objective(given.problem, points=(strange,))
-    (point,) = calibrated(problem).points
+    (point,) = fit_scales(problem).points
     rows = problem.input_unit * torch.randn(4000, given.space.rank, generator=generator(5))
-    assert point.scales == pytest.approx(point.calibrated(rows).scales, rel=0.3)
+    assert point.scales == pytest.approx(point.fit_scales(rows).scales, rel=0.3)
     assert problem.input_unit * math.sqrt(given.space.rank) == pytest.approx(problem.box.typical_norm)
     one, other = minimise(SHORT, given.problem), minimise(SHORT, problem)
     torch.testing.assert_close(one.candidates.inputs, other.candidates.inputs)
@@ -511,7 +511,7 @@ def test_units_of_pre_activations_come_from_typical_images():
 @pytest.mark.parametrize("count", [4, 36])
 def test_lambda_is_in_units_that_reach_the_target(count):
     given = planted_problem(hidden=200)
-    objective = calibrated(given.problem)
+    objective = fit_scales(given.problem)
     unit = weight_unit(given.problem, objective, count)
     rows = given.problem.input_unit * torch.randn(500, 1, given.space.rank, generator=generator(5))
     labels = equation(KktMargin(), observation(objective.points[0])).label(500)[:, None]

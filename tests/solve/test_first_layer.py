@@ -24,7 +24,7 @@ def layer_of(change=lambda tensor: tensor, noise=0.0, **how):
 def test_directions_of_any_length_give_inputs_at_their_true_scale(activation) -> None:
     layer, inputs, directions, _ = layer_of(activation=activation)
     lengths = torch.tensor([1.0, -3.0, 1e-3, 50.0]).double()
-    torch.testing.assert_close(layer.solved(directions * lengths), inputs)
+    torch.testing.assert_close(layer.solve(directions * lengths, layer.bias), inputs)
 
 
 @pytest.mark.parametrize("level", [1e-5, 1e-3])
@@ -41,7 +41,7 @@ def test_stated_errors_hold_and_are_not_idle(level) -> None:
     clean, _, directions, _ = layer_of(hidden=300)
     found = layer.left.T @ (clean.left @ directions)
     for lengths in (torch.ones(SAMPLES), torch.tensor([-2.0, 1.0, 0.1, 30.0])):
-        solved = layer.solved(found * lengths)
+        solved = layer.solve(found * lengths, layer.bias)
         stated = layer.errors(solved, found * lengths)
         true = (solved - inputs).norm(dim=1) / INPUTS**0.5
         assert (true < stated).all()

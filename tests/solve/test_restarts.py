@@ -11,7 +11,7 @@ from audit.equation.candidates import Candidates
 from audit.solve import restarts
 from audit.solve.base import Solution, Splitting, Status
 from audit.solve.descent import Descent
-from audit.solve.restarts import Restarts, make_plan, pooled
+from audit.solve.restarts import Restarts, make_plan, pool
 from audit.solve.splitting import SampleSplitting
 from tests.helpers import silent
 from tests.planted import Clock, costing, generator, planted_problem
@@ -281,7 +281,7 @@ def solution(losses, status=Status.FINISHED, steps=10, labels=(0, 1)):
 
 
 def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
-    found = pooled([solution([0.5, 0.4]), solution([0.2, 0.6], Status.BUDGET, steps=7)])
+    found = pool([solution([0.5, 0.4]), solution([0.2, 0.6], Status.BUDGET, steps=7)])
     assert found.losses.tolist() == pytest.approx([0.5, 0.4, 0.2, 0.6])
     assert torch.equal(found.candidates.inputs[:, 0, 0], found.losses)
     assert torch.equal(found.candidates.weights[:, 1, 0], found.losses)
@@ -292,7 +292,7 @@ def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
 
 
 def test_restarts_that_diverged_are_dropped():
-    found = pooled(
+    found = pool(
         [
             solution([math.inf, 0.4]),
             solution([math.inf, math.inf], Status.DIVERGED),
@@ -311,7 +311,7 @@ def test_restarts_that_diverged_are_dropped():
 )
 def test_the_pool_has_room_for_so_many_candidates_of_lowest_loss(most, kept, monkeypatch):
     monkeypatch.setattr(restarts, "_MOST_POOLED", most)  # two candidates each
-    found = pooled([solution([0.5, math.inf, 0.4]), solution([0.2, 0.6])])
+    found = pool([solution([0.5, math.inf, 0.4]), solution([0.2, 0.6])])
     assert found.losses.tolist() == pytest.approx(kept)
     assert torch.equal(found.candidates.inputs[:, 0, 0], found.losses)
     assert torch.equal(found.candidates.weights[:, 0, 0], found.losses)
@@ -329,13 +329,13 @@ def splitting_of(losses, splits):
 
 
 def test_without_splitting_the_pool_has_none():
-    assert pooled([solution([0.5, 0.4]), solution([0.2])]).splitting is None
+    assert pool([solution([0.5, 0.4]), solution([0.2])]).splitting is None
 
 
 def test_what_was_split_is_pooled_like_the_restarts():
     one = replace(solution([0.5, math.inf]), splitting=splitting_of([0.9, 0.8], [2, 0]))
     best = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
-    found = pooled([one, best]).splitting
+    found = pool([one, best]).splitting
     assert found.losses.tolist() == pytest.approx([0.9, 0.7, 0.95])
     assert torch.equal(found.before.inputs[:, 0, 0], found.losses)
     assert torch.equal(found.before.weights[:, 0, 0], found.losses)
@@ -349,7 +349,7 @@ def test_a_pool_of_pools_is_the_pool_of_all():
         replace(solution([loss]), splitting=splitting_of([loss + 0.1], [count]))
         for loss, count in ((0.5, 1), (0.4, 2), (0.3, 0))
     ]
-    found, same = pooled(parts).splitting, pooled([pooled(parts[:2]), parts[2]]).splitting
+    found, same = pool(parts).splitting, pool([pool(parts[:2]), parts[2]]).splitting
     assert torch.equal(found.losses, same.losses)
     assert torch.equal(found.splits, same.splits)
     assert torch.equal(found.before.inputs, same.before.inputs)
@@ -358,20 +358,20 @@ def test_a_pool_of_pools_is_the_pool_of_all():
 def test_what_was_split_is_dropped_with_its_restart(monkeypatch):
     monkeypatch.setattr(restarts, "_MOST_POOLED", 2)
     split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
-    found = pooled([replace(solution([0.4]), splitting=splitting_of([0.8], [2])), split])
+    found = pool([replace(solution([0.4]), splitting=splitting_of([0.8], [2])), split])
     assert found.losses.tolist() == pytest.approx([0.2])
     assert found.splitting.losses.tolist() == pytest.approx([0.7])
     assert found.splitting.splits.tolist() == [3]
 
 
 def test_a_last_round_that_diverged_does_not_speak_for_the_others():
-    found = pooled([solution([0.4, 0.5], Status.BUDGET), solution([math.inf, math.inf], Status.DIVERGED)])
+    found = pool([solution([0.4, 0.5], Status.BUDGET), solution([math.inf, math.inf], Status.DIVERGED)])
     assert found.status is Status.BUDGET
     assert found.losses.tolist() == pytest.approx([0.4, 0.5])
 
 
 def test_if_every_restart_diverged_so_did_the_whole():
-    found = pooled([solution([math.inf, math.inf], Status.DIVERGED)] * 2)
+    found = pool([solution([math.inf, math.inf], Status.DIVERGED)] * 2)
     assert found.status is Status.DIVERGED
     assert found.restarts == 4
 

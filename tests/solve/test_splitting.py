@@ -15,7 +15,7 @@ from audit.equation.objective import every_output
 from audit.solve.base import Problem, Solution, Status
 from audit.solve.constraints import Box
 from audit.solve.curvature import splitting_product
-from audit.solve.descent import Descent, calibrated
+from audit.solve.descent import Descent, fit_scales
 from audit.solve.splitting import SampleSplitting, SplitPlan, _split, plan_splits
 from tests.helpers import silent
 from tests.planted import (
@@ -54,7 +54,7 @@ def splits_of(found):
 
 def relative_loss(problem, candidates, sharpness=LAST):
     with torch.no_grad():
-        return calibrated(problem).relative_loss(candidates, sharpness)
+        return fit_scales(problem).relative_loss(candidates, sharpness)
 
 
 def with_objective(problem, **changes):
@@ -246,7 +246,7 @@ def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits
 @pytest.mark.parametrize("seed", range(3))
 def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(seed):
     problem = planted_problem(1, 12, 60, 2, attack=KktLoss(), dtype=torch.float64).problem
-    objective = calibrated(problem)
+    objective = fit_scales(problem)
     plan = Descent(count=1, restarts=3, steps=60, sharpness=(1.0, 3.0))
     parents = plan.minimise(problem, Budget(100.0, Clock()), generator(seed), silent).candidates
     plan = plan_splits(objective, parents, 3.0, generator(seed))

@@ -13,7 +13,7 @@ from audit.attacks.polynomial_delta import PolynomialDelta
 from audit.budget import Budget
 from audit.solve.base import Problem, Status
 from audit.solve.constraints import Box
-from audit.solve.tensor import TensorDecomposition, diagonalised
+from audit.solve.tensor import TensorDecomposition, diagonalise
 from tests.planted import (
     Clock,
     at,
@@ -207,7 +207,7 @@ def test_directions_that_diagonalise_all():
     rows = torch.randn(4, 7, generator=generator(), dtype=torch.float64)
     diagonals = torch.randn(9, 4, generator=generator(1), dtype=torch.float64)
     matrices = torch.einsum("si,id,ie->sde", diagonals, rows, rows)
-    found = diagonalised(matrices, 1e-9, generator(2))
+    found = diagonalise(matrices, 1e-9, generator(2))
     assert found.shape == (4, 7)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(4, dtype=torch.float64))
     assert direction_errors(found, rows).max() < 1e-9
