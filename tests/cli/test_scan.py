@@ -135,7 +135,7 @@ def test_a_positive_control(model_audit: Run, tiny: Tiny, steps: None) -> None:
     assert ended.code == 1
     stages = [line for line in ended.err.splitlines() if line.startswith("positive control:")]
     assert len(stages) == 2
-    assert f" {MEMBERS} control images" in stages[0]
+    assert f" {MEMBERS} held-out images" in stages[0]
     control = report()["diagnostics"]["positive_control"]
     assert control["confirmed"] > 0
     for name in ("html", "md"):
