@@ -1,1 +1,1 @@
-"""What the weights hold of the members, measured without an attack; models that are made to leak; the DP bound."""
+"""Memorisation diagnostics, measured without an attack; models that are made to leak; the DP bound."""

@@ -65,9 +65,9 @@ def attainable_ssim(
     space:
         Of the target of an attack.
     members:
-        (n, d) in network units.
+        (n, d) as normalised inputs.
     preprocessing:
-        From pixels to network units.
+        From pixels to normalised inputs.
     budget:
         Checked between batches of members and between steps.
 

@@ -93,11 +93,11 @@ def measure_contributions(
     Parameters
     ----------
     objective:
-        Of any attack, in network units, not reduced.
+        Of any attack, as normalised inputs, not reduced.
     space:
         Row space of its target's first layer.
     members, controls:
-        (n, d) and (k, d) in network units; k may be 0.
+        (n, d) and (k, d) as normalised inputs; k may be 0.
     labels, control_labels:
         (n,) and (k,) labels; `labels` is None where the readout needs none. Where those of controls alone are
         unknown, both are given the predictions of the network in the common fit.

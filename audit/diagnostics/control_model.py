@@ -46,7 +46,7 @@ class Draw:
     """Which controls the model is to memorise."""
 
     images: NDArray[np.float32]
-    """(n, d) in network units."""
+    """(n, d) as normalised inputs."""
     labels: NDArray[np.int64]
     """(n,) labels."""
     labels_given: bool
@@ -96,7 +96,7 @@ def draw(
     Parameters
     ----------
     images:
-        (k, d), all controls in network units.
+        (k, d), all controls as normalised inputs.
     labels:
         (k,), if they have any.
     count:

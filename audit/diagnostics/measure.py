@@ -1,4 +1,4 @@
-"""What the weights hold of the members, measured without an attack.
+"""Memorisation diagnostics: what the weights hold of the members, measured without an attack.
 
 For the equation of every attack, how far the members explain it and how much each contributes (`contribution`); for
 all row spaces together, how similar a reconstruction could be to each member at all (`attainable`); for polynomial
@@ -175,10 +175,10 @@ def _contribution(
 
 
 def _finite(found: Contributions) -> bool:
-    told = [np.array(found.fit.residual), found.fit.lengths]
+    values = [np.array(found.fit.residual), found.fit.lengths]
     if found.membership is not None:
-        told += [found.membership.members, found.membership.controls]
-    return all(bool(np.isfinite(values).all()) for values in told)
+        values += [found.membership.members, found.membership.controls]
+    return all(bool(np.isfinite(part).all()) for part in values)
 
 
 def _attainable(

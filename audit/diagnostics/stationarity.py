@@ -36,7 +36,7 @@ MOST_UNKNOWNS = 5000
 MOST_NON_NEGATIVE = 2000
 """Likewise for lambda >= 0, which takes one thread and more steps; for both, where a budget allows steps."""
 _SECONDS_OF_MOST = 4.0
-"""What so many take with lambda >= 0; such a fit cannot be broken off."""
+"""What so many take with lambda >= 0; such a fit cannot be interrupted."""
 _NO_TIME = 500
 """Unknowns whose exact solution takes a moment, and is found without regard to the time left."""
 RIDGE = 1e-12
@@ -84,9 +84,9 @@ def stationarity(
     Parameters
     ----------
     objective:
-        In network units, not reduced.
+        For normalised inputs, not reduced.
     members:
-        (n, d) in network units.
+        (n, d) as normalised inputs.
     labels:
         (n,) labels, or None where the readout needs none.
     budget:

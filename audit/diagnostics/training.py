@@ -55,7 +55,7 @@ def descend(
     network:
         Where to start.
     inputs:
-        (n, d), in network units.
+        (n, d), as normalised inputs.
     labels:
         (n,) labels.
     margin:

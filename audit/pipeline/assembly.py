@@ -53,7 +53,7 @@ def assemble(
     provenance:
         How the audit was made.
     measured:
-        What the weights hold; None where nothing was measured.
+        The memorisation diagnostics; None where nothing was measured.
     control:
         What came of the positive control, if there was one.
     """

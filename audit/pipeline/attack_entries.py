@@ -12,7 +12,7 @@ from audit.scoring.calibration import Calibration
 def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     """Describe how an attack ran and what it found."""
     attack, fact = outcome.attack, attack_fact(outcome)
-    told = AttackReport(
+    entry = AttackReport(
         id=attack.id,
         title=attack.title,
         reference=attack.papers,
@@ -21,10 +21,10 @@ def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
         source=attack.source,
     )
     if not isinstance(outcome, AttackResult):
-        return told
+        return entry
     belief = scores.by_attack[attack.id]
     return AttackReport(
-        **told.model_dump(include={"id", "title", "reference", "status", "reason", "source"}),
+        **entry.model_dump(include={"id", "title", "reference", "status", "reason", "source"}),
         seconds=round(outcome.seconds, 2),
         restarts=outcome.restarts,
         steps=outcome.steps,

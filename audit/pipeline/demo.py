@@ -93,7 +93,7 @@ def train(
     inputs:
         (n, d), normalised.
     labels:
-        (n,) class numbers.
+        (n,) labels (class indices).
     hidden:
         Units of the hidden layer.
     outputs:

@@ -1,4 +1,4 @@
-"""The entries of a report on what the weights hold, made from what the diagnostics measured."""
+"""The entries of a report for the memorisation diagnostics, made from what was measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def contribution_entries(measured: Measurements, controls: int) -> list[Contribu
 
 def _contribution(equation: Equation, found: Contributions, controls: int) -> ContributionReport:
     test = found.membership
-    told = ContributionReport(
+    entry = ContributionReport(
         attack=equation.attack.id,
         source=equation.source,
         residual=found.fit.residual,
@@ -42,8 +42,8 @@ def _contribution(equation: Equation, found: Contributions, controls: int) -> Co
         notes=list(found.notes),
     )
     if test is None:
-        return told
-    return told.model_copy(
+        return entry
+    return entry.model_copy(
         update={
             "controls": controls,
             "auc": test.auc,

@@ -129,7 +129,7 @@ def audit(
     mean, std:
         Normalisation of the model's inputs.
     listener:
-        Told what happens.
+        Gets progress.
     options:
         Any other option of `model-audit scan`, by the names of `Request`: `policy="strict"`, `seed=1`.
 

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 
 class Listener(Protocol):
-    """Told what happens. Used as a context manager around an audit."""
+    """Gets progress. Used as a context manager around an audit."""
 
     def __enter__(self) -> Self:
         """Begin."""

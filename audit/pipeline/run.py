@@ -81,7 +81,7 @@ def run(
     inputs:
         The same, if `check` has read it already.
     listener:
-        Told what happens.
+        Gets progress.
     interrupted:
         Polled while attacks run; once true, what was found is reported and marked incomplete.
     clock:

@@ -1,4 +1,4 @@
-"""One audit under way: what was asked, the clock, and who is told. Attacks run through it alike on all networks."""
+"""One audit under way: what was asked, the clock, and who gets progress. Attacks on all networks run through it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Session:
     inputs: Inputs
     """The same, read and checked."""
     listener: Listener
-    """Told what happens."""
+    """Gets progress."""
     clock: Clock
     """Monotonic, in seconds."""
     interrupted: Callable[[], bool]

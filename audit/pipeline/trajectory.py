@@ -41,9 +41,9 @@ def trajectory(
     sample:
         Index of the member.
     member:
-        (d,), network units.
+        (d,) normalised input.
     preprocessing:
-        Leads from network units to pixels.
+        Leads from normalised inputs to pixels.
 
     Returns
     -------

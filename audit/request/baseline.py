@@ -1,7 +1,7 @@
 """A baseline: an earlier run whose confirmed reconstructions were accepted, so that only new ones count.
 
 The earlier run must have had the same members, for a member is known by its place among them. The checkpoint may be
-another, as after training again. Doubts are never taken over: they are about one audit, not about the model.
+another, as after training again. Validity issues are never taken over: they are about one audit, not the model.
 
 Attacks are random and end with the budget, so another seed alone may confirm members that the earlier run did not
 (the demo with seeds 0 and 1, 30 s each: 33 confirmed both times, one of them new). Keep seed and budget.
@@ -48,15 +48,15 @@ class Baseline:
         same = (
             "the same checkpoint" if model.sha256 == checkpoint else f"another checkpoint, {model.checkpoint}"
         )
-        told = [f"baseline: {self.path}, of {same}, {plural(len(self.rows), 'member')} confirmed"]
+        notes = [f"baseline: {self.path}, of {same}, {plural(len(self.rows), 'member')} confirmed"]
         for what, before, now in (
             ("policy", self.report.policy.name, policy),
             ("threshold", f"{summary.threshold:g}", f"{rule.threshold:g}"),
             ("false discovery rate", f"{summary.fdr:g}", f"{rule.fdr:g}"),
         ):
             if before != now:
-                told.append(f"baseline: its {what} was {before}, that of this audit is {now}")
-        return told
+                notes.append(f"baseline: its {what} was {before}, that of this audit is {now}")
+        return notes
 
 
 def load_baseline(path: Path, members: Samples) -> Baseline:

@@ -18,7 +18,7 @@ from audit.request.budget import parse_budget, write_budget
 
 @dataclass(frozen=True)
 class Option:
-    """What users are told of a field."""
+    """What a field means, for users."""
 
     help: str
     """A sentence that stands alone; words to type are in backticks."""
@@ -46,7 +46,7 @@ class Field:
     default: Any
     """`dataclasses.MISSING` where it must be given."""
     option: Option
-    """What users are told of it."""
+    """What it means, for users."""
 
     @property
     def required(self) -> bool:

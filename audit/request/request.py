@@ -1,4 +1,4 @@
-"""What a user asks for: the options of `model-audit scan`, each stated once, with what users are told of it."""
+"""What a user asks for: the options of `model-audit scan`, each stated once, with its help text."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _TINY = 1e-9
 """Component of the bias at least, which is divided by."""
 _STEPS = 3000
 """Of a descent from one round of starts."""
-_SMOOTHING = (30.0, 600.0)
+_SHARPNESS = (30.0, 600.0)
 """First and last. From a random start the first is 1, which would blur what this one knows. At the last, 120 there,
 the stand-in of a ReLU leaves a loss of 3e-4 where the truth is reached, and 600 leaves 1e-5."""
 _FASTEST = 0.1
@@ -96,7 +96,7 @@ class MomentStarts:
                 steps=_STEPS,
                 input_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
                 weight_rate=min(_FASTEST, _PER_ERROR * math.sqrt(reached)),
-                sharpness=_SMOOTHING,
+                sharpness=_SHARPNESS,
                 start=start,
             )
             solution = plan.minimise(problem, budget, generator, watch_round)
