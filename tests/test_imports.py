@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "diagnostics": GROUND | {"model", "equation", "attacks", "dataset", "scoring"},
     "verdict": GROUND | {"yaml_file", "model", "scoring"},
     "report": GROUND | {"model", "verdict"},
-    "render": GROUND | {"report", "verdict", "scoring"},
+    "render": GROUND | {"model", "report", "verdict", "scoring"},
     "request": GROUND
     | {"model", "equation", "attacks", "dataset", "scoring", "diagnostics", "verdict", "report"},
     "pipeline": GROUND

@@ -67,3 +67,17 @@ def test_every_module_has_a_test_file_in_the_same_folder() -> None:
 def test_exceptions_are_of_modules_that_need_them() -> None:
     assert [module for module in ELSEWHERE if module not in modules()] == []
     assert [module for module in ELSEWHERE if module.replace("/", "/test_") in files()] == []
+
+
+LONGEST_FILE, LONGEST_FUNCTION = 350, 60
+
+
+def test_no_file_and_no_function_is_too_long() -> None:
+    found = []
+    for module in modules():
+        source = (AUDIT / module).read_text()
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+        lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in nodes}
+        found += [f"{module}:{name}" for name, lines in lengths.items() if lines > LONGEST_FUNCTION]
+        found += [module] if len(source.splitlines()) > LONGEST_FILE else []
+    assert found == []

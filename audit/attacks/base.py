@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from audit.equation.identifiability import Identifiability
-from audit.equation.objective import Objective, Source
+from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace
+from audit.model.modality import Source
 from audit.model.network import Network
 from audit.model.parameters import Parameters
 

@@ -26,8 +26,8 @@ from torch import Tensor
 from audit.attacks import Observation
 from audit.budget import Budget
 from audit.diagnostics.training import Trained, descend, loss_gradient, small_start
-from audit.equation.objective import Source
 from audit.errors import UsageError
+from audit.model.modality import Source
 from audit.model.network import Network
 from audit.scoring.intervals import resolution
 

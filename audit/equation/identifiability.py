@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from audit.equation.monomials import Monomials
-from audit.equation.objective import Objective, Source
+from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace, first_layer_space, reduce
 from audit.model.activations import activation
+from audit.model.modality import Source
 from audit.model.network import Network
 
 LEAST_ORDER = 3

@@ -12,20 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from audit.equation.candidates import Candidates
+from audit.model.modality import Source
 from audit.model.network import Network
 from audit.model.parameters import Parameters
 
 _LEAST_SCALE = 0.1
 """Length of the scaled sum relative to the target."""
-
-Source = Literal["weights", "change", "gradient"]
-"""What a target holds: weights after training, their change since its start, or one gradient of a small batch."""
 
 Readout = Callable[[Tensor, Tensor | None], Tensor]
 """(outputs (..., m, c), labels (..., m) or None) -> scalars (..., m, k) whose gradients are summed."""

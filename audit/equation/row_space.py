@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audit.equation.objective import Objective, Source
+from audit.equation.objective import Objective
+from audit.model.modality import Source
 from audit.model.parameters import Parameters
 
 _FULL_RANK_BELOW = 64

@@ -1,4 +1,4 @@
-"""What kind of sample a network is given, which decides how two samples are compared and what they are called."""
+"""What kind of sample a network is given, and what of its parameters an attacker holds: the kinds of reports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Literal
 
 Measure = Literal["ssim", "correlation"]
 """Identifiers of the measures of similarity, in policies and reports."""
+
+Source = Literal["weights", "change", "gradient"]
+"""What an attack reconstructs from: the weights, their change in training, or the gradient of one batch."""
 
 
 @dataclass(frozen=True)

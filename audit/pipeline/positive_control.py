@@ -8,8 +8,8 @@ from audit.attacks import Observation
 from audit.battery import Outcome
 from audit.dataset.truth import Truth
 from audit.diagnostics.control_model import Draw, draw, share, strongest_source, train_control_model
-from audit.equation.objective import Source
 from audit.errors import first_line
+from audit.model.modality import Source
 from audit.pipeline.scores import score
 from audit.pipeline.session import Session
 from audit.report.measured import PositiveControl

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from audit.model.modality import Source
 from audit.report.base import Count, Fraction, Measured, Part
-from audit.verdict.facts import Source
 
 
 class Rank(Part):

@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from audit.model.modality import Source
 from audit.report.base import Count, Curve, Fraction, Measured, Part
-from audit.verdict.facts import AttackStatus, Source
+from audit.verdict.facts import AttackStatus
 
 
 class Splitting(Part):

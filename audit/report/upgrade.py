@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from audit.verdict.facts import Source
+from audit.model.modality import Source
 
 _SAMPLE = {"exposure": "contribution", "exposure_rank": "contribution_rank", "ceiling": "attainable"}
 _SPLITTING = {"ssim_before": "similarity_before", "ssim_after": "similarity_after"}

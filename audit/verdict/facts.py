@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from audit.model.modality import Source
 from audit.scoring.intervals import resolution
 from audit.verdict.finding import Suppression, confirmed_id
 
 AttackStatus = Literal["ran", "skipped", "failed"]
-Source = Literal["weights", "change", "gradient"]
-"""What an attack reconstructs from: the weights, their change in training, or an observed gradient."""
 
 
 @dataclass(frozen=True)

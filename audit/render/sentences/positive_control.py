@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from audit.model.modality import Source
 from audit.report.schema import Report
 from audit.scoring.intervals import resolution
-from audit.verdict.facts import Source
 from audit.words import bound, duration, percent, plural, sentence
 
 _MODELS: dict[Source, str] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from audit.model.modality import Source
 from audit.report.outcomes import Sample
 from audit.report.schema import Report
-from audit.verdict.facts import Source
 from audit.words import listed
 
 SUBJECTS: dict[Source, str] = {

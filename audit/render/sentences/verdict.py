@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from audit.model.modality import Source
 from audit.render.sentences.findings import detail, grounds
 from audit.render.sentences.sources import origins
-from audit.verdict.facts import Source
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import Reason, ReasonKind
 from audit.verdict.policy import CALIBRATED
