@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from audit.version import __version__
+
 if TYPE_CHECKING:
     from audit.errors import AuditError
     from audit.pipeline.notebook import Result, audit
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from audit.report.schema import Report
     from audit.request.request import Request
 
-__version__ = "0.2.0"
 __all__ = ["AuditError", "Report", "Request", "Result", "__version__", "audit", "run"]
 
 _PLACES = {

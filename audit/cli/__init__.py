@@ -10,7 +10,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-import audit
 from audit.cli.compare import compare
 from audit.cli.docs import docs
 from audit.cli.init import init
@@ -20,6 +19,7 @@ from audit.cli.report import report
 from audit.cli.scan import demo, scan
 from audit.cli.schemas import schema
 from audit.cli.shell import EXIT_CODES, INTERRUPTED, UNUSABLE, complain, say
+from audit.version import __version__
 
 __all__ = ["EXIT_CODES", "app", "main"]
 
@@ -47,7 +47,7 @@ app.add_typer(policies, name="policy", short_help="List, show and check policies
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"model-audit {audit.__version__}")
+        typer.echo(f"model-audit {__version__}")
         raise typer.Exit
 
 

@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-import audit
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError, suggest
 
-_FOLDER = Path(audit.__file__).parent / "docs"
+_FOLDER = Path(__file__).parents[1] / "docs"
 
 
 def _topics() -> list[str]:

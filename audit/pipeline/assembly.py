@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import audit
 from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
 from audit.pipeline.attack_entries import attack_entry
@@ -33,6 +32,7 @@ from audit.request.check import Inputs
 from audit.verdict.finding import Finding, with_suppressions
 from audit.verdict.findings import findings
 from audit.verdict.judgement import judge
+from audit.version import __version__
 
 
 def assemble(
@@ -66,7 +66,7 @@ def assemble(
     suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
     judgement = judge(policy, replace(facts, suppressed=suppressed))
     report = Report(
-        tool=Tool(name="model-audit", version=audit.__version__),
+        tool=Tool(name="model-audit", version=__version__),
         verdict=judgement.verdict,
         reasons=[reason(why) for why in judgement.reasons],
         modality=data.members.modality.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import audit
 from audit.errors import PolicyError, suggest
 
 
@@ -15,7 +14,7 @@ def shipped_policies() -> list[str]:
 
 def _policy_folder() -> Path:
     """`audit/policies` in an installed wheel, `policies` beside the package in a source tree."""
-    package = Path(audit.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "policies"
     return inside if inside.is_dir() else package.parent / "policies"
 
