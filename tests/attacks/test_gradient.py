@@ -30,7 +30,7 @@ def observed(net, gradient):
 
 @pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
 @pytest.mark.parametrize("scale", [1.0, -7.0])
-def test_the_batch_solves_it_whatever_the_scale(activation, scale):
+def test_the_batch_solves_it_whatever_the_scale(activation, scale) -> None:
     net = small_network(3, 3, "all", activation=activation)
     rows = torch.randn(SAMPLES, net.inputs, generator=generator(2), dtype=torch.float64)
     gradient, derivatives = batch_gradient(net, rows)
@@ -44,7 +44,7 @@ def test_the_batch_solves_it_whatever_the_scale(activation, scale):
     assert moved > 1e-4
 
 
-def test_the_point_is_the_network_and_the_target_is_what_was_seen():
+def test_the_point_is_the_network_and_the_target_is_what_was_seen() -> None:
     net = small_network(3, 2, "all")
     seen = observed(net, another(net).parameters)
     found = equation(ATTACK, seen)
@@ -59,7 +59,7 @@ def test_the_point_is_the_network_and_the_target_is_what_was_seen():
     ) == (0, None, None)
 
 
-def test_without_a_gradient_it_does_not_apply():
+def test_without_a_gradient_it_does_not_apply() -> None:
     assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")
 
 
@@ -67,7 +67,7 @@ def test_without_a_gradient_it_does_not_apply():
     ("index", "reason"),
     [(None, "zero everywhere: it holds nothing"), (0, None), (1, "of the first layer is zero everywhere")],
 )
-def test_a_gradient_of_zeros_does_not_apply(index, reason):
+def test_a_gradient_of_zeros_does_not_apply(index, reason) -> None:
     net = small_network(3, 2, "all")
     tensors = [torch.zeros_like(tensor) for tensor in net.parameters.tensors]
     if index is not None:

@@ -66,7 +66,7 @@ def trained(network, rows, loss):
 @pytest.mark.parametrize(("loss", "outputs", "targets"), LOSSES.values(), ids=LOSSES.keys())
 def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
     loss, outputs, targets, activation, layers, biases
-):
+) -> None:
     start = small_network(outputs, layers, biases, inputs=8, hidden=9, activation=activation)
     rows = torch.randn(SAMPLES, 8, generator=generator(3), dtype=torch.float64)
     targets = targets.double() if targets.is_floating_point() else targets
@@ -93,7 +93,7 @@ def test_training_with_weight_decay_ends_where_lambda_is_the_slope_of_the_loss(
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 3, 5])
-def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outputs):
+def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outputs) -> None:
     net, samples = kkt_point(outputs)
     outputs_of = net.forward(samples.inputs).requires_grad_()
     margins = equation(KktMargin(), observation(net)).objective.readout(outputs_of, samples.labels)
@@ -105,7 +105,7 @@ def test_a_kkt_point_of_the_margin_is_one_of_the_loss_with_signs_for_labels(outp
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_target_and_point_are_the_weights(net, seen):
+def test_target_and_point_are_the_weights(net, seen) -> None:
     objective = equation(ATTACK, seen).objective
     assert objective.target is net.parameters
     assert objective.points == (net,)

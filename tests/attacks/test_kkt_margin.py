@@ -33,7 +33,7 @@ def plain_margin(outputs, label):
 @pytest.mark.parametrize("classes", [1, 2, 3, 10])
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7)])
 @pytest.mark.parametrize("own_labels", [False, True])
-def test_margin_equals_the_plain_loop(classes, shape, own_labels):
+def test_margin_equals_the_plain_loop(classes, shape, own_labels) -> None:
     rng = generator(len(shape))
     outputs = torch.randn(*shape, classes, generator=rng, dtype=torch.float64)
     labels = torch.randint(max(classes, 2), shape if own_labels else shape[-1:], generator=rng)
@@ -44,13 +44,13 @@ def test_margin_equals_the_plain_loop(classes, shape, own_labels):
     assert found.flatten().tolist() == pytest.approx(expected)
 
 
-def test_margin_on_a_worked_example():
+def test_margin_on_a_worked_example() -> None:
     outputs = torch.tensor([[3.0, 1.0, -2.0], [3.0, 1.0, -2.0], [-1.0, -1.0, -5.0]])
     assert margin(outputs, torch.tensor([0, 2, 1])).tolist() == [[2.0], [-5.0], [0.0]]
     assert margin(torch.tensor([[4.0], [4.0]]), torch.tensor([0, 1])).tolist() == [[-4.0], [4.0]]
 
 
-def test_margin_leaves_outputs_alone_and_is_differentiable():
+def test_margin_leaves_outputs_alone_and_is_differentiable() -> None:
     outputs = torch.tensor([[3.0, 1.0, -2.0], [0.0, 1.0, 5.0]], requires_grad=True)
     before = outputs.detach().clone()
     margin(outputs, torch.tensor([0, 1])).sum().backward()
@@ -59,7 +59,7 @@ def test_margin_leaves_outputs_alone_and_is_differentiable():
 
 
 @pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (2, 2), (3, 3), (10, 10)])
-def test_labels_are_balanced(outputs, classes):
+def test_labels_are_balanced(outputs, classes) -> None:
     seen = observation(small_network(outputs))
     assert equation(ATTACK, seen).classes == classes
     for count in (classes, 5 * classes, 5 * classes + 1):
@@ -69,7 +69,7 @@ def test_labels_are_balanced(outputs, classes):
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_target_and_point_are_the_weights(net):
+def test_target_and_point_are_the_weights(net) -> None:
     objective = equation(ATTACK, observation(net)).objective
     assert objective.target is net.parameters
     assert objective.points == (net,)
@@ -79,7 +79,7 @@ def test_target_and_point_are_the_weights(net):
 
 @pytest.mark.parametrize("biases", ["none", "first", "all"])
 @pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
-def test_inhomogeneous_networks_are_warned_of(activation, biases):
+def test_inhomogeneous_networks_are_warned_of(activation, biases) -> None:
     """Phi(c theta) = c^k Phi(theta) for c > 0 where the first bias alone scales with the first weights."""
     layers = 2 if biases == "first" and activation.startswith("polynomial") else 3
     net = small_network(2, layers, biases, activation=activation)
@@ -99,7 +99,7 @@ def test_inhomogeneous_networks_are_warned_of(activation, biases):
 
 # With three outputs or more the other classes tie, exactly as long as one neuron alone is active.
 @pytest.mark.parametrize(("outputs", "copies"), [(1, 1), (1, 3), (2, 1), (2, 3), (3, 1), (5, 1)])
-def test_a_kkt_point_solves_its_own_equation(outputs, copies):
+def test_a_kkt_point_solves_its_own_equation(outputs, copies) -> None:
     net, samples = kkt_point(outputs, samples=5, copies=copies)
     objective = equation(ATTACK, observation(net)).objective
     assert objective.readout(net.forward(samples.inputs), samples.labels).flatten().tolist() == pytest.approx(
@@ -111,14 +111,14 @@ def test_a_kkt_point_solves_its_own_equation(outputs, copies):
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs):
+def test_other_labels_do_not_solve_the_equation_of_a_kkt_point(outputs) -> None:
     net, samples = kkt_point(outputs)
     objective = equation(ATTACK, observation(net)).objective
     others = Candidates(samples.inputs, samples.weights, (samples.labels + 1) % max(outputs, 2))
     assert objective.relative_loss(others) > 1.0
 
 
-def test_scaling_a_two_layer_kkt_point_leaves_lambda_as_it_is():
+def test_scaling_a_two_layer_kkt_point_leaves_lambda_as_it_is() -> None:
     net, samples = kkt_point(1)
     scaled = net.at(net.parameters.times(3.0))
     assert equation(ATTACK, observation(scaled)).objective.relative_loss(samples) < 1e-24

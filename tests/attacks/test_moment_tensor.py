@@ -36,7 +36,7 @@ def first_layer(change):
     return lambda net: at(net, [change(net.weights[0]), *net.parameters.tensors[1:]])
 
 
-def test_it_is_the_equation_of_gradient_solved_in_another_way():
+def test_it_is_the_equation_of_gradient_solved_in_another_way() -> None:
     seen = of_a_batch()
     one, other = equation(ATTACK, seen).objective, equation(Gradient(), seen).objective
     assert (one.target, one.points, one.readout) == (other.target, other.points, other.readout)
@@ -47,11 +47,11 @@ def test_it_is_the_equation_of_gradient_solved_in_another_way():
     "activation", ["relu", "leaky_relu:0.2", "elu", "gelu", "softplus", "tanh", "sigmoid"]
 )
 @pytest.mark.parametrize("samples", [1, 4])
-def test_it_applies_at_random_weights(activation, samples):
+def test_it_applies_at_random_weights(activation, samples) -> None:
     assert reason_against(ATTACK, of_a_batch(samples, activation=activation)) is None
 
 
-def test_uniform_weights_are_random_too():
+def test_uniform_weights_are_random_too() -> None:
     rng = generator(5)
     uniform = first_layer(
         lambda weight: (2 * torch.rand(weight.shape, generator=rng, dtype=torch.float64) - 1) / 6
@@ -66,17 +66,17 @@ def test_uniform_weights_are_random_too():
         (lambda weight: weight + 0.2 * noise(), "times their mean variance along one direction"),
     ],
 )
-def test_trained_weights_are_told_from_random_ones(change, reason):
+def test_trained_weights_are_told_from_random_ones(change, reason) -> None:
     found = reason_against(ATTACK, of_a_batch(8, first_layer(change)))
     assert found.startswith("the first layer does not look as if just drawn at random: its weights have")
     assert reason in found
 
 
-def test_three_layers_do_not_apply():
+def test_three_layers_do_not_apply() -> None:
     assert reason_against(ATTACK, of_a_batch(layers=3)) == "reads the moments of two layers, not of 3"
 
 
-def test_too_few_units_are_named_with_the_number_that_is_needed():
+def test_too_few_units_are_named_with_the_number_that_is_needed() -> None:
     reason = reason_against(ATTACK, of_a_batch(12, hidden=30))
     assert "rank 12, whose moments of order 2 need 46 hidden units" in reason
     assert reason.endswith("30 and 91 are there")
@@ -95,18 +95,18 @@ def test_too_few_units_are_named_with_the_number_that_is_needed():
         ("polynomial:3", [3]),
     ],
 )
-def test_an_activation_has_the_orders_of_its_hermite_expansion(activation, orders):
+def test_an_activation_has_the_orders_of_its_hermite_expansion(activation, orders) -> None:
     assert moment_tensor._orders(activation, 0.7) == orders
 
 
-def test_a_square_and_few_outputs_tell_no_samples_apart():
+def test_a_square_and_few_outputs_tell_no_samples_apart() -> None:
     """One matrix has many factorisations; softmax over two outputs gives one matrix up to its sign."""
     assert reason_against(ATTACK, of_a_batch(3, activation="polynomial:2")) is None
     reason = reason_against(ATTACK, of_a_batch(3, activation="polynomial:2", outputs=2))
     assert "no moments that tell samples apart" in reason
 
 
-def test_a_dead_last_layer_does_not_apply():
+def test_a_dead_last_layer_does_not_apply() -> None:
     seen = of_a_batch()
     tensors = list(seen.gradient.tensors)
     tensors[2] = torch.zeros_like(tensors[2])
@@ -114,5 +114,5 @@ def test_a_dead_last_layer_does_not_apply():
     assert reason == "the gradient of the last layer is zero everywhere: it holds no moments"
 
 
-def test_without_a_gradient_it_does_not_apply():
+def test_without_a_gradient_it_does_not_apply() -> None:
     assert reason_against(ATTACK, without_gradient(observation(small_network()))).endswith("pass --gradient")

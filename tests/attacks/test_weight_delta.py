@@ -63,7 +63,7 @@ def moved(network, change, sign=1.0):
 
 
 @pairwise(point=["initial", "final"], case=list(LOSSES), activation=ACTIVATIONS)
-def test_one_step_of_gradient_descent_is_solved_exactly(point, case, activation):
+def test_one_step_of_gradient_descent_is_solved_exactly(point, case, activation) -> None:
     """The gradient is taken where the step begins; in an implicit step, where it ends."""
     loss, outputs = LOSSES[case]
     net = small_network(outputs, 3, "all", activation=activation)
@@ -84,7 +84,7 @@ def test_one_step_of_gradient_descent_is_solved_exactly(point, case, activation)
 
 
 @pairwise(**LAYOUTS, activation=ACTIVATIONS)
-def test_every_point_has_lambdas_of_its_own(net, seen):
+def test_every_point_has_lambdas_of_its_own(net, seen) -> None:
     objective, candidates = equation(ATTACK, seen).objective, random_candidates(ATTACK, seen)
     shares = candidates.weights.split(net.outputs, dim=-1)
     assert len(shares) == 2
@@ -96,7 +96,7 @@ def test_every_point_has_lambdas_of_its_own(net, seen):
 
 
 @pairwise(**LAYOUTS, activation=["relu"])
-def test_the_target_is_the_change_and_the_final_weights_are_the_first_point(net, seen):
+def test_the_target_is_the_change_and_the_final_weights_are_the_first_point(net, seen) -> None:
     objective = equation(ATTACK, seen).objective
     for change, after, before in zip(
         objective.target.tensors, net.parameters.tensors, seen.initial.parameters.tensors, strict=True
@@ -108,12 +108,12 @@ def test_the_target_is_the_change_and_the_final_weights_are_the_first_point(net,
     assert equation(ATTACK, seen).caveat is None
 
 
-def test_without_a_start_it_does_not_apply():
+def test_without_a_start_it_does_not_apply() -> None:
     assert "pass --initial" in reason_against(ATTACK, without_initial(observation(small_network())))
 
 
 @pytest.mark.parametrize("biases", ["none", "all"])
-def test_a_start_equal_to_the_end_does_not_apply(biases):
+def test_a_start_equal_to_the_end_does_not_apply(biases) -> None:
     net = small_network(3, 2, biases)
     copy = net.at(net.parameters.map(torch.Tensor.clone))
     assert "nothing changed" in reason_against(ATTACK, observed(net, copy))
@@ -123,7 +123,7 @@ def test_a_start_equal_to_the_end_does_not_apply(biases):
     ("index", "reason"),
     [(0, None), *((index, "the first layer is as it was before training") for index in (1, 2, 3))],
 )
-def test_one_value_that_changed_is_a_change_where_it_holds_inputs(index, reason):
+def test_one_value_that_changed_is_a_change_where_it_holds_inputs(index, reason) -> None:
     net = small_network(3, 2, "all")
     tensors = [tensor.clone() for tensor in net.parameters.tensors]
     tensors[index].view(-1)[-1] += 1e-9
@@ -131,7 +131,7 @@ def test_one_value_that_changed_is_a_change_where_it_holds_inputs(index, reason)
     assert found is None if reason is None else found.startswith(reason)
 
 
-def test_shared_bits_of_the_start_cancel():
+def test_shared_bits_of_the_start_cancel() -> None:
     net, start = small_network(dtype=torch.float32), another(small_network(dtype=torch.float32))
     kept = at(start, [start.parameters.tensors[0], net.parameters.tensors[1]])
     target = equation(ATTACK, observed(net, kept)).objective.target

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 from types import SimpleNamespace
+from typing import Never
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def single(seen=None, seconds=SECONDS, seed=0):
 # Outcomes
 
 
-def test_one_outcome_per_attack_in_order():
+def test_one_outcome_per_attack_in_order() -> None:
     clock = Clock()
     attacks = [
         Timed("a", clock),
@@ -107,14 +108,14 @@ def test_one_outcome_per_attack_in_order():
     ]  # equations of all
 
 
-def test_without_a_choice_all_run():
+def test_without_a_choice_all_run() -> None:
     clock = Clock()
     outcomes = run([Timed("a", clock), Timed("b", clock)], clock, seconds=300.0)
     assert [type(outcome) for outcome in outcomes] == [AttackResult, AttackResult]
 
 
 @pytest.mark.parametrize("chosen", [[], ["nothing"]])
-def test_attacks_not_asked_for_are_skipped_with_a_reason(chosen):
+def test_attacks_not_asked_for_are_skipped_with_a_reason(chosen) -> None:
     clock = Clock()
     outcomes = run([Timed("a", clock), Timed("b", clock)], clock, chosen=chosen)
     assert all(isinstance(outcome, AttackSkipped) and outcome.reason for outcome in outcomes)
@@ -129,7 +130,7 @@ def test_attacks_not_asked_for_are_skipped_with_a_reason(chosen):
         (MemoryError(), "MemoryError"),
     ],
 )
-def test_an_attack_that_breaks_is_an_outcome_and_the_next_one_runs(error, reason):
+def test_an_attack_that_breaks_is_an_outcome_and_the_next_one_runs(error, reason) -> None:
     clock = Clock()
     first, second = run([Timed("a", clock, error=error), Timed("b", clock)], clock)
     assert isinstance(first, AttackFailed)
@@ -139,7 +140,7 @@ def test_an_attack_that_breaks_is_an_outcome_and_the_next_one_runs(error, reason
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_weights_that_are_not_finite_make_an_attack_fail(layer):
+def test_weights_that_are_not_finite_make_an_attack_fail(layer) -> None:
     seen = small_observation()
     weights = list(seen.network.weights)
     weights[layer] = torch.full_like(weights[layer], math.nan)
@@ -152,7 +153,7 @@ def test_weights_that_are_not_finite_make_an_attack_fail(layer):
 
 
 @pytest.mark.parametrize("zeros", [True, False], ids=["zeros", "NaN"])
-def test_a_network_without_an_equation_does_not_break_the_audit(zeros):
+def test_a_network_without_an_equation_does_not_break_the_audit(zeros) -> None:
     """Long enough for steps to be taken, and heard of."""
     seen, heard = small_observation(), []
     value = 0.0 if zeros else math.nan
@@ -185,7 +186,7 @@ class Numbered(KktMargin):
         return dataclasses.replace(super().prepare(seen), labels=Labels(torch.arange(self.number)))
 
 
-def scripted(monkeypatch, clock, *scripts):
+def scripted(monkeypatch: pytest.MonkeyPatch, clock, *scripts):
     """Replace the solver: attack k gets a loss, a status or an error for every slice, the last one for the rest.
 
     Returns the attacks, and the list that (number, seconds) of every slice will be appended to.
@@ -243,7 +244,9 @@ TOO_SHORT = Status.INTERRUPTED  # a slice without a step
         ([GOOD, [TOO_SHORT, 1.0], [TOO_SHORT, 1.0]], [1, 2, 0, 0]),  # everybody's first step comes first
     ],
 )
-def test_slices_go_to_whoever_explains_most_per_slice(scripts, expected, monkeypatch):
+def test_slices_go_to_whoever_explains_most_per_slice(
+    scripts, expected, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, *scripts)
     outcomes = run(attacks, clock, seconds=240.0)
@@ -256,7 +259,7 @@ def test_slices_go_to_whoever_explains_most_per_slice(scripts, expected, monkeyp
         assert outcome.seconds == pytest.approx(given)
 
 
-def test_what_every_slice_found_is_pooled(monkeypatch):
+def test_what_every_slice_found_is_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, heard = Clock(), []
     attacks, slices = scripted(monkeypatch, clock, [0.6, 0.3, 0.5, 0.7], NOTHING)
     found, other = run(attacks, clock, watch=lambda *event: heard.append(event))
@@ -283,7 +286,9 @@ def test_what_every_slice_found_is_pooled(monkeypatch):
         (Status.DIVERGED, Status.DIVERGED.value),
     ],
 )
-def test_a_failure_in_a_later_slice_keeps_what_was_found_before(failure, told, monkeypatch):
+def test_a_failure_in_a_later_slice_keeps_what_was_found_before(
+    failure, told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, [0.1, 0.2, failure], NOTHING)
     found, _ = run(attacks, clock)
@@ -293,7 +298,7 @@ def test_a_failure_in_a_later_slice_keeps_what_was_found_before(failure, told, m
     assert found.note == f"{Status.BUDGET.value}; {told}"
 
 
-def test_slices_end_when_the_user_breaks_off(monkeypatch):
+def test_slices_end_when_the_user_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, GOOD, GOOD)
     budget = Budget(240.0, clock, lambda: clock.now >= 100.0)
@@ -302,7 +307,7 @@ def test_slices_end_when_the_user_breaks_off(monkeypatch):
     assert all(isinstance(outcome, AttackResult) for outcome in found)
 
 
-def test_the_whole_budget_is_used():
+def test_the_whole_budget_is_used() -> None:
     clock = Clock()
     attacks = [Timed("a", clock), Timed("skipped", clock, reason="no"), Timed("b", clock)]
     first, _, second = run(attacks, clock, seconds=600.0)
@@ -312,7 +317,7 @@ def test_the_whole_budget_is_used():
 
 
 @pytest.mark.parametrize("others", [[], ["no"]])
-def test_a_lone_attack_gets_the_whole_budget_at_once(others, monkeypatch):
+def test_a_lone_attack_gets_the_whole_budget_at_once(others, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, GOOD)
     outcomes = run([*attacks, *(Timed("b", clock, reason=reason) for reason in others)], clock, seconds=240.0)
@@ -320,7 +325,7 @@ def test_a_lone_attack_gets_the_whole_budget_at_once(others, monkeypatch):
     assert outcomes[0].seconds == 240.0
 
 
-def test_slices_are_cut_from_what_reduction_leaves(monkeypatch):
+def test_slices_are_cut_from_what_reduction_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     attacks, slices = scripted(monkeypatch, clock, GOOD, GOOD)
     for attack in attacks:
@@ -340,7 +345,7 @@ def slow(function, clock, seconds):
 
 @pytest.mark.parametrize("names", ["a", "ab"])
 @pytest.mark.parametrize(("seconds", "moment"), [(0.0, 1e9), (1.0, 1e9), (240.0, 0.0), (240.0, 3.0)])
-def test_an_attack_that_took_no_step_failed(names, seconds, moment):
+def test_an_attack_that_took_no_step_failed(names, seconds, moment) -> None:
     """Nothing was tested then; too little time and a user who broke off are the same in this."""
     clock = Clock()
     budget = Budget(seconds, clock, lambda: clock.now >= moment)
@@ -353,7 +358,7 @@ def test_an_attack_that_took_no_step_failed(names, seconds, moment):
     ("moment", "expected"),
     [(55.0, [AttackResult, AttackFailed]), (150.0, [AttackResult, AttackResult])],
 )
-def test_breaking_off_ends_all_attacks_and_keeps_what_was_found(moment, expected):
+def test_breaking_off_ends_all_attacks_and_keeps_what_was_found(moment, expected) -> None:
     clock = Clock()
     attacks = [Timed("a", clock), Timed("b", clock)]
     budget = Budget(400.0, clock, lambda: clock.now >= moment)
@@ -365,7 +370,7 @@ def test_breaking_off_ends_all_attacks_and_keeps_what_was_found(moment, expected
     assert any(Status.INTERRUPTED.value in one.note for one in found) == (len(found) == len(outcomes))
 
 
-def test_the_watcher_hears_which_attack_runs():
+def test_the_watcher_hears_which_attack_runs() -> None:
     clock = Clock()
     heard = []
     attacks = [Timed("a", clock), Timed("b", clock)]
@@ -420,7 +425,7 @@ def whole_loss(attempted, candidates):
         return found.objective.relative_loss(lifted).tolist()
 
 
-def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
+def test_losses_are_of_the_whole_target_in_network_units(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, heard, seen = Clock(), [], noisy_observation()
     monkeypatch.setattr(attempt, "plan_restarts", lambda one, _: Short(one.equation.classes, clock))
     # That gradient is a random one.
@@ -453,14 +458,14 @@ def test_losses_are_of_the_whole_target_in_network_units(monkeypatch):
 # Splitting
 
 
-def splitting_run(monkeypatch, splitting, seen=None):
+def splitting_run(monkeypatch: pytest.MonkeyPatch, splitting, seen=None):
     monkeypatch.setattr(restarts, "_WORTH_SPLITTING", 20)
     clock = Clock()
     (found,) = run([Timed("a", clock)], clock, seen, seconds=200.0, splitting=splitting)
     return found
 
 
-def test_candidates_before_splitting_are_given_as_images_too(monkeypatch):
+def test_candidates_before_splitting_are_given_as_images_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the units of the whole target, like the losses after."""
     monkeypatch.setattr(restarts, "_WORTH_SPLITTING", 20)
     seen, clock = noisy_observation(), Clock()
@@ -480,17 +485,17 @@ def test_candidates_before_splitting_are_given_as_images_too(monkeypatch):
     assert done.rescale(done.parents[0]).shape == (2 * len(before), 80)
 
 
-def test_without_splitting_there_is_nothing_before_it(monkeypatch):
+def test_without_splitting_there_is_nothing_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = splitting_run(monkeypatch, splitting=False)
     assert found.splitting is None
     assert len(found.reconstructions) > 0
 
 
 @pytest.mark.parametrize("splitting", [True, False])
-def test_the_solver_is_told_whether_to_split(splitting, monkeypatch):
+def test_the_solver_is_told_whether_to_split(splitting, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
-    def script(*arguments, splitting, **options):
+    def script(*arguments, splitting, **options) -> Never:
         told.append(splitting)
         raise RuntimeError
 
@@ -510,7 +515,7 @@ def test_the_solver_is_told_whether_to_split(splitting, monkeypatch):
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_reconstructions_are_images_in_network_units(outputs):
+def test_reconstructions_are_images_in_network_units(outputs) -> None:
     seen = small_observation(outputs=outputs)
     found = single(seen)
     assert found.reconstructions.dtype == np.float32
@@ -524,7 +529,7 @@ def test_reconstructions_are_images_in_network_units(outputs):
     assert fitted @ basis @ basis.T == pytest.approx(fitted, abs=1e-4)
 
 
-def test_the_null_has_as_many_images_made_in_the_same_way():
+def test_the_null_has_as_many_images_made_in_the_same_way() -> None:
     found = single()
     assert found.null.shape == found.reconstructions.shape
     assert found.null.dtype == np.float32
@@ -535,7 +540,7 @@ def test_the_null_has_as_many_images_made_in_the_same_way():
     assert cosines.min() > 0.9
 
 
-def test_the_null_is_noise_in_all_dimensions_not_in_the_row_space():
+def test_the_null_is_noise_in_all_dimensions_not_in_the_row_space() -> None:
     found, space = single(), equation(KktMargin(), small_observation()).space
     fitted = found.null[: len(found.null) // 2]
     assert space.rank == 16 < 20 <= len(fitted)
@@ -546,7 +551,7 @@ def test_the_null_is_noise_in_all_dimensions_not_in_the_row_space():
     assert np.abs(directions @ directions.T - np.eye(len(directions))).max() < 0.9
 
 
-def test_the_null_does_not_depend_on_the_weights():
+def test_the_null_does_not_depend_on_the_weights() -> None:
     # So short that all candidates are still apart, and with lambda of either sign, which does not vanish: merged
     # or vanished ones would change the number of images.
     one, other = (
@@ -565,7 +570,7 @@ def test_the_null_does_not_depend_on_the_weights():
     assert not np.allclose(one.reconstructions, other.reconstructions)
 
 
-def test_the_same_seed_and_time_give_the_same_outcome():
+def test_the_same_seed_and_time_give_the_same_outcome() -> None:
     one, same, other = single(seed=1), single(seed=1), single(seed=2)
     assert np.array_equal(one.reconstructions, same.reconstructions)
     assert np.array_equal(one.null, same.null)
@@ -573,7 +578,9 @@ def test_the_same_seed_and_time_give_the_same_outcome():
 
 
 @pytest.mark.parametrize("other", [NOTHING, [RuntimeError("x")], [Status.DIVERGED], [1.0, 0.99]])
-def test_what_an_attack_finds_depends_on_others_by_its_time_only(other, monkeypatch):
+def test_what_an_attack_finds_depends_on_others_by_its_time_only(
+    other, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here it has the same slices whatever the attack before it does."""
     found = []
     for before in (NOTHING, other):
@@ -586,7 +593,7 @@ def test_what_an_attack_finds_depends_on_others_by_its_time_only(other, monkeypa
     assert np.array_equal(one.null, same.null)
 
 
-def test_why_another_attack_is_skipped_does_not_matter():
+def test_why_another_attack_is_skipped_does_not_matter() -> None:
     found = []
     for reason, chosen in (("no", None), (None, ["b"])):
         clock = Clock()
@@ -596,7 +603,7 @@ def test_why_another_attack_is_skipped_does_not_matter():
     assert np.array_equal(one.null, same.null)
 
 
-def test_attacks_of_one_shape_start_differently(monkeypatch):
+def test_attacks_of_one_shape_start_differently(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one output kkt-margin and kkt-loss have as many unknowns."""
     starts = []
 
@@ -623,7 +630,9 @@ def test_attacks_of_one_shape_start_differently(monkeypatch):
         ("relu", "none", 1),
     ],
 )
-def test_where_the_sign_of_a_sample_is_lost_both_are_given(activation, biases, signs, monkeypatch):
+def test_where_the_sign_of_a_sample_is_lost_both_are_given(
+    activation, biases, signs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     attacks, _ = scripted(monkeypatch, clock, GOOD)
     net = small_network(1, 2, biases, 20, 16, dtype=torch.float32, activation=activation)
@@ -635,7 +644,7 @@ def test_where_the_sign_of_a_sample_is_lost_both_are_given(activation, biases, s
     assert opposite == [signs == 2] * len(fitted)
 
 
-def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
+def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies() -> None:
     plain = single()
     assert plain.note == Status.BUDGET.value
     biased = observation(small_network(1, 2, "all", 20, 16, dtype=torch.float32))
@@ -645,7 +654,7 @@ def test_the_note_says_why_it_stopped_and_how_far_the_theory_applies():
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch):
+def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         restarts, "_SHORTEST", 400
     )  # six neurons have other solutions, which restarts tell apart
@@ -664,7 +673,7 @@ def test_samples_of_a_kkt_point_are_reconstructed(outputs, monkeypatch):
 
 
 @pytest.mark.parametrize("solved", [True, False])
-def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
+def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, rng = Clock(), torch.Generator().manual_seed(0)
     net = small_network(3, 2, "all", 20, 60, dtype=torch.float32)
     rows = torch.rand(2, 20, generator=rng)
@@ -691,7 +700,7 @@ def test_an_exact_attack_runs_once_and_leaves_the_rest(solved, monkeypatch):
 
 
 @pytest.mark.parametrize("chosen", [None, ("gradient", "gradient-exact")])
-def test_a_gradient_that_is_explained_is_left_alone_unless_others_were_asked_for(chosen):
+def test_a_gradient_that_is_explained_is_left_alone_unless_others_were_asked_for(chosen) -> None:
     net = small_network(3, 2, "all", 20, 60, dtype=torch.float32)
     rows = torch.rand(2, 20, generator=torch.Generator().manual_seed(0))
     seen = dataclasses.replace(observation(net, bound=1.5), gradient=batch_gradient(net, rows)[0])
@@ -709,7 +718,7 @@ def test_a_gradient_that_is_explained_is_left_alone_unless_others_were_asked_for
 # Starts from moments
 
 
-def test_moments_are_read_in_every_slice(monkeypatch):
+def test_moments_are_read_in_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moment_solver, "_STEPS", 20)
     monkeypatch.setattr(moment_solver, "_MOST_ROUNDS", 1)
     clock, rng = Clock(), torch.Generator().manual_seed(0)
@@ -727,7 +736,7 @@ def test_moments_are_read_in_every_slice(monkeypatch):
 
 
 @pytest.mark.parametrize("biases", [False, True])
-def test_tensors_give_images_at_their_scale_or_in_both_readings(biases):
+def test_tensors_give_images_at_their_scale_or_in_both_readings(biases) -> None:
     clock, net = Clock(), random_network(30, 200, 2, biases=biases)
     rows = torch.rand(4, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
     seen = dataclasses.replace(observation(net, bound=1.5), gradient=batch_gradient(net, rows)[0])
@@ -747,7 +756,7 @@ def test_tensors_give_images_at_their_scale_or_in_both_readings(biases):
         assert cosines.max(1).min() > 1 - 1e-6
 
 
-def test_undetermined_weights_are_skipped_with_a_count():
+def test_undetermined_weights_are_skipped_with_a_count() -> None:
     seen = observation(random_network(30, 40))
     (outcome,) = run([Polynomial()], Clock(), seen)
     assert isinstance(outcome, AttackSkipped)
@@ -759,7 +768,7 @@ def test_undetermined_weights_are_skipped_with_a_count():
 # Members are out of reach
 
 
-def test_the_real_battery_runs():
+def test_the_real_battery_runs() -> None:
     outcomes = run_battery(small_observation(), BATTERY, None, Budget(1.5, Clock(tick=0.001)), 0)
     assert [outcome.attack.id for outcome in outcomes] == [attack.id for attack in BATTERY]
     skipped = [outcome for outcome in outcomes if isinstance(outcome, AttackSkipped)]
@@ -775,7 +784,7 @@ def test_the_real_battery_runs():
         assert len(outcome.reconstructions) == len(outcome.null) > 0
 
 
-def test_an_observation_holds_nothing_but_what_the_attacker_sees():
+def test_an_observation_holds_nothing_but_what_the_attacker_sees() -> None:
     assert {field.name for field in dataclasses.fields(Observation)} <= {
         "network",
         "initial",

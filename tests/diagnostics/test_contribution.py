@@ -79,7 +79,7 @@ def planted_equation(attack, count=12, strangers=150, seed=0):
 
 
 @pytest.mark.parametrize("attack", BATTERY[:3], ids=lambda attack: attack.id)
-def test_members_of_a_planted_equation_are_told_from_strangers(attack):
+def test_members_of_a_planted_equation_are_told_from_strangers(attack) -> None:
     equation, rows, labels, strangers = planted_equation(attack)
     names = None if labels is None else torch.arange(len(strangers)) % 2  # planted labels are not predicted
     found = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
@@ -92,7 +92,7 @@ def test_members_of_a_planted_equation_are_told_from_strangers(attack):
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
-def test_members_of_a_network_that_leaks_are_told_from_strangers(attack):
+def test_members_of_a_network_that_leaks_are_told_from_strangers(attack) -> None:
     rows, labels, strangers = tiny_data()
     found = audited(attack, rows, labels, strangers, network=tiny_network(tiny.weights()))
     assert found.fit.residual < 0.3
@@ -101,7 +101,7 @@ def test_members_of_a_network_that_leaks_are_told_from_strangers(attack):
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
-def test_a_network_that_learnt_nothing_knows_nobody(attack):
+def test_a_network_that_learnt_nothing_knows_nobody(attack) -> None:
     rows = images(240)
     aucs = []
     for seed in range(6):
@@ -112,7 +112,7 @@ def test_a_network_that_learnt_nothing_knows_nobody(attack):
     assert 0.4 <= np.mean(aucs) <= 0.6
 
 
-def test_what_a_member_accounts_for_is_its_contribution():
+def test_what_a_member_accounts_for_is_its_contribution() -> None:
     network, planted = kkt_point()
     objective = equation(KktMargin(), observation(network)).objective
     found = contributions(
@@ -124,7 +124,7 @@ def test_what_a_member_accounts_for_is_its_contribution():
     assert found.fit.weights.shape == (len(planted), 1)
 
 
-def test_equal_contributions_share_the_better_rank():
+def test_equal_contributions_share_the_better_rank() -> None:
     rows, labels, strangers = tiny_data(FEWEST_CONTROLS)
     found = audited(KktMargin(), rows[:2], 1 - labels[:2], strangers, network=tiny_network(tiny.weights()))
     assert not found.fit.lengths.any()
@@ -132,7 +132,9 @@ def test_equal_contributions_share_the_better_rank():
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
-def test_steps_and_exact_solution_tell_the_same_members_apart(attack, monkeypatch):
+def test_steps_and_exact_solution_tell_the_same_members_apart(
+    attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     equation, rows, labels, strangers = planted_equation(attack)
     names = torch.arange(len(strangers)) % 2
     exact = contributions(equation, rows, labels, strangers, names, generator(), BUDGET)
@@ -143,7 +145,7 @@ def test_steps_and_exact_solution_tell_the_same_members_apart(attack, monkeypatc
     assert found.membership.auc == pytest.approx(exact.membership.auc, abs=0.01)
 
 
-def test_members_and_controls_are_treated_alike():
+def test_members_and_controls_are_treated_alike() -> None:
     """Exchanged, their contributions are exchanged; a network that knows nobody shows no more than that."""
     rows = images(80)
     network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
@@ -156,7 +158,7 @@ def test_members_and_controls_are_treated_alike():
 # What is fitted
 
 
-def test_stretching_changes_nothing_inside_the_row_space():
+def test_stretching_changes_nothing_inside_the_row_space() -> None:
     equation, rows, labels, _ = planted_equation(KktMargin())
     basis = row_space(equation.target.weights[0], "weights").basis
     inside = rows @ basis @ basis.T
@@ -169,7 +171,7 @@ def test_stretching_changes_nothing_inside_the_row_space():
     np.testing.assert_allclose(after.weights, plain.weights, rtol=1e-6)
 
 
-def test_stretching_makes_the_part_outside_ten_times_as_long():
+def test_stretching_makes_the_part_outside_ten_times_as_long() -> None:
     equation, rows, _, _ = planted_equation(KktMargin())
     basis = row_space(equation.target.weights[0], "weights").basis
     wider, longer = stretched(equation, row_space(equation.target.weights[0], "weights"), rows)
@@ -182,7 +184,7 @@ def test_stretching_makes_the_part_outside_ten_times_as_long():
     assert wider.target.tensors[1:] == equation.target.tensors[1:]
 
 
-def test_stretched_is_what_lies_outside_the_row_space_given():
+def test_stretched_is_what_lies_outside_the_row_space_given() -> None:
     """A gradient has an edge of its own: the space is that of the equation, not found anew."""
     equation, rows, _, _ = planted_equation(KktLoss())
     space = replace(
@@ -192,7 +194,7 @@ def test_stretched_is_what_lies_outside_the_row_space_given():
     torch.testing.assert_close(longer, torch.cat([rows[:, :3], 10 * rows[:, 3:]], dim=1))
 
 
-def test_every_unit_of_the_first_layer_counts_the_same():
+def test_every_unit_of_the_first_layer_counts_the_same() -> None:
     """Units as long as each other in the target, whose equations are still solved by the same lambda."""
     equation, rows, labels, _ = planted_equation(KktMargin(), strangers=0)
     same, images, factors = weighted(equation, row_space(equation.target.weights[0], "weights"), rows)
@@ -212,7 +214,7 @@ def test_every_unit_of_the_first_layer_counts_the_same():
         np.testing.assert_allclose(fit.weights, 1.0, atol=1e-8 if most else 0.1)
 
 
-def test_a_unit_that_holds_hardly_anything_counts_for_less():
+def test_a_unit_that_holds_hardly_anything_counts_for_less() -> None:
     equation, rows, _, _ = planted_equation(KktMargin())
     first, bias = equation.target.weights[0], equation.target.biases[0]
     first[4], bias[4] = 0.0, 0.0
@@ -222,7 +224,7 @@ def test_a_unit_that_holds_hardly_anything_counts_for_less():
     assert set(weighted(nothing, row_space(first, "weights"), rows)[2].tolist()) == {1.0}
 
 
-def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
+def test_labels_of_controls_are_predicted_only_where_they_are_unknown() -> None:
     rows, labels, strangers = tiny_data(20)
     network = tiny_network(tiny.weights())
     predicted = (network.forward(strangers)[:, 0] > 0).long()
@@ -240,7 +242,7 @@ def test_labels_of_controls_are_predicted_only_where_they_are_unknown():
     assert notes_and_auc(1 - predicted)[1] == 1.0
 
 
-def test_predictions_of_many_classes():
+def test_predictions_of_many_classes() -> None:
     network = small_network(3, 2, "first", 20, 60)
     rows = torch.randn(50, 20, generator=generator(), dtype=torch.float64)
     names = network.forward(rows).argmax(1)
@@ -255,7 +257,7 @@ def test_predictions_of_many_classes():
 # Statistics
 
 
-def test_area_under_the_curve_is_that_of_mann_and_whitney():
+def test_area_under_the_curve_is_that_of_mann_and_whitney() -> None:
     rng = np.random.default_rng(0)
     members, controls = rng.integers(0, 9, 30) + 2.0, rng.integers(0, 9, 50) * 1.0
     assert auc(members, controls) == pytest.approx(mannwhitneyu(members, controls).statistic / 1500)
@@ -266,7 +268,7 @@ def test_area_under_the_curve_is_that_of_mann_and_whitney():
 
 
 @pytest.mark.parametrize(("controls", "measured"), [(99, False), (100, True)])
-def test_true_positives_take_a_hundred_controls(controls, measured):
+def test_true_positives_take_a_hundred_controls(controls, measured) -> None:
     rows, labels, strangers = tiny_data()
     found = audited(KktMargin(), rows, labels, strangers[:controls], network=tiny_network(tiny.weights()))
     assert (found.membership.true_positives is not None) is measured
@@ -275,7 +277,7 @@ def test_true_positives_take_a_hundred_controls(controls, measured):
         assert found.membership.true_positives == (found.membership.members > second).mean()
 
 
-def test_the_interval_is_drawn_from_the_generator():
+def test_the_interval_is_drawn_from_the_generator() -> None:
     rows = images(60)
     network = small_network(1, 2, "first", rows.shape[1], 60, dtype=torch.float32)
     objective = equation(KktLoss(), observation(network)).objective
@@ -288,7 +290,7 @@ def test_the_interval_is_drawn_from_the_generator():
 
 
 @pytest.mark.parametrize(("members", "controls", "least"), [(4, 10, 0.68), (40, 60, 0.95), (100, 400, 0.98)])
-def test_the_interval_of_a_perfect_order_is_no_point(members, controls, least):
+def test_the_interval_of_a_perfect_order_is_no_point(members, controls, least) -> None:
     low, high = interval(np.ones(members), np.zeros(controls), generator())
     assert low == pytest.approx(least, abs=0.01)
     assert high == 1.0
@@ -296,7 +298,7 @@ def test_the_interval_of_a_perfect_order_is_no_point(members, controls, least):
     assert (lowest, highest) == pytest.approx((0.0, 1 - low))
 
 
-def test_the_interval_is_above_a_half_where_mann_and_whitney_are_sure():
+def test_the_interval_is_above_a_half_where_mann_and_whitney_are_sure() -> None:
     """Its lower end, of as many members in a row at the top, against their test without correction."""
     for above in range(30):
         members = np.concatenate([np.arange(100.0, 100.0 + above), np.arange(0.5, 30.5 - above)])
@@ -310,7 +312,9 @@ def test_the_interval_is_above_a_half_where_mann_and_whitney_are_sure():
 
 @pytest.mark.parametrize("zeros", [0.0, 0.9])
 @pytest.mark.parametrize(("members", "controls"), [(5, 10), (5, 200), (40, 20)])
-def test_noise_leans_on_members_once_in_forty_times(members, controls, zeros, monkeypatch):
+def test_noise_leans_on_members_once_in_forty_times(
+    members, controls, zeros, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Binomial with 400 draws at .025: more than 19 once in 200 times."""
     monkeypatch.setattr("audit.diagnostics.contribution._RESAMPLES", 100)
     rng, draws = np.random.default_rng(5), generator()
@@ -326,7 +330,7 @@ def test_noise_leans_on_members_once_in_forty_times(members, controls, zeros, mo
 
 
 @pytest.mark.parametrize("controls", [0, FEWEST_CONTROLS - 1])
-def test_too_few_controls(controls):
+def test_too_few_controls(controls) -> None:
     rows, labels, strangers = tiny_data()
     found = audited(KktMargin(), rows, labels, strangers[:controls], network=tiny_network(tiny.weights()))
     assert found.membership is None
@@ -336,7 +340,7 @@ def test_too_few_controls(controls):
     assert found.fit.lengths.all()
 
 
-def test_too_few_members():
+def test_too_few_members() -> None:
     rows, labels, strangers = tiny_data(20)
     few = torch.cat([rows[: FEWEST_MEMBERS - 1], rows[:1]])
     names = torch.cat([labels[: FEWEST_MEMBERS - 1], labels[:1]])
@@ -351,7 +355,7 @@ COPIES = (
 )
 
 
-def test_copies_among_members_are_told():
+def test_copies_among_members_are_told() -> None:
     rows, labels, strangers = tiny_data(20)
     found = audited(
         KktMargin(),
@@ -369,7 +373,7 @@ def test_copies_among_members_are_told():
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
-def test_copies_count_once(attack):
+def test_copies_count_once(attack) -> None:
     """Of one member and of one control, a hundred each: neither area nor interval may notice."""
     equation, rows, labels, strangers = planted_equation(attack, strangers=60)
     labels = torch.zeros(12).long() if labels is None else labels
@@ -395,7 +399,7 @@ def test_copies_count_once(attack):
     assert "exact copies among the controls: 100; the membership test counts each image once" in found.notes
 
 
-def test_one_image_with_two_labels_is_no_copy():
+def test_one_image_with_two_labels_is_no_copy() -> None:
     rows, labels, strangers = tiny_data(20)
     both = torch.cat([labels, 1 - labels[:1]])
     found = audited(
@@ -404,7 +408,7 @@ def test_one_image_with_two_labels_is_no_copy():
     assert not any("copies" in note for note in found.notes)
 
 
-def test_controls_that_are_members_are_told():
+def test_controls_that_are_members_are_told() -> None:
     rows, labels, strangers = tiny_data(20)
     found = audited(
         KktMargin(), rows, labels, torch.cat([strangers, rows[:3]]), network=tiny_network(tiny.weights())
@@ -413,7 +417,7 @@ def test_controls_that_are_members_are_told():
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_more_members_than_parameters(exact, monkeypatch):
+def test_more_members_than_parameters(exact, monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network(1, 2, "none", inputs=4, hidden=3)
     rows = torch.randn(40, 4, generator=generator(), dtype=torch.float64)
     if not exact:
@@ -427,7 +431,7 @@ def test_more_members_than_parameters(exact, monkeypatch):
     assert 0.0 <= found.membership.auc <= 1.0
 
 
-def test_a_fit_that_time_ended_is_told(monkeypatch):
+def test_a_fit_that_time_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     equation, rows, labels, strangers = planted_equation(KktLoss())
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     found = contributions(equation, rows, labels, strangers, None, generator(), Budget(0.0, Clock()))
@@ -438,7 +442,7 @@ def test_a_fit_that_time_ended_is_told(monkeypatch):
     )
 
 
-def test_without_a_fit_nothing_is_measured(monkeypatch):
+def test_without_a_fit_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, labels, strangers = tiny_data(20)
     network = tiny_network(tiny.weights())
     assert audited(KktMargin(), rows[:0], labels[:0], strangers, network=network) is None
@@ -454,7 +458,7 @@ def test_without_a_fit_nothing_is_measured(monkeypatch):
     assert found.notes[-1] == "membership is not tested: the common fit of members and controls failed"
 
 
-def test_the_time_is_shared_by_both_fits(monkeypatch):
+def test_the_time_is_shared_by_both_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     equation, rows, labels, strangers = planted_equation(KktLoss())
     assert isinstance(equation, Objective)
     given = []

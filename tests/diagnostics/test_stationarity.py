@@ -1,6 +1,7 @@
 """The fit at the members, against the matrix of all gradients by a loop of automatic differentiation."""
 
 from dataclasses import replace
+from typing import Never
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def solved(matrix, target, non_negative):
 @pairwise(
     **LAYOUTS, activation=["relu"], points=[1, 2], readout=[margin, every_output], non_negative=[False, True]
 )
-def test_fit_is_that_of_the_matrix_of_all_gradients(net, points, readout, non_negative):
+def test_fit_is_that_of_the_matrix_of_all_gradients(net, points, readout, non_negative) -> None:
     equation = objective(net, points, readout, non_negative)
     rows, labels = members(net)
     matrix, target = dense(equation, rows, labels)
@@ -76,7 +77,7 @@ def test_fit_is_that_of_the_matrix_of_all_gradients(net, points, readout, non_ne
 
 
 @pytest.mark.parametrize("activation", ["tanh", "polynomial:3", "leaky_relu:0.2"])
-def test_fit_with_other_activations(activation):
+def test_fit_with_other_activations(activation) -> None:
     network = small_network(3, 3, "all", activation=activation)
     equation = objective(network, 2, every_output, False)
     rows, labels = members(network)
@@ -87,7 +88,7 @@ def test_fit_with_other_activations(activation):
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("non_negative", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_a_kkt_point_leaves_nothing_and_shows_its_weights(outputs, non_negative, dtype):
+def test_a_kkt_point_leaves_nothing_and_shows_its_weights(outputs, non_negative, dtype) -> None:
     network, planted = kkt_point(outputs)
     network = network.at(network.parameters.map(lambda tensor: tensor.to(dtype)))
     equation = objective(network, non_negative=non_negative)
@@ -98,7 +99,7 @@ def test_a_kkt_point_leaves_nothing_and_shows_its_weights(outputs, non_negative,
     assert found.rank == found.unknowns == len(planted)
 
 
-def test_strangers_among_the_members_of_a_kkt_point_get_no_weight():
+def test_strangers_among_the_members_of_a_kkt_point_get_no_weight() -> None:
     network, planted = kkt_point()
     rows, labels = members(network, count=3)
     found = stationarity(
@@ -109,7 +110,7 @@ def test_strangers_among_the_members_of_a_kkt_point_get_no_weight():
     np.testing.assert_allclose(found.weights[len(planted) :], 0.0, atol=1e-6)
 
 
-def test_weights_of_the_wrong_sign_are_not_used():
+def test_weights_of_the_wrong_sign_are_not_used() -> None:
     network, planted = kkt_point()
     signed, positive = (
         stationarity(objective(network, non_negative=flag), planted.inputs, 1 - planted.labels)
@@ -122,7 +123,7 @@ def test_weights_of_the_wrong_sign_are_not_used():
 
 @pytest.mark.parametrize("non_negative", [False, True])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_equal_members_share_their_weight(outputs, non_negative):
+def test_equal_members_share_their_weight(outputs, non_negative) -> None:
     network, planted = kkt_point(outputs)
     equation = objective(network, non_negative=non_negative)
     found = stationarity(equation, planted.inputs.repeat(3, 1), planted.labels.repeat(3))
@@ -132,7 +133,7 @@ def test_equal_members_share_their_weight(outputs, non_negative):
 
 
 @pytest.mark.parametrize("non_negative", [False, True])
-def test_more_unknowns_than_parameters(non_negative):
+def test_more_unknowns_than_parameters(non_negative) -> None:
     network = small_network(3, 2, "first")
     equation = objective(network, 2, every_output, non_negative)
     rows, labels = members(network, count=15)
@@ -144,13 +145,13 @@ def test_more_unknowns_than_parameters(non_negative):
 
 
 @pytest.mark.parametrize("non_negative", [False, True])
-def test_a_random_network_is_far_from_stationary(non_negative):
+def test_a_random_network_is_far_from_stationary(non_negative) -> None:
     network = small_network(1, 2, "first", inputs=40, hidden=50)
     assert stationarity(objective(network, non_negative=non_negative), *members(network)).residual > 0.5
 
 
 @pytest.mark.parametrize("non_negative", [False, True])
-def test_members_without_a_gradient_get_no_weight(non_negative):
+def test_members_without_a_gradient_get_no_weight(non_negative) -> None:
     network = small_network(1, 2)
     equation = objective(network, non_negative=non_negative)
     rows, labels = members(network)
@@ -165,7 +166,7 @@ def test_members_without_a_gradient_get_no_weight(non_negative):
     assert not silent.weights.any()
 
 
-def test_the_head_may_need_no_labels():
+def test_the_head_may_need_no_labels() -> None:
     network = small_network(3)
     equation = objective(network, 1, every_output, False)
     rows, labels = members(network)
@@ -175,7 +176,7 @@ def test_the_head_may_need_no_labels():
 
 
 @pytest.mark.parametrize(("non_negative", "limit"), [(False, "MOST_UNKNOWNS"), (True, "MOST_NON_NEGATIVE")])
-def test_nothing_is_measured_above_the_limit(non_negative, limit, monkeypatch):
+def test_nothing_is_measured_above_the_limit(non_negative, limit, monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network()
     equation = objective(network, 2, margin, non_negative)
     rows, labels = members(network)
@@ -194,13 +195,15 @@ def plenty(tick=0.0):
     return Budget(100.0, Clock(tick=tick))
 
 
-def step_by_step(equation, rows, labels, budget, monkeypatch):
+def step_by_step(equation, rows, labels, budget, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fits, "MOST_NON_NEGATIVE", 0)
     return stationarity(equation, rows, labels, budget)
 
 
 @pairwise(**LAYOUTS, activation=["relu"], readout=[margin, every_output], non_negative=[False, True])
-def test_step_by_step_reaches_the_exact_fit(net, readout, non_negative, monkeypatch):
+def test_step_by_step_reaches_the_exact_fit(
+    net, readout, non_negative, monkeypatch: pytest.MonkeyPatch
+) -> None:
     equation = objective(net, 1 if readout is margin else 2, readout, non_negative)
     rows, labels = members(net)
     monkeypatch.setattr(fits, "PROGRESS", 1e-13)
@@ -218,7 +221,7 @@ def test_step_by_step_reaches_the_exact_fit(net, readout, non_negative, monkeypa
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch):
+def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch: pytest.MonkeyPatch) -> None:
     network, planted = kkt_point(outputs)
     network = network.at(network.parameters.map(torch.Tensor.float))
     rows = torch.cat([planted.inputs.float(), members(network, count=3)[0]])
@@ -230,7 +233,7 @@ def test_step_by_step_at_a_kkt_point_in_single_precision(outputs, monkeypatch):
     assert found.lengths[len(planted) :].max() < 0.02 * found.lengths[: len(planted)].min()
 
 
-def test_lengths_are_those_of_the_parts_of_the_sum():
+def test_lengths_are_those_of_the_parts_of_the_sum() -> None:
     network = small_network(3, 3, "all")
     equation = objective(network, 2, every_output, False)
     rows, labels = members(network)
@@ -240,7 +243,7 @@ def test_lengths_are_those_of_the_parts_of_the_sum():
     np.testing.assert_allclose(found.lengths, np.linalg.norm(parts, axis=0) / np.linalg.norm(target))
 
 
-def test_steps_end_with_the_time(monkeypatch):
+def test_steps_end_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network(3, 3, "all")
     equation = objective(network, 2, every_output, False)
     rows, labels = members(network)
@@ -249,7 +252,7 @@ def test_steps_end_with_the_time(monkeypatch):
     assert stationarity(equation, rows, labels, plenty()).residual < late.residual < 1.0
 
 
-def test_a_budget_leaves_small_fits_exact():
+def test_a_budget_leaves_small_fits_exact() -> None:
     network = small_network()
     rows, labels = members(network)
     for budget in (plenty(), Budget(0.0, Clock())):
@@ -257,7 +260,9 @@ def test_a_budget_leaves_small_fits_exact():
 
 
 @pytest.mark.parametrize(("seconds", "exact"), [(0.6, True), (0.4, False)])
-def test_an_exact_fit_begins_only_if_there_is_time_for_it(seconds, exact, monkeypatch):
+def test_an_exact_fit_begins_only_if_there_is_time_for_it(
+    seconds, exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half the most unknowns take an eighth of the time."""
     network = small_network()
     rows, labels = members(network)
@@ -270,7 +275,7 @@ def test_an_exact_fit_begins_only_if_there_is_time_for_it(seconds, exact, monkey
 
 
 @pytest.mark.parametrize("non_negative", [False, True])
-def test_step_by_step_without_a_gradient(non_negative, monkeypatch):
+def test_step_by_step_without_a_gradient(non_negative, monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network(1, 2)
     equation = objective(network, non_negative=non_negative)
     rows = torch.cat([members(network)[0], torch.zeros(2, network.inputs, dtype=torch.float64)])
@@ -279,7 +284,7 @@ def test_step_by_step_without_a_gradient(non_negative, monkeypatch):
     assert not found.lengths[MEMBERS:].any()
 
 
-def test_nothing_is_measured_without_members_or_target():
+def test_nothing_is_measured_without_members_or_target() -> None:
     network = small_network()
     equation = objective(network)
     rows, labels = members(network)
@@ -288,8 +293,8 @@ def test_nothing_is_measured_without_members_or_target():
     assert stationarity(nothing, rows, labels) is None
 
 
-def test_nothing_is_measured_where_the_solver_gives_up(monkeypatch):
-    def gives_up(*_):
+def test_nothing_is_measured_where_the_solver_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_up(*_) -> Never:
         raise RuntimeError("Maximum number of iterations reached.")
 
     monkeypatch.setattr(fits, "nnls", gives_up)
@@ -298,7 +303,7 @@ def test_nothing_is_measured_where_the_solver_gives_up(monkeypatch):
     assert stationarity(objective(network, non_negative=False), *members(network)) is not None
 
 
-def test_the_objective_is_left_alone():
+def test_the_objective_is_left_alone() -> None:
     network = small_network()
     rows, labels = members(network)
     used = (*network.parameters.tensors, rows)

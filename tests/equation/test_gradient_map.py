@@ -16,12 +16,12 @@ COUNT = 5
 
 
 @pytest.fixture(params=[2, 1024], ids=["blocks of 2", "one block"])
-def rows_at_once(request, monkeypatch):
+def rows_at_once(request, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradient_map, "_ROWS", request.param)
     monkeypatch.setattr(gradient_map, "_ENTRIES", 4 * request.param)
 
 
-def check(equation, rows, labels):
+def check(equation, rows, labels) -> None:
     matrix, _ = dense(equation, rows, labels)
     found = GradientMap.of(equation, rows, labels)
     rng, unknowns = generator(3), matrix.shape[1]
@@ -40,21 +40,21 @@ def check(equation, rows, labels):
 
 @pytest.mark.usefixtures("rows_at_once")
 @pairwise(**LAYOUTS, activation=["relu"], points=[1, 2], readout=[margin, every_output])
-def test_both_ways_are_those_of_the_matrix(net, points, readout):
+def test_both_ways_are_those_of_the_matrix(net, points, readout) -> None:
     check(objective(net, points, readout, False), *members(net, COUNT))
 
 
 @pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
-def test_with_other_activations(activation):
+def test_with_other_activations(activation) -> None:
     network = small_network(3, 3, "all", activation=activation)
     check(objective(network, 1, every_output, False), *members(network, COUNT))
 
 
-def test_four_layers():
+def test_four_layers() -> None:
     check(objective(small_network(2, 4, "all", hidden=9)), *members(small_network(2), COUNT))
 
 
-def test_sums_over_blocks_are_in_double_precision():
+def test_sums_over_blocks_are_in_double_precision() -> None:
     network = small_network(1, 2, dtype=torch.float32)
     rows, labels = members(network)
     found = GradientMap.of(objective(network), rows, labels)

@@ -51,7 +51,9 @@ def noisy_problem(outputs, layers, biases):
     ("outputs", "layers", "biases"),
     [(1, 2, "none"), (1, 2, "first"), (1, 3, "all"), (3, 2, "all"), (3, 3, "none")],
 )
-def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, layers, biases, sharpness):
+def test_inside_the_row_space_the_residual_differs_by_a_constant_only(
+    outputs, layers, biases, sharpness
+) -> None:
     objective, seen = noisy_problem(outputs, layers, biases)
     reduced, space = in_row_space(objective)
     assert 2 <= space.rank < 10
@@ -72,7 +74,7 @@ def test_inside_the_row_space_the_residual_differs_by_a_constant_only(outputs, l
     torch.testing.assert_close(torch.stack(differences), lost.square().sum().expand(3), rtol=1e-5, atol=1e-9)
 
 
-def test_everything_but_the_first_weight_stays():
+def test_everything_but_the_first_weight_stays() -> None:
     objective, _ = noisy_problem(3, 3, "all")
     reduced, space = in_row_space(objective)
     for small, large in zip(reduced.target.tensors[1:], objective.target.tensors[1:], strict=True):
@@ -87,7 +89,7 @@ def test_everything_but_the_first_weight_stays():
     assert (reduced.readout, reduced.non_negative) == (objective.readout, objective.non_negative)
 
 
-def test_every_point_is_reduced_and_computes_what_it_did():
+def test_every_point_is_reduced_and_computes_what_it_did() -> None:
     objective, _ = noisy_problem(1, 2, "all")
     two = replace(objective, points=(*objective.points, small_network(1, 2, "all", 80, 70, seed=5)))
     reduced, space = in_row_space(two)
@@ -100,7 +102,7 @@ def test_every_point_is_reduced_and_computes_what_it_did():
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (70, 200), (12, 30), (30, 12)])
-def test_lift_and_projection(shape):
+def test_lift_and_projection(shape) -> None:
     space = row_space(low_rank(*shape, 4), "weights")
     assert space.basis.shape == (shape[1], space.rank)
     assert len(space.singular_values) == min(shape)
@@ -111,7 +113,7 @@ def test_lift_and_projection(shape):
     torch.testing.assert_close(space.lift(batch)[2], space.lift(coordinates))
 
 
-def test_the_samples_that_matter_are_in_the_row_space():
+def test_the_samples_that_matter_are_in_the_row_space() -> None:
     seen = observation(small_network(3, 3, "all", inputs=80, hidden=70))
     samples = random_candidates(KktMargin(), seen, count=5)
     _, space = in_row_space(planted(equation(KktMargin(), seen).objective, samples))
@@ -120,7 +122,7 @@ def test_the_samples_that_matter_are_in_the_row_space():
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (70, 200), (12, 30), (30, 12)])
-def test_singular_values_and_directions_are_those_of_the_layer(shape):
+def test_singular_values_and_directions_are_those_of_the_layer(shape) -> None:
     """Down to singular values of a hundred thousandth of the largest, all of them signal."""
     sizes = torch.logspace(0, -5, 8, dtype=torch.float64)
     left, right = (torch.linalg.qr(normal(size, 8, seed=size)).Q for size in shape)
@@ -137,7 +139,7 @@ def test_singular_values_and_directions_are_those_of_the_layer(shape):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_precision_is_that_of_the_layer(dtype):
+def test_precision_is_that_of_the_layer(dtype) -> None:
     assert row_space(low_rank(80, 90, 3).to(dtype), "weights").basis.dtype is dtype
 
 
@@ -148,7 +150,7 @@ SHAPES = [(100, 100), (400, 90), (90, 400), (500, 784), (70, 1000)]
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rank", [2, 7, 25])
-def test_planted_rank_is_found_under_noise(shape, rank):
+def test_planted_rank_is_found_under_noise(shape, rank) -> None:
     block = low_rank(*shape, rank) + normal(*shape)
     space = row_space(block, "weights")
     assert space.rank == rank
@@ -158,12 +160,12 @@ def test_planted_rank_is_found_under_noise(shape, rank):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_noise_alone_holds_no_more_than_the_fewest_directions(shape):
+def test_noise_alone_holds_no_more_than_the_fewest_directions(shape) -> None:
     assert row_space(normal(*shape), "weights").rank == 2
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e5])
-def test_the_level_of_the_noise_need_not_be_known(scale):
+def test_the_level_of_the_noise_need_not_be_known(scale) -> None:
     block = low_rank(150, 120, 6) + normal(150, 120)
     assert row_space(scale * block, "weights").rank == row_space(block, "weights").rank == 6
 
@@ -182,7 +184,7 @@ def optimal_threshold(beta):
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.3, 0.5, 0.8, 1.0])
-def test_the_edge_is_the_optimal_hard_threshold(beta):
+def test_the_edge_is_the_optimal_hard_threshold(beta) -> None:
     values = torch.linspace(3.0, 1.0, 101, dtype=torch.float64)
     rows = round(1000 * beta)
     assert noise_edge(values, rows, 1000) == pytest.approx(2.0 * optimal_threshold(beta), abs=0.06)
@@ -192,7 +194,7 @@ def test_the_edge_is_the_optimal_hard_threshold(beta):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scale", [1e-3, 1.0])
 @pytest.mark.parametrize("rank", [0, 10])
-def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
+def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank) -> None:
     block = normal(*shape) + (low_rank(*shape, rank) if rank else 0.0)
     values = torch.linalg.svdvals(scale * block)
     edge = bulk_edge(values, *shape)
@@ -204,13 +206,13 @@ def test_the_bulk_edge_is_where_noise_ends(shape, scale, rank):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rounding_is_no_noise_of_an_initialisation(shape):
+def test_rounding_is_no_noise_of_an_initialisation(shape) -> None:
     values = torch.linalg.svdvals(low_rank(*shape, 3) + 1e-9 * normal(*shape))
     assert bulk_edge(values, *shape) is None
     assert int((values > noise_edge(values, *shape)).sum()) == 3
 
 
-def test_effective_rank():
+def test_effective_rank() -> None:
     def space(*sizes):
         return row_space(torch.diag(torch.tensor(sizes)), "weights")
 
@@ -224,7 +226,7 @@ def test_effective_rank():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(100, 100), (300, 70), (70, 300), (10, 40), (40, 10)])
 @pytest.mark.parametrize("rank", [2, 5])
-def test_exactly_low_rank_layers(shape, rank, dtype):
+def test_exactly_low_rank_layers(shape, rank, dtype) -> None:
     left, right = normal(shape[0], rank).to(dtype), normal(rank, shape[1], seed=2).to(dtype)
     space = row_space(left @ right, "weights")
     assert space.rank == rank
@@ -233,19 +235,19 @@ def test_exactly_low_rank_layers(shape, rank, dtype):
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (5, 900), (900, 5), (30, 200), (1, 50)])
-def test_narrow_layers_are_kept_whole(shape):
+def test_narrow_layers_are_kept_whole(shape) -> None:
     assert row_space(normal(*shape), "weights").rank == min(shape)
 
 
 @pytest.mark.parametrize(("shape", "rank"), [((100, 80), 2), ((10, 30), 2), ((1, 30), 1), ((30, 1), 1)])
-def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank):
+def test_a_layer_of_zeros_gives_a_usable_basis(shape, rank) -> None:
     space = row_space(torch.zeros(shape), "weights")
     assert space.rank == rank
     torch.testing.assert_close(space.basis.T @ space.basis, torch.eye(rank))
     assert functional.normalize(space.lift(torch.eye(rank)), dim=1).norm(dim=1).min() > 0.99
 
 
-def test_a_layer_that_is_not_finite_is_a_runtime_error():
+def test_a_layer_that_is_not_finite_is_a_runtime_error() -> None:
     with pytest.raises(RuntimeError):
         row_space(torch.full((5, 5), torch.nan), "weights")
 
@@ -267,21 +269,21 @@ def few_samples(rows, columns, weights, dead=0):
 @pytest.mark.parametrize("shape", [(100, 90), (300, 784), (40, 30)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("samples", [1, 3, 8])
-def test_rank_of_a_gradient_in_any_precision(shape, dtype, samples):
+def test_rank_of_a_gradient_in_any_precision(shape, dtype, samples) -> None:
     block = few_samples(*shape, [1.0] * samples).to(dtype).float()
     space = row_space(block, "gradient")
     assert space.signals == samples
     assert space.noise < torch.finfo(dtype).eps
 
 
-def test_a_sample_of_small_loss_counts():
+def test_a_sample_of_small_loss_counts() -> None:
     block = few_samples(300, 784, [1.0, 1.0, 1e-5, 1.0]).float()
     assert row_space(block, "gradient").signals == 4
     assert row_space(block.half().float(), "gradient").signals == 3
     assert row_space(block, "weights").signals == 3  # what training did is less exact
 
 
-def test_rank_of_a_noised_gradient():
+def test_rank_of_a_noised_gradient() -> None:
     block = few_samples(300, 784, [1.0] * 4)
     noised = block + 1e-2 * block.std() * normal(300, 784, seed=3)
     space = row_space(noised, "gradient")
@@ -289,7 +291,7 @@ def test_rank_of_a_noised_gradient():
     assert space.noise == pytest.approx(1e-2, rel=0.2)
 
 
-def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
+def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise() -> None:
     """With them, the median would be zero, and noise count as samples."""
     block = few_samples(300, 784, [1.0] * 4, dead=200)
     touched = (block != 0).double()
@@ -297,7 +299,7 @@ def test_units_and_pixels_that_no_sample_touched_say_nothing_of_the_noise():
     assert row_space(noised, "gradient").signals == 4
 
 
-def test_the_edge_of_a_gradient_scales_with_it():
+def test_the_edge_of_a_gradient_scales_with_it() -> None:
     block = few_samples(80, 90, [1.0] * 4)
     values = torch.linalg.svdvals(block)
     assert gradient_edge(7 * values, 7 * block) == pytest.approx(7 * gradient_edge(values, block))

@@ -43,14 +43,14 @@ def stacked(networks):
 
 
 @pairwise(**LAYOUTS, activation=ACTIVATIONS, sharpness=[None, 3.0, 40.0])
-def test_outputs_equal_the_plain_loop(net, sharpness):
+def test_outputs_equal_the_plain_loop(net, sharpness) -> None:
     inputs = rows(5)
     expected = torch.stack([plain_outputs(net, net.parameters.tensors, row, sharpness) for row in inputs])
     torch.testing.assert_close(net.forward(inputs, sharpness), expected, rtol=1e-9, atol=1e-9)
 
 
 @on_every_layout
-def test_large_sharpness_is_the_activation_itself(net):
+def test_large_sharpness_is_the_activation_itself(net) -> None:
     inputs = rows(20)
     exact = net.forward(inputs)
     gaps = [float((net.forward(inputs, sharpness) - exact).abs().max()) for sharpness in (5.0, 50.0, 5e5)]
@@ -60,7 +60,7 @@ def test_large_sharpness_is_the_activation_itself(net):
 
 
 @on_every_layout
-def test_restarts_may_have_parameters_of_their_own(net):
+def test_restarts_may_have_parameters_of_their_own(net) -> None:
     others = [net.at(net.parameters.times(k)) for k in (1.0, -0.5, 2.0)]
     inputs = torch.stack([rows(4, seed=seed) for seed in range(3)])
     expected = torch.stack([one.forward(own) for one, own in zip(others, inputs, strict=True)])
@@ -69,21 +69,21 @@ def test_restarts_may_have_parameters_of_their_own(net):
 
 
 @on_every_layout
-def test_at_other_parameters_it_is_the_same_network(net):
+def test_at_other_parameters_it_is_the_same_network(net) -> None:
     doubled = net.at(net.parameters.times(2))
     assert (doubled.scales, doubled.activation) == (net.scales, net.activation)
     assert torch.equal(doubled.weights[0], 2 * net.weights[0])
 
 
 @on_every_layout
-def test_sizes(net):
+def test_sizes(net) -> None:
     assert net.inputs == net.weights[0].shape[1] == 6
     assert net.outputs == net.weights[-1].shape[0]
     assert stacked([net, net]).inputs == net.inputs
     assert stacked([net, net]).outputs == net.outputs
 
 
-def test_units_are_the_root_mean_square_of_hidden_pre_activations():
+def test_units_are_the_root_mean_square_of_hidden_pre_activations() -> None:
     net = small_network(2, 3, "all")
     inputs = rows(50)
     first = inputs @ net.weights[0].T + net.biases[0]
@@ -93,7 +93,7 @@ def test_units_are_the_root_mean_square_of_hidden_pre_activations():
     assert net.scales == UNITS[:2]
 
 
-def test_units_of_a_layer_that_never_fires_are_one():
+def test_units_of_a_layer_that_never_fires_are_one() -> None:
     net = small_network(1, 3)
     dead = at(net, [torch.zeros_like(net.weights[0]), *net.parameters.tensors[1:]])
     assert dead.fit_scales(rows(9)).scales == (1.0, 1.0)
@@ -101,14 +101,14 @@ def test_units_of_a_layer_that_never_fires_are_one():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 300.0])
-def test_sharpness_means_the_same_however_weights_are_scaled(scale):
+def test_sharpness_means_the_same_however_weights_are_scaled(scale) -> None:
     net, inputs = small_network(2, 3).fit_scales(rows(50)), rows(5)
     large = at(net, [scale * net.weights[0], *net.parameters.tensors[1:]]).fit_scales(rows(50))
     torch.testing.assert_close(large.forward(inputs, 7.0), scale * net.forward(inputs, 7.0))
 
 
 @of_every_activation
-def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differences(activation):
+def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differences(activation) -> None:
     net = small_network(3, 3, "all", activation=activation)
     point = rows(2).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: net.forward(x, 6.0), (point,))
@@ -116,7 +116,7 @@ def test_first_and_second_derivatives_of_the_stand_in_agree_with_finite_differen
 
 
 @of_every_activation
-def test_stand_in_of_any_activation_tends_to_it(activation):
+def test_stand_in_of_any_activation_tends_to_it(activation) -> None:
     net = small_network(3, 3, "all", activation=activation)
     inputs = rows(20)
     exact = net.forward(inputs)
@@ -124,7 +124,7 @@ def test_stand_in_of_any_activation_tends_to_it(activation):
 
 
 @pairwise(**LAYOUTS | {"outputs": [3]}, activation=ACTIVATIONS)
-def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net):
+def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net) -> None:
     objective, weights = (
         equation(KktLoss(), observation(net)).objective,
         torch.ones(1, 3, dtype=torch.float64),
@@ -134,7 +134,7 @@ def test_it_is_blind_to_the_sign_if_gradients_differ_by_theirs_at_most(net):
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 10, 1000])
-def test_any_number_of_outputs(outputs):
+def test_any_number_of_outputs(outputs) -> None:
     net = small_network(outputs, 3, "all")
     expected = torch.stack([plain_outputs(net, net.parameters.tensors, row) for row in rows(4)])
     assert expected.shape == (4, outputs)
@@ -142,7 +142,7 @@ def test_any_number_of_outputs(outputs):
 
 
 @pytest.mark.parametrize("biases", [(False, False), (True, False), (True, True)])
-def test_built_from_a_checkpoint(biases):
+def test_built_from_a_checkpoint(biases) -> None:
     torch_rng = generator(5)
     tensors = {}
     for name, shape, biased in (("0", (5, 8), biases[0]), ("2", (3, 5), biases[1])):
@@ -161,7 +161,7 @@ def test_built_from_a_checkpoint(biases):
 
 
 @pytest.mark.parametrize("name", ["SiLU", "LeakyReLU:0.2", "x^3"])
-def test_built_with_the_activation_that_was_named(name):
+def test_built_with_the_activation_that_was_named(name) -> None:
     tensors = {"0.weight": torch.ones(1, 1), "3.weight": torch.ones(1, 1)}
     checkpoint = Checkpoint(Path("model.pt"), tensors, {}, "0" * 64)
     net = network(checkpoint, infer_architecture(checkpoint, name))

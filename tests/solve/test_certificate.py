@@ -42,7 +42,7 @@ def dense_matrices(problem, candidates):
 
 
 @every_attack
-def test_the_eigenvalue_is_the_lowest_curvature_of_any_split_allowed(attack):
+def test_the_eigenvalue_is_the_lowest_curvature_of_any_split_allowed(attack) -> None:
     problem, candidates = settled(attack)
     values = torch.linalg.eigvalsh(dense_matrices(problem, candidates))
     lowest = (
@@ -53,7 +53,7 @@ def test_the_eigenvalue_is_the_lowest_curvature_of_any_split_allowed(attack):
 
 
 @every_attack
-def test_the_gradient_is_the_steepest_slope_of_what_is_minimised(attack):
+def test_the_gradient_is_the_steepest_slope_of_what_is_minimised(attack) -> None:
     problem, candidates = settled(attack)
     objective, box = fit_scales(problem), problem.box
     inputs = candidates.inputs.clone().requires_grad_()
@@ -69,7 +69,7 @@ def test_the_gradient_is_the_steepest_slope_of_what_is_minimised(attack):
     assert certificate(problem, candidates, generator()).gradient == pytest.approx(expected, rel=1e-9)
 
 
-def test_at_lambda_zero_only_a_way_down_counts():
+def test_at_lambda_zero_only_a_way_down_counts() -> None:
     """Of one candidate, more lambda brings either a target or its opposite nearer."""
     problem, candidates = settled(BATTERY[0])
     labels = None if candidates.labels is None else candidates.labels[:1]
@@ -79,7 +79,7 @@ def test_at_lambda_zero_only_a_way_down_counts():
     assert min(derivatives) == 0.0 < max(derivatives)
 
 
-def test_it_does_not_depend_on_the_size_of_the_target():
+def test_it_does_not_depend_on_the_size_of_the_target() -> None:
     problem, candidates = settled(BATTERY[1])
     larger = replace(problem, objective=replace(problem.objective, target=problem.objective.target.times(64)))
     one = certificate(problem, candidates, generator())
@@ -88,7 +88,7 @@ def test_it_does_not_depend_on_the_size_of_the_target():
     assert other.eigenvalue == pytest.approx(one.eigenvalue, rel=1e-6)
 
 
-def test_a_target_of_zeros_has_no_certificate():
+def test_a_target_of_zeros_has_no_certificate() -> None:
     problem, candidates = settled(BATTERY[1])
     zeros = problem.objective.target.map(torch.zeros_like)
     found = certificate(

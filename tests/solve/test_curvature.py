@@ -140,7 +140,7 @@ def remainders(given_case, moves, factor, size):
     return torch.stack([change - alone[group].sum() for change, group in zip(changes, groups, strict=True)])
 
 
-def assert_order(order, given_case, moves, factor, size):
+def assert_order(order, given_case, moves, factor, size) -> None:
     """The expansion's remainders fall by 2^order when the step is halved."""
     whole, half = (remainders(given_case, moves, factor, step) for step in (size, size / 2))
     assert whole.norm() > 0
@@ -153,7 +153,7 @@ def assert_order(order, given_case, moves, factor, size):
 @pytest.mark.parametrize("layout", ["2 layers", "3 layers, biases"])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_products_are_those_of_the_dense_hessians(attack, name, layout):
+def test_products_are_those_of_the_dense_hessians(attack, name, layout) -> None:
     made = case(attack, name, layout)
     found, expected = columns_of(made.product, made.candidates), dense(made)
     # Torch cuts softplus off where exp(-beta x) < 2e-9.
@@ -165,7 +165,7 @@ def test_products_are_those_of_the_dense_hessians(attack, name, layout):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_restarts_have_the_products_they_would_have_alone(attack):
+def test_restarts_have_the_products_they_would_have_alone(attack) -> None:
     made = case(attack, "relu", "3 layers, biases", restarts=(3,))
     inputs, weights, labels = (made.candidates.inputs, made.candidates.weights, made.candidates.labels)
     way = directions(inputs)
@@ -176,7 +176,7 @@ def test_restarts_have_the_products_they_would_have_alone(attack):
         torch.testing.assert_close(together[index], single.product(way[index]))
 
 
-def test_a_candidate_that_is_not_finite_spoils_only_its_own_restart():
+def test_a_candidate_that_is_not_finite_spoils_only_its_own_restart() -> None:
     made = case("change, 2 outputs", restarts=(3,))
     way = directions(made.candidates.inputs)
     whole = made.product(way)
@@ -187,12 +187,12 @@ def test_a_candidate_that_is_not_finite_spoils_only_its_own_restart():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_relu_itself_has_no_curvature(layout):
+def test_relu_itself_has_no_curvature(layout) -> None:
     made = replace(case("margin, 3 outputs", "relu", layout), sharpness=None)
     assert not columns_of(made.product, made.candidates).any()
 
 
-def test_a_network_without_hidden_layers_has_no_curvature():
+def test_a_network_without_hidden_layers_has_no_curvature() -> None:
     network = small_network(3, 1)
     seen = observation(network)
     made = Case(equation(KktLoss(), seen).objective, random_candidates(KktLoss(), seen), 10.0)
@@ -200,7 +200,7 @@ def test_a_network_without_hidden_layers_has_no_curvature():
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_candidates_that_solve_the_equation_have_no_curvature(attack):
+def test_candidates_that_solve_the_equation_have_no_curvature(attack) -> None:
     made = case(attack, "polynomial:3")
     solved = replace(made, objective=planted(made.objective, made.candidates))
     scale = columns_of(made.product, made.candidates).norm()
@@ -210,7 +210,7 @@ def test_candidates_that_solve_the_equation_have_no_curvature(attack):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_equation_is_evaluated_once_and_for_no_product(attack):
+def test_the_equation_is_evaluated_once_and_for_no_product(attack) -> None:
     made = case(attack)
     clock = Clock()
     product = splitting_product(costing(made.objective, clock), made.candidates, made.sharpness)
@@ -224,7 +224,7 @@ def test_the_equation_is_evaluated_once_and_for_no_product(attack):
     assert not first.requires_grad
 
 
-def test_candidates_that_are_being_optimised_are_left_alone():
+def test_candidates_that_are_being_optimised_are_left_alone() -> None:
     made = case("loss, 3 outputs")
     live = replace(
         made.candidates,
@@ -246,7 +246,7 @@ def test_candidates_that_are_being_optimised_are_left_alone():
 @pytest.mark.parametrize("attack", SMOOTH)
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_halves_change_the_loss_as_the_matrix_says_up_to_fourth_order(attack, name, seed):
+def test_halves_change_the_loss_as_the_matrix_says_up_to_fourth_order(attack, name, seed) -> None:
     made = case(attack, name, seed=seed, sharpness=3.0)
     assert_order(4, made, halves, factor=0.5, size=0.02)
 
@@ -255,19 +255,19 @@ def test_halves_change_the_loss_as_the_matrix_says_up_to_fourth_order(attack, na
 @pytest.mark.parametrize("attack", ["loss, 3 outputs", "change, 2 outputs"])
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_opposite_signs_change_the_loss_as_the_matrix_says_up_to_third_order(attack, name, seed):
+def test_opposite_signs_change_the_loss_as_the_matrix_says_up_to_third_order(attack, name, seed) -> None:
     made = case(attack, name, seed=seed, sharpness=3.0)
     assert_order(3, made, opposites, factor=-0.25, size=0.002)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "polynomial:3"])
-def test_the_expansion_holds_for_the_margin_of_several_outputs_and_three_layers(name):
+def test_the_expansion_holds_for_the_margin_of_several_outputs_and_three_layers(name) -> None:
     made = case("margin, 3 outputs", name, "3 layers, biases", sharpness=3.0)
     assert_order(4, made, halves, factor=0.5, size=0.005)
 
 
 @pytest.mark.parametrize(("moves", "sign"), [(halves, -1), (opposites, 1)], ids=["halves", "opposite signs"])
-def test_eigenvectors_of_the_right_sign_are_ways_down(moves, sign):
+def test_eigenvectors_of_the_right_sign_are_ways_down(moves, sign) -> None:
     made = case("loss, 3 outputs", "relu")
     candidates, size = made.candidates, 1e-3
     lowest, highest = extreme_eigenpairs(made.product, candidates.inputs, generator())
@@ -306,7 +306,7 @@ def extremes(matrices, most=16, seed=0):
     return extreme_eigenpairs(times(matrices), matrices[..., 0], generator(seed), most)
 
 
-def assert_true_pairs(matrices, pairs, tolerance):
+def assert_true_pairs(matrices, pairs, tolerance) -> None:
     """Vectors are of unit length, and errors are what the pairs miss."""
     scale = torch.linalg.matrix_norm(matrices, ord=2)
     missed = (times(matrices)(pairs.vectors) - pairs.values.unsqueeze(-1) * pairs.vectors).norm(dim=-1)
@@ -317,7 +317,7 @@ def assert_true_pairs(matrices, pairs, tolerance):
     assert ((missed - pairs.errors).abs() <= tolerance * scale).all()
 
 
-def assert_exact(matrices, found, tolerance):
+def assert_exact(matrices, found, tolerance) -> None:
     scale = torch.linalg.matrix_norm(matrices, ord=2)
     expected = torch.linalg.eigvalsh(matrices.double())
     for pairs, place in zip(found, (0, -1), strict=True):
@@ -328,14 +328,14 @@ def assert_exact(matrices, found, tolerance):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 3e-6)])
 @pytest.mark.parametrize("shape", [(2, 3, 12), (4, 16), (1, 1), (2, 1, 2), (5, 2), (1, 9)])
-def test_as_many_steps_as_dimensions_are_exact(shape, dtype, tolerance):
+def test_as_many_steps_as_dimensions_are_exact(shape, dtype, tolerance) -> None:
     matrices = symmetric(*shape, dtype=dtype)
     assert_exact(matrices, extremes(matrices), tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 3e-6)])
 @pytest.mark.parametrize("most", [1, 3, 8])
-def test_fewer_steps_bound_the_extremes_from_within(most, dtype, tolerance):
+def test_fewer_steps_bound_the_extremes_from_within(most, dtype, tolerance) -> None:
     matrices = symmetric(3, 4, 40, dtype=dtype)
     expected = torch.linalg.eigvalsh(matrices)
     lowest, highest = extremes(matrices, most)
@@ -348,7 +348,7 @@ def test_fewer_steps_bound_the_extremes_from_within(most, dtype, tolerance):
         assert (pairs.errors > 100 * tolerance).any()
 
 
-def test_more_steps_come_closer():
+def test_more_steps_come_closer() -> None:
     matrices = symmetric(5, 40)
     expected = torch.linalg.eigvalsh(matrices)
     gaps = []
@@ -360,7 +360,7 @@ def test_more_steps_come_closer():
 
 
 @pytest.mark.parametrize(("most", "calls"), [(1, 1), (5, 5), (9, 9), (30, 9)])
-def test_there_are_no_more_products_than_asked_for_or_needed(most, calls):
+def test_there_are_no_more_products_than_asked_for_or_needed(most, calls) -> None:
     matrices, seen = symmetric(2, 3, 9), []
 
     def product(vectors):
@@ -372,7 +372,7 @@ def test_there_are_no_more_products_than_asked_for_or_needed(most, calls):
     assert all(vectors.shape == (2, 3, 9) and vectors.dtype == torch.float64 for vectors in seen)
 
 
-def test_equal_seeds_give_equal_pairs_and_others_do_not():
+def test_equal_seeds_give_equal_pairs_and_others_do_not() -> None:
     matrices = symmetric(2, 3, 30)
     one, same, other = (extremes(matrices, 5, seed)[0] for seed in (0, 0, 1))
     assert torch.equal(one.values, same.values)
@@ -385,7 +385,7 @@ def test_equal_seeds_give_equal_pairs_and_others_do_not():
     ("dtype", "tolerance", "sizes"),
     [(torch.float64, 1e-12, (1e-40, 1e-14, 1.0, 1e14)), (torch.float32, 1e-5, (1e-15, 1e-7, 1.0, 1e12))],
 )
-def test_matrices_of_very_different_sizes_do_not_disturb_each_other(dtype, tolerance, sizes):
+def test_matrices_of_very_different_sizes_do_not_disturb_each_other(dtype, tolerance, sizes) -> None:
     matrices = symmetric(4, 3, 12, dtype=dtype) * torch.tensor(sizes, dtype=dtype)[:, None, None, None]
     assert_exact(matrices, extremes(matrices), tolerance)
     scale = torch.tensor(sizes, dtype=dtype)[:, None]
@@ -409,7 +409,7 @@ def test_matrices_of_very_different_sizes_do_not_disturb_each_other(dtype, toler
     ],
     ids=str,
 )
-def test_repeated_eigenvalues_bring_in_no_others(spectrum, dtype, tolerance):
+def test_repeated_eigenvalues_bring_in_no_others(spectrum, dtype, tolerance) -> None:
     rotated = torch.stack([spectral(spectrum, seed, dtype) for seed in range(20)])
     straight = torch.diag(torch.tensor(spectrum, dtype=dtype)).expand(20, 10, 10)
     matrices = torch.stack([size * kind for kind in (rotated, straight) for size in (1e-9, 1.0, 1e9)])
@@ -418,7 +418,7 @@ def test_repeated_eigenvalues_bring_in_no_others(spectrum, dtype, tolerance):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 3e-5)])
 @pytest.mark.parametrize("distinct", [1, 3])
-def test_a_large_positive_matrix_of_few_eigenvalues_gets_no_others(distinct, dtype, tolerance):
+def test_a_large_positive_matrix_of_few_eigenvalues_gets_no_others(distinct, dtype, tolerance) -> None:
     spectrum = torch.arange(1.0, distinct + 1).repeat_interleave(120 // distinct)
     sizes = torch.tensor([1e-9, 1.0, 1e9], dtype=dtype)[:, None]
     plain = torch.stack([spectral(spectrum, seed, dtype) for seed in range(4)])
@@ -430,7 +430,7 @@ def test_a_large_positive_matrix_of_few_eigenvalues_gets_no_others(distinct, dty
         assert_true_pairs(matrices, pairs, tolerance)
 
 
-def test_the_lowest_of_positive_matrices_is_positive():
+def test_the_lowest_of_positive_matrices_is_positive() -> None:
     drawn = torch.randn(3, 4, 20, 20, generator=generator(), dtype=torch.float64)
     matrices = drawn @ drawn.mT + 0.1 * torch.eye(20, dtype=torch.float64)
     for most in (1, 4, 20):
@@ -438,7 +438,7 @@ def test_the_lowest_of_positive_matrices_is_positive():
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-def test_a_matrix_that_is_not_finite_has_no_values_and_leaves_the_others_theirs(bad):
+def test_a_matrix_that_is_not_finite_has_no_values_and_leaves_the_others_theirs(bad) -> None:
     matrices = symmetric(3, 2, 7)
     whole = extremes(matrices)
     matrices[1, 0, 2, 3] = matrices[1, 0, 3, 2] = bad
@@ -452,7 +452,7 @@ def test_a_matrix_that_is_not_finite_has_no_values_and_leaves_the_others_theirs(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_extremes_of_splitting_matrices_are_those_of_the_dense_hessians(attack):
+def test_extremes_of_splitting_matrices_are_those_of_the_dense_hessians(attack) -> None:
     made = case(attack, "gelu", "3 layers, biases")
     found = extreme_eigenpairs(made.product, made.candidates.inputs, generator())
     assert_exact(dense(made), found, 1e-10)
@@ -460,7 +460,7 @@ def test_extremes_of_splitting_matrices_are_those_of_the_dense_hessians(attack):
 
 @pytest.mark.parametrize("size", [1e-10, 1.0], ids=["nearly solved", "far from solved"])
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=lambda attack: attack.id)
-def test_extremes_of_matrices_of_low_rank(attack, size):
+def test_extremes_of_matrices_of_low_rank(attack, size) -> None:
     """A network of few hidden units bends in few directions only, and Lanczos runs out of them."""
     seen = observation(small_network(1, inputs=20, hidden=3, activation="tanh"))
     candidates = random_candidates(attack, seen)

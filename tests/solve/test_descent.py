@@ -56,7 +56,7 @@ def relative_loss(problem, candidates):
 
 
 @pytest.mark.parametrize(("outputs", "biases"), [(1, "none"), (1, "first"), (3, "all")])
-def test_planted_samples_are_found(outputs, biases):
+def test_planted_samples_are_found(outputs, biases) -> None:
     given = planted_problem(outputs, biases=biases)
     found = minimise(Descent(count=12, restarts=2, steps=600), given.problem)
     assert found.status is Status.FINISHED
@@ -84,7 +84,7 @@ SORTS = ("relu", "gelu", "tanh", "polynomial:3")
         for k, activation in enumerate(SORTS)
     ],
 )
-def test_every_attack_solves_its_equation(attack, biases, activation):
+def test_every_attack_solves_its_equation(attack, biases, activation) -> None:
     given = planted_problem(1, 12, 60, 4, biases, attack=attack, activation=activation, dtype=torch.float64)
     found = minimise(Descent(count=8, restarts=2, steps=250), given.problem)
     candidates = found.candidates
@@ -103,7 +103,7 @@ def test_every_attack_solves_its_equation(attack, biases, activation):
 
 
 @pytest.mark.parametrize("attack", [KktLoss(), WeightDelta()], ids=["kkt-loss", "weight-delta"])
-def test_several_outputs_have_a_lambda_each(attack):
+def test_several_outputs_have_a_lambda_each(attack) -> None:
     given = planted_problem(3, biases="all", attack=attack)
     found = minimise(Descent(count=12, restarts=2, steps=400), given.problem)
     assert found.candidates.weights.shape == (2, 12, columns(given.problem.objective, None))
@@ -114,7 +114,7 @@ def test_several_outputs_have_a_lambda_each(attack):
 
 
 @pytest.mark.parametrize("attack", EQUATIONS, ids=[attack.id for attack in EQUATIONS])
-def test_lambda_starts_with_both_signs_unless_it_must_not_be_negative(attack):
+def test_lambda_starts_with_both_signs_unless_it_must_not_be_negative(attack) -> None:
     problem = planted_problem(attack=attack).problem
     start = minimise(Descent(count=100, restarts=4), problem, budget=Budget(0.0, Clock())).candidates.weights
     sizes, negative = start.abs(), float((start < 0).float().mean())
@@ -126,7 +126,7 @@ def test_lambda_starts_with_both_signs_unless_it_must_not_be_negative(attack):
         assert float(start.min()) == pytest.approx(-float(start.max()), rel=0.1)
 
 
-def test_lambda_is_not_negative_and_inputs_are_in_the_box():
+def test_lambda_is_not_negative_and_inputs_are_in_the_box() -> None:
     given = planted_problem()
     found = minimise(Descent(count=12, restarts=2, steps=600), given.problem).candidates
     assert found.weights.min() > -0.02 * found.weights.max()
@@ -136,7 +136,7 @@ def test_lambda_is_not_negative_and_inputs_are_in_the_box():
     assert excess.mean() < 0.02 * box.energy
 
 
-def test_the_box_holds_against_the_equation():
+def test_the_box_holds_against_the_equation() -> None:
     """Biases fix the scale of samples, here three times the size of the box."""
     problem = planted_problem(biases="first").problem
     box = replace(problem.box, low=problem.box.low / 3, high=problem.box.high / 3)
@@ -150,7 +150,7 @@ def test_the_box_holds_against_the_equation():
     assert 0.0 < excess(1.0) < 0.5 * excess(0.0)
 
 
-def test_an_equation_that_only_negative_lambda_solves_costs_more_without():
+def test_an_equation_that_only_negative_lambda_solves_costs_more_without() -> None:
     problem = planted_problem().problem
     opposite = replace(
         with_objective(problem, target=problem.objective.target.times(-1)),
@@ -164,7 +164,7 @@ def test_an_equation_that_only_negative_lambda_solves_costs_more_without():
 
 @pytest.mark.parametrize("spent", [0.0, 1e4], ids=["new budget", "used budget"])
 @pytest.mark.parametrize("seconds", [60.0, 250.0])
-def test_a_schedule_that_the_clock_cuts_short_is_compressed_not_broken_off(seconds, spent):
+def test_a_schedule_that_the_clock_cuts_short_is_compressed_not_broken_off(seconds, spent) -> None:
     given = planted_problem()
     clock = Clock()
     problem = replace(given.problem, objective=costing(given.problem.objective, clock))
@@ -179,7 +179,7 @@ def test_a_schedule_that_the_clock_cuts_short_is_compressed_not_broken_off(secon
 
 
 @pytest.mark.parametrize("factor", [1 / 64, 64.0])
-def test_no_constant_depends_on_the_size_of_the_target(factor):
+def test_no_constant_depends_on_the_size_of_the_target(factor) -> None:
     problem = planted_problem().problem
     larger = with_objective(problem, target=problem.objective.target.times(factor))
     one, other = minimise(SHORT, problem), minimise(SHORT, larger)
@@ -194,7 +194,7 @@ def test_no_constant_depends_on_the_size_of_the_target(factor):
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_shapes(outputs):
+def test_shapes(outputs) -> None:
     given = planted_problem(outputs)
     found = minimise(SHORT, given.problem)
     assert found.candidates.inputs.shape == (3, 6, given.space.rank)
@@ -208,7 +208,7 @@ def test_shapes(outputs):
     assert not found.losses.requires_grad
 
 
-def test_losses_belong_to_the_restarts():
+def test_losses_belong_to_the_restarts() -> None:
     given = planted_problem()
     found = minimise(replace(SHORT, steps=300), given.problem)
     actual = relative_loss(given.problem, found.candidates)
@@ -216,7 +216,7 @@ def test_losses_belong_to_the_restarts():
 
 
 @pytest.mark.parametrize("steps", [1, 7, 60, 200])
-def test_history_rises_in_steps_and_is_what_the_watcher_saw(steps):
+def test_history_rises_in_steps_and_is_what_the_watcher_saw(steps) -> None:
     heard = []
     found = minimise(
         replace(SHORT, steps=steps), planted_problem().problem, watch=lambda *event: heard.append(event)
@@ -249,7 +249,7 @@ def wide_problem(hidden=600, alive=600, samples=3):
 
 
 @pytest.mark.parametrize(("size", "count"), [(20, 2), (25, 2), (29, 2), (30, 3), (101, 10)])
-def test_portions_are_random_partitions_without_end(size, count):
+def test_portions_are_random_partitions_without_end(size, count) -> None:
     portions = _portions(size, 10, generator())
     rounds = [list(islice(portions, count)) for _ in range(3)]
     for parts in rounds:
@@ -259,11 +259,11 @@ def test_portions_are_random_partitions_without_end(size, count):
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, 19])
-def test_less_than_two_portions_are_looked_at_as_a_whole(size):
+def test_less_than_two_portions_are_looked_at_as_a_whole(size) -> None:
     assert list(islice(_portions(size, 10, generator()), 3)) == [None] * 3
 
 
-def test_every_unit_is_as_likely_as_any_other():
+def test_every_unit_is_as_likely_as_any_other() -> None:
     portions = _portions(25, 10, generator())
     seen = Counter(unit for part in islice(portions, 0, 2000, 2) for unit in part.tolist())
     assert min(seen.values()) > 400  # 520 of 1,000 on average
@@ -273,7 +273,7 @@ def test_every_unit_is_as_likely_as_any_other():
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("biases", BIASES)
 @pytest.mark.parametrize("attack", [KktLoss(), WeightDelta()], ids=["kkt-loss", "weight-delta"])
-def test_the_loss_from_samples_of_the_hidden_units_is_unbiased(attack, biases, outputs):
+def test_the_loss_from_samples_of_the_hidden_units_is_unbiased(attack, biases, outputs) -> None:
     """The mean over a partition into equal parts is the loss itself, biases of the outputs included."""
     seen = observation(small_network(outputs, 2, biases, hidden=40))
     objective, candidates = equation(attack, seen).objective, random_candidates(attack, seen, restarts=(2,))
@@ -285,7 +285,7 @@ def test_the_loss_from_samples_of_the_hidden_units_is_unbiased(attack, biases, o
     assert not torch.allclose(estimates[0], whole)
 
 
-def test_biases_of_outputs_count_once_however_few_units_are_looked_at():
+def test_biases_of_outputs_count_once_however_few_units_are_looked_at() -> None:
     problem = planted_problem(3, hidden=1000, biases="all", attack=KktLoss(), activation="gelu").problem
     *rest, last = problem.objective.target.tensors
     bias = torch.full_like(last, 100.0 * problem.objective.target_norm)
@@ -296,14 +296,14 @@ def test_biases_of_outputs_count_once_however_few_units_are_looked_at():
     assert loss == pytest.approx(float(relative_loss(problem, start)), rel=0.3)
 
 
-def test_planted_samples_are_found_from_samples_of_the_hidden_units():
+def test_planted_samples_are_found_from_samples_of_the_hidden_units() -> None:
     given = wide_problem()
     found = minimise(Descent(count=6, restarts=2, steps=600), given.problem)
     assert relative_loss(given.problem, found.candidates).min() < 1e-2
     assert (given.recovered(found.candidates) > 0.9).all()
 
 
-def test_wide_networks_whose_units_depend_on_each_other_are_looked_at_as_a_whole():
+def test_wide_networks_whose_units_depend_on_each_other_are_looked_at_as_a_whole() -> None:
     net = small_network(1, 3, inputs=8, hidden=600, dtype=torch.float32)
     seen = observation(net)
     objective, space = in_row_space(equation(KktMargin(), seen).objective)
@@ -314,7 +314,7 @@ def test_wide_networks_whose_units_depend_on_each_other_are_looked_at_as_a_whole
     assert torch.isfinite(found.losses).all()
 
 
-def test_samples_of_the_hidden_units_come_from_the_generator():
+def test_samples_of_the_hidden_units_come_from_the_generator() -> None:
     problem = wide_problem().problem
     one, same, other = (minimise(SHORT, problem, seed) for seed in (3, 3, 4))
     assert torch.equal(one.candidates.inputs, same.candidates.inputs)
@@ -322,7 +322,7 @@ def test_samples_of_the_hidden_units_come_from_the_generator():
 
 
 @pytest.mark.parametrize("alive", [8, 60])
-def test_units_that_never_fire_do_no_harm(alive):
+def test_units_that_never_fire_do_no_harm(alive) -> None:
     found = minimise(Descent(count=4, restarts=2, steps=300), wide_problem(1000, alive, samples=2).problem)
     assert found.status is Status.FINISHED
     assert torch.isfinite(found.losses).all()
@@ -333,7 +333,7 @@ def test_units_that_never_fire_do_no_harm(alive):
 # Randomness
 
 
-def test_the_same_seed_gives_the_same_candidates():
+def test_the_same_seed_gives_the_same_candidates() -> None:
     problem = planted_problem().problem
     one, same, other = (minimise(SHORT, problem, seed) for seed in (3, 3, 4))
     assert torch.equal(one.candidates.inputs, same.candidates.inputs)
@@ -342,7 +342,7 @@ def test_the_same_seed_gives_the_same_candidates():
     assert not torch.allclose(one.candidates.inputs, other.candidates.inputs)
 
 
-def test_the_global_generator_is_neither_used_nor_moved():
+def test_the_global_generator_is_neither_used_nor_moved() -> None:
     problem = planted_problem().problem
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
@@ -352,7 +352,7 @@ def test_the_global_generator_is_neither_used_nor_moved():
     assert torch.equal(minimise(SHORT, problem).candidates.inputs, one.candidates.inputs)
 
 
-def test_restarts_differ():
+def test_restarts_differ() -> None:
     inputs = minimise(SHORT, planted_problem().problem).candidates.inputs
     assert not torch.allclose(inputs[0], inputs[1])
     assert not torch.allclose(inputs[1], inputs[2])
@@ -362,7 +362,7 @@ def test_restarts_differ():
 
 
 @pytest.mark.parametrize("seconds", [0.0, 30.0])
-def test_a_budget_that_is_used_up_returns_the_start(seconds):
+def test_a_budget_that_is_used_up_returns_the_start(seconds) -> None:
     clock = Clock()
     budget = Budget(seconds, clock)
     clock.now = 31.0 * (seconds > 0)
@@ -376,14 +376,14 @@ def test_a_budget_that_is_used_up_returns_the_start(seconds):
     torch.testing.assert_close(found.losses, torch.ones(3), rtol=0.4, atol=0.0)
 
 
-def test_where_time_is_plenty_results_do_not_depend_on_it():
+def test_where_time_is_plenty_results_do_not_depend_on_it() -> None:
     problem = planted_problem().problem
     swift, slow = (minimise(SHORT, problem, budget=Budget(1000.0, Clock(tick=tick))) for tick in (0.0, 0.1))
     torch.testing.assert_close(slow.candidates.inputs, swift.candidates.inputs, rtol=0.0, atol=0.0)
 
 
 @pytest.mark.parametrize("cost", [1.0, 4.0])
-def test_it_stops_within_one_step_of_the_end(cost):
+def test_it_stops_within_one_step_of_the_end(cost) -> None:
     clock = Clock()
     problem = planted_problem().problem
     problem = replace(problem, objective=costing(problem.objective, clock, cost))
@@ -393,7 +393,7 @@ def test_it_stops_within_one_step_of_the_end(cost):
     assert 0 < found.steps / 3 <= 40.0 / cost
 
 
-def test_it_stops_after_the_step_in_which_it_was_interrupted():
+def test_it_stops_after_the_step_in_which_it_was_interrupted() -> None:
     asked = []
     budget = Budget(100.0, Clock(), lambda: bool(asked))
     evaluations = []
@@ -422,7 +422,7 @@ def counting(limit):
 
 
 @pytest.mark.parametrize("asked", [0, 1, 2, 3])
-def test_interrupted_before_the_first_step(asked):
+def test_interrupted_before_the_first_step(asked) -> None:
     budget = Budget(100.0, Clock(), counting(asked))
     found = minimise(SHORT, planted_problem().problem, budget=budget)
     assert found.status is Status.INTERRUPTED
@@ -433,7 +433,7 @@ def test_interrupted_before_the_first_step(asked):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_target_that_is_not_finite_diverges(value):
+def test_a_target_that_is_not_finite_diverges(value) -> None:
     problem = planted_problem().problem
     first, last = problem.objective.target.tensors
     target = problem.objective.target.rebuild([first, torch.full_like(last, value)])
@@ -443,7 +443,7 @@ def test_a_target_that_is_not_finite_diverges(value):
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 1e30])
-def test_a_restart_that_diverges_is_told_from_those_that_do_not(factor):
+def test_a_restart_that_diverges_is_told_from_those_that_do_not(factor) -> None:
     problem = planted_problem().problem
     poison = torch.tensor([1.0, factor, 1.0])[:, None, None]
 
@@ -461,7 +461,7 @@ def test_a_restart_that_diverges_is_told_from_those_that_do_not(factor):
     assert found.history[-1][1] == pytest.approx(float(found.losses.min()), rel=0.5)
 
 
-def test_a_restart_that_starts_beyond_all_numbers_is_not_called_finite():
+def test_a_restart_that_starts_beyond_all_numbers_is_not_called_finite() -> None:
     clock = Clock()
     budget = Budget(10.0, clock)
     clock.now = 11.0
@@ -476,7 +476,7 @@ def test_a_restart_that_starts_beyond_all_numbers_is_not_called_finite():
     assert torch.isfinite(found.losses).tolist() == [True, False, True]
 
 
-def test_a_restart_whose_last_step_went_astray_is_told_from_the_others():
+def test_a_restart_whose_last_step_went_astray_is_told_from_the_others() -> None:
     """A readout with first derivative 1 and no second one: the loss is finite, its gradient is not."""
     problem = planted_problem().problem
 
@@ -496,7 +496,7 @@ def test_a_restart_whose_last_step_went_astray_is_told_from_the_others():
 # Units
 
 
-def test_units_of_pre_activations_come_from_typical_images():
+def test_units_of_pre_activations_come_from_typical_images() -> None:
     given = planted_problem()
     strange = replace(given.problem.objective.points[0], scales=(50.0,))
     problem = with_objective(given.problem, points=(strange,))
@@ -509,7 +509,7 @@ def test_units_of_pre_activations_come_from_typical_images():
 
 
 @pytest.mark.parametrize("count", [4, 36])
-def test_lambda_is_in_units_that_reach_the_target(count):
+def test_lambda_is_in_units_that_reach_the_target(count) -> None:
     given = planted_problem(hidden=200)
     objective = fit_scales(given.problem)
     unit = weight_unit(given.problem, objective, count)
@@ -522,7 +522,7 @@ def test_lambda_is_in_units_that_reach_the_target(count):
     assert math.sqrt(count * squares.mean()) == pytest.approx(objective.target_norm, rel=0.5)
 
 
-def test_lambda_has_a_unit_even_if_nothing_depends_on_inputs():
+def test_lambda_has_a_unit_even_if_nothing_depends_on_inputs() -> None:
     problem = planted_problem().problem
     dead = problem.objective.points[0]
     dead = dead.at(dead.parameters.map(torch.zeros_like))

@@ -70,7 +70,7 @@ def worst(solution, space, rows):
     return float(errors(solution, space, rows).max())
 
 
-def check_exact(found, space, rows, outputs=5):
+def check_exact(found, space, rows, outputs=5) -> None:
     assert space.signals == len(rows)
     assert found.status is Status.SOLVED
     assert found.candidates.inputs.shape == (1, len(rows), space.rank)
@@ -87,7 +87,7 @@ def check_exact(found, space, rows, outputs=5):
 
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("samples", [1, 2, 3, 6, 8])
-def test_behind_a_relu_inputs_are_exact_at_their_true_scale(samples, layers):
+def test_behind_a_relu_inputs_are_exact_at_their_true_scale(samples, layers) -> None:
     problem, space, rows = planted(samples, layers)
     found = solve(problem, samples)
     check_exact(found, space, rows)
@@ -96,19 +96,19 @@ def test_behind_a_relu_inputs_are_exact_at_their_true_scale(samples, layers):
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu", "softplus"])
 @pytest.mark.parametrize(("samples", "layers"), [(2, 3), (8, 2)])
-def test_behind_a_smooth_activation_too(samples, layers, activation):
+def test_behind_a_smooth_activation_too(samples, layers, activation) -> None:
     problem, space, rows = planted(samples, layers, activation=activation)
     check_exact(solve(problem, samples), space, rows)
 
 
-def test_behind_a_relu_more_samples_than_draws_suit():
+def test_behind_a_relu_more_samples_than_draws_suit() -> None:
     problem, space, rows = planted(18, hidden=300)
     found = solve(problem, 18)
     check_exact(found, space, rows)
     assert found.steps < DRAWS
 
 
-def test_descent_finds_what_draws_do_not(monkeypatch):
+def test_descent_finds_what_draws_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_MOST_CHUNKS", 0)
     problem, space, rows = planted(3)
     found = solve(problem, 3)
@@ -117,12 +117,12 @@ def test_descent_finds_what_draws_do_not(monkeypatch):
 
 
 @pytest.mark.parametrize("samples", [1, 4])
-def test_a_smooth_activation_needs_no_bias_in_the_first_layer(samples):
+def test_a_smooth_activation_needs_no_bias_in_the_first_layer(samples) -> None:
     problem, space, rows = planted(samples, activation="softplus", biases="none")
     check_exact(solve(problem, samples), space, rows)
 
 
-def test_one_output():
+def test_one_output() -> None:
     rows = torch.rand(4, INPUTS, generator=generator(4), dtype=torch.float64)
     net = small_network(1, 2, "all", INPUTS, 100, activation="tanh")
     tensors = [tensor.clone().requires_grad_() for tensor in net.parameters.tensors]
@@ -134,20 +134,20 @@ def test_one_output():
     assert worst(solve(problem, 4), space, rows) < 1e-5
 
 
-def test_five_layers():
+def test_five_layers() -> None:
     problem, space, rows = planted(3, 5, activation="tanh", dtype=torch.float64)
     assert worst(solve(problem, 3), space, rows) < 1e-8
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_several_samples_of_one_label(activation):
+def test_several_samples_of_one_label(activation) -> None:
     """Labels go round, so that with three outputs each has two."""
     problem, space, rows = planted(6, outputs=3, activation=activation)
     check_exact(solve(problem, 6), space, rows, outputs=3)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_sample_with_a_tiny_loss_is_found_next_to_large_ones(activation):
+def test_a_sample_with_a_tiny_loss_is_found_next_to_large_ones(activation) -> None:
     lengths = torch.tensor([1.0, 1.0, 1e-4, 1.0]).double()
     problem, space, rows = planted(4, activation=activation, lengths=lengths)
     found = solve(problem, 4)
@@ -158,7 +158,7 @@ def test_a_sample_with_a_tiny_loss_is_found_next_to_large_ones(activation):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation):
+def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation) -> None:
     problem, space, rows = planted(4, dtype=torch.float64, activation=activation)
     found = solve(problem, 4)
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("scale", [-0.01, 100.0])
-def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale, activation):
+def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale, activation) -> None:
     problem, space, rows = planted(3, change=lambda tensor: scale * tensor, activation=activation)
     check_exact(solve(problem, 3), space, rows)
 
@@ -181,7 +181,7 @@ def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale, activatio
 # What noise leaves
 
 
-def test_known_twice_is_one_sample():
+def test_known_twice_is_one_sample() -> None:
     """Two equal images of different labels: their derivatives add up, and so do their lambda."""
     net = small_network(5, 2, "all", INPUTS, 100)
     rows = torch.rand(3, INPUTS, generator=generator(4), dtype=torch.float64)[[0, 1, 2, 2]]
@@ -196,7 +196,7 @@ def test_known_twice_is_one_sample():
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("kind", ["half precision", "noise"])
-def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation):
+def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation) -> None:
     rng = generator(3)
 
     def change(tensor):
@@ -218,7 +218,7 @@ def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_target_that_no_batch_has_is_given_up(activation):
+def test_a_target_that_no_batch_has_is_given_up(activation) -> None:
     problem, space, _ = planted(3, activation=activation)
     shuffled = problem.objective.target.weights[0][torch.randperm(100, generator=generator())]
     spoiled = replace(problem.objective, target=problem.objective.target.with_first_weight(shuffled))
@@ -230,7 +230,7 @@ def test_a_target_that_no_batch_has_is_given_up(activation):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_samples_that_do_not_solve_the_equation_are_not_called_exact(activation):
+def test_samples_that_do_not_solve_the_equation_are_not_called_exact(activation) -> None:
     """All are found, for the first layer is as it was; the search ends although time does not."""
     problem, _, _ = planted(3, activation=activation)
     target = problem.objective.target
@@ -244,7 +244,7 @@ def test_samples_that_do_not_solve_the_equation_are_not_called_exact(activation)
     assert "range of pixels" not in found.note
 
 
-def test_noise_is_no_excuse_for_a_wrong_solution():
+def test_noise_is_no_excuse_for_a_wrong_solution() -> None:
     problem, _, _ = planted(4, activation="tanh")
     search = solver._Search(problem.objective, solver.first_layer(problem.objective, 4, 0.5, 90, 1.0), 0.5)
     inputs = torch.zeros(1, 4, 4)
@@ -255,7 +255,7 @@ def test_noise_is_no_excuse_for_a_wrong_solution():
     assert not search.solved_by(solver._Best(fewer, 0.005))
 
 
-def test_where_nobody_is_found_nothing_is_claimed(monkeypatch):
+def test_where_nobody_is_found_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_FOUND", 0.0)
     monkeypatch.setattr(solver, "_SMOOTH", ((None, 1),))
     problem, space, _ = planted(3, activation="tanh")
@@ -269,7 +269,7 @@ def test_where_nobody_is_found_nothing_is_claimed(monkeypatch):
 # Time
 
 
-def test_the_budget_is_looked_at_between_draws_and_steps():
+def test_the_budget_is_looked_at_between_draws_and_steps() -> None:
     problem, _, _ = planted(12)
     heard = []
     clock = Clock(tick=1.0)
@@ -284,7 +284,7 @@ def test_the_budget_is_looked_at_between_draws_and_steps():
     assert clock.now < 12.0
 
 
-def test_the_user_may_break_off():
+def test_the_user_may_break_off() -> None:
     heard = []
     budget = Budget(10.0, Clock(), lambda: len(heard) >= 1)
     found = solve(planted(12)[0], 12, budget, watch=lambda *event: heard.append(event))
@@ -292,7 +292,7 @@ def test_the_user_may_break_off():
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_the_same_seed_gives_the_same_samples(activation):
+def test_the_same_seed_gives_the_same_samples(activation) -> None:
     problem, _, _ = planted(3, activation=activation)
     one, same = (solve(problem, 3, seed=1).candidates.inputs for _ in range(2))
     assert torch.equal(one, same)

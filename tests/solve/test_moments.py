@@ -64,13 +64,13 @@ def raw(problem, space, order, samples=3):
     ("activation", "order", "outputs"),
     [("relu", 2, 4), ("softplus", 2, 4), ("tanh", 3, 4), ("tanh", 3, 2), ("relu", 4, 2)],
 )
-def test_with_many_units_the_moments_are_the_samples(activation, order, outputs):
+def test_with_many_units_the_moments_are_the_samples(activation, order, outputs) -> None:
     """Softmax over two outputs says the same twice."""
     problem, space, rows = planted(activation, 20_000, outputs)
     assert nearest(raw(problem, space, order), rows).min() > (0.98 if order < 4 else 0.95)
 
 
-def test_more_units_tell_more():
+def test_more_units_tell_more() -> None:
     errors = []
     for hidden in (100, 10_000):
         problem, space, rows = planted("relu", hidden)
@@ -79,7 +79,7 @@ def test_more_units_tell_more():
 
 
 @pytest.mark.parametrize("biases", ["none", "first", "all"])
-def test_neither_biases_nor_the_scale_of_the_gradient_matter(biases):
+def test_neither_biases_nor_the_scale_of_the_gradient_matter(biases) -> None:
     problem, space, rows = planted("tanh", 2000, biases=biases)
     target = problem.objective.target.times(-7)
     scaled = replace(problem, objective=replace(problem.objective, target=target))
@@ -91,7 +91,7 @@ def test_neither_biases_nor_the_scale_of_the_gradient_matter(biases):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch):
+def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_STEPS", 200)
     monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
     problem, space, rows = planted(activation)
@@ -108,7 +108,7 @@ def test_descent_from_the_moments_reaches_the_truth(activation, monkeypatch):
     assert found.note.startswith("3 samples from the moments of 300 units, relative loss ")
 
 
-def test_starts_are_given_in_order_of_their_loss():
+def test_starts_are_given_in_order_of_their_loss() -> None:
     problem, space, _ = planted()
     evaluations, back = solver._evaluate(problem, 3)
     start = solver._starts(problem, [moments(evaluations, order) for order in (2, 3)], back, generator())
@@ -120,7 +120,7 @@ def test_starts_are_given_in_order_of_their_loss():
     assert losses[0] < 0.01
 
 
-def test_the_equation_may_be_solved_before_the_budget_ends(monkeypatch):
+def test_the_equation_may_be_solved_before_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_STEPS", 200)
     monkeypatch.setattr(solver, "_SOLVED", 1e-3)
     heard = []
@@ -130,7 +130,7 @@ def test_the_equation_may_be_solved_before_the_budget_ends(monkeypatch):
     assert heard[-1][1] < 1e-3
 
 
-def test_rounds_go_on_until_the_budget_ends():
+def test_rounds_go_on_until_the_budget_ends() -> None:
     clock = Clock(tick=0.05)
     found = solve(planted("relu", 60)[0], budget=Budget(5.0, clock))
     assert found.status is Status.BUDGET
@@ -138,7 +138,7 @@ def test_rounds_go_on_until_the_budget_ends():
     assert clock.now < 7.0
 
 
-def test_the_same_seed_gives_the_same_candidates(monkeypatch):
+def test_the_same_seed_gives_the_same_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_STEPS", 3)
     monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
     problem, _, _ = planted("relu", 60)
@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_candidates(monkeypatch):
     assert not torch.equal(one, other)
 
 
-def test_one_sample_is_found_as_well(monkeypatch):
+def test_one_sample_is_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_STEPS", 100)
     monkeypatch.setattr(solver, "_MOST_ROUNDS", 1)
     problem, space, rows = planted("tanh", samples=1)
@@ -156,7 +156,7 @@ def test_one_sample_is_found_as_well(monkeypatch):
     assert nearest(space.lift(found.candidates.inputs[0]), rows).min() > 0.999
 
 
-def test_orders_follow_from_the_number_of_equations():
+def test_orders_follow_from_the_number_of_equations() -> None:
     assert solver.affordable(units=500, outputs=10, rank=8) == [2, 3, 4]
     assert solver.affordable(units=500, outputs=10, rank=16) == [2, 3]
     assert solver.affordable(units=20, outputs=10, rank=16) == [2]

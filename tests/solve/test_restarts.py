@@ -41,7 +41,7 @@ def solve(
 @pytest.mark.parametrize("splitting", [True, False])
 def test_half_the_candidates_are_one_per_direction_and_a_multiple_of_the_classes(
     outputs, samples, classes, expected, splitting
-):
+) -> None:
     given = planted_problem(outputs, samples=samples)
     assert given.space.rank == samples
     found, _ = solve(given, seconds=50.0, classes=classes, splitting=splitting)
@@ -50,7 +50,7 @@ def test_half_the_candidates_are_one_per_direction_and_a_multiple_of_the_classes
         assert torch.bincount(half).tolist() == [expected // 2 // classes] * classes
 
 
-def test_a_head_without_labels_needs_no_classes():
+def test_a_head_without_labels_needs_no_classes() -> None:
     given = planted_problem()
     clock = Clock()
     objective = replace(given.problem.objective, readout=lambda outputs, labels: outputs)
@@ -66,7 +66,7 @@ def test_a_head_without_labels_needs_no_classes():
 
 
 @pytest.mark.parametrize(("share", "splitting"), [(0.7, True), (2.2, False), (2.2, True)])
-def test_candidates_are_split_where_asked_for_and_where_there_is_time(share, splitting):
+def test_candidates_are_split_where_asked_for_and_where_there_is_time(share, splitting) -> None:
     found, _ = solve(planted_problem(), share * restarts._WORTH_SPLITTING, splitting=splitting)
     assert found.steps > 0
     assert (found.splitting is not None) == (splitting and share > 1.0)
@@ -77,7 +77,9 @@ def test_candidates_are_split_where_asked_for_and_where_there_is_time(share, spl
         assert found.splitting.splits.sum() > 0
 
 
-def test_splitting_changes_neither_how_many_restarts_there_are_nor_how_long_they_take(monkeypatch):
+def test_splitting_changes_neither_how_many_restarts_there_are_nor_how_long_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plans = []
 
     def minimise(solver, problem, *rest):
@@ -95,14 +97,14 @@ def test_splitting_changes_neither_how_many_restarts_there_are_nor_how_long_they
 # The budget
 
 
-def test_a_slow_network_gets_one_restart_at_a_time():
+def test_a_slow_network_gets_one_restart_at_a_time() -> None:
     found, _ = solve(planted_problem(), seconds=200.0)
     assert found.restarts == 1
     assert found.candidates.inputs.shape[0] == 1
 
 
 @pytest.mark.parametrize("seconds", [100.0, 200.0, 500.0])
-def test_it_fills_the_budget_and_stops_at_its_end(seconds):
+def test_it_fills_the_budget_and_stops_at_its_end(seconds) -> None:
     found, spent = solve(planted_problem(), seconds)
     assert found.status is Status.BUDGET
     assert 0.8 * seconds <= spent <= seconds + 12  # what one descent evaluates besides its steps
@@ -110,7 +112,7 @@ def test_it_fills_the_budget_and_stops_at_its_end(seconds):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0, 15.0, 30.0])
-def test_a_budget_too_short_for_a_probe_returns_usable_candidates(seconds):
+def test_a_budget_too_short_for_a_probe_returns_usable_candidates(seconds) -> None:
     found, spent = solve(planted_problem(), seconds)
     assert found.status is Status.BUDGET
     assert spent < seconds + 40
@@ -118,7 +120,7 @@ def test_a_budget_too_short_for_a_probe_returns_usable_candidates(seconds):
     assert len(found.candidates) == 12
 
 
-def test_it_stops_when_the_user_breaks_off():
+def test_it_stops_when_the_user_breaks_off() -> None:
     heard = []
     given = planted_problem()
     found, spent = solve(
@@ -131,7 +133,7 @@ def test_it_stops_when_the_user_breaks_off():
 
 
 @pytest.mark.parametrize("calls", range(0, 40, 3))
-def test_it_can_be_interrupted_at_any_moment(calls):
+def test_it_can_be_interrupted_at_any_moment(calls) -> None:
     asked = []
 
     def interrupted():
@@ -146,7 +148,7 @@ def test_it_can_be_interrupted_at_any_moment(calls):
 # What a step costs
 
 
-def descents(monkeypatch, *slices, cost=0.001, most=8, error=MemoryError, breaks=1):
+def descents(monkeypatch: pytest.MonkeyPatch, *slices, cost=0.001, most=8, error=MemoryError, breaks=1):
     """(restarts, steps) of every descent, in as many slices, whose steps take `cost` seconds a restart.
 
     More than `most` restarts do not fit, from schedules of `breaks` steps on.
@@ -177,7 +179,7 @@ def descents(monkeypatch, *slices, cost=0.001, most=8, error=MemoryError, breaks
 WARM_UP, PROBE = (1, 1), 6
 
 
-def test_step_costs_are_measured_once(monkeypatch):
+def test_step_costs_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of one restart takes a second: as many steps as fit, but not fewer than the shortest schedule."""
     first, second = descents(monkeypatch, 1300.0, 1100.0, cost=1.0)
     assert first == [WARM_UP, (8, PROBE), (4, PROBE), (2, PROBE), (1, PROBE), (1, 1209)]
@@ -189,7 +191,7 @@ def test_step_costs_are_measured_once(monkeypatch):
     ("most", "tried"),
     [(8, [8]), (7, [8, 4]), (2, [8, 4, 2]), (1, [8, 4, 2, 1])],
 )
-def test_as_many_restarts_as_memory_holds(most, tried, error, monkeypatch):
+def test_as_many_restarts_as_memory_holds(most, tried, error, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = descents(monkeypatch, 30.0, 30.0, most=most, error=error)
     assert first[: len(tried) + 1] == [WARM_UP, *((restarts, PROBE) for restarts in tried)]
     rounds = {restarts for restarts, _ in first[len(tried) + 1 :]}
@@ -199,18 +201,22 @@ def test_as_many_restarts_as_memory_holds(most, tried, error, monkeypatch):
 
 @pytest.mark.parametrize("breaks", [1, PROBE])
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError])
-def test_one_restart_that_does_not_fit_is_an_error(breaks, error, monkeypatch):
+def test_one_restart_that_does_not_fit_is_an_error(breaks, error, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(error):
         descents(monkeypatch, 30.0, most=0, error=error, breaks=breaks)
 
 
-def test_a_probe_that_the_clock_cut_short_does_not_make_steps_look_cheap(monkeypatch):
+def test_a_probe_that_the_clock_cut_short_does_not_make_steps_look_cheap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, second = descents(monkeypatch, 3.0, 1900.0, cost=1.0)
     assert first == [WARM_UP, (8, PROBE), (8, 1000)]
     assert second[-1][0] == 1
 
 
-def test_restarts_that_do_not_fit_are_not_tried_again_when_the_time_is_over(monkeypatch):
+def test_restarts_that_do_not_fit_are_not_tried_again_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     (first,) = descents(monkeypatch, 0.5, cost=1.0, most=2)
     assert first == [WARM_UP, (8, PROBE), (4, PROBE), (2, PROBE), (2, 1000)]
 
@@ -223,7 +229,7 @@ def long_run():
     return given, found, spent, heard
 
 
-def test_restarts_of_several_rounds_are_pooled(long_run):
+def test_restarts_of_several_rounds_are_pooled(long_run) -> None:
     _, found, spent, _ = long_run
     assert found.restarts > 1
     assert found.candidates.inputs.shape[0] == found.candidates.weights.shape[0] == found.restarts
@@ -233,7 +239,7 @@ def test_restarts_of_several_rounds_are_pooled(long_run):
         assert not torch.allclose(inputs[0], inputs[index])
 
 
-def test_the_pool_solves_the_planted_problem(long_run):
+def test_the_pool_solves_the_planted_problem(long_run) -> None:
     given, found, _, _ = long_run
     with torch.no_grad():
         losses = given.problem.objective.relative_loss(found.candidates)
@@ -243,7 +249,7 @@ def test_the_pool_solves_the_planted_problem(long_run):
     assert (given.recovered(found.candidates) > 0.9).all()
 
 
-def test_the_watcher_hears_rising_steps_and_the_best_loss_so_far(long_run):
+def test_the_watcher_hears_rising_steps_and_the_best_loss_so_far(long_run) -> None:
     _, found, _, heard = long_run
     steps = [step for step, _ in heard]
     assert steps == sorted(set(steps))
@@ -254,14 +260,14 @@ def test_the_watcher_hears_rising_steps_and_the_best_loss_so_far(long_run):
     assert max(losses[solved:]) < 0.2  # also at the beginning of later rounds
 
 
-def test_history_is_that_of_one_restart(long_run):
+def test_history_is_that_of_one_restart(long_run) -> None:
     _, found, _, _ = long_run
     steps = [step for step, _ in found.history]
     assert steps == sorted(set(steps))
     assert found.history[-1][1] < 0.1 * found.history[0][1]
 
 
-def test_the_same_seed_and_time_give_the_same_candidates():
+def test_the_same_seed_and_time_give_the_same_candidates() -> None:
     given = planted_problem()
     (one, _), (same, _), (other, _) = (solve(given, 120.0, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(one.candidates.inputs, same.candidates.inputs)
@@ -280,7 +286,7 @@ def solution(losses, status=Status.FINISHED, steps=10, labels=(0, 1)):
     return Solution(Candidates(inputs, inputs[..., :1], torch.tensor(labels)), values, status, steps, history)
 
 
-def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
+def test_pooling_keeps_order_adds_steps_and_takes_the_best_history() -> None:
     found = pool([solution([0.5, 0.4]), solution([0.2, 0.6], Status.BUDGET, steps=7)])
     assert found.losses.tolist() == pytest.approx([0.5, 0.4, 0.2, 0.6])
     assert torch.equal(found.candidates.inputs[:, 0, 0], found.losses)
@@ -291,7 +297,7 @@ def test_pooling_keeps_order_adds_steps_and_takes_the_best_history():
     assert found.relative_loss == pytest.approx(0.2)
 
 
-def test_restarts_that_diverged_are_dropped():
+def test_restarts_that_diverged_are_dropped() -> None:
     found = pool(
         [
             solution([math.inf, 0.4]),
@@ -309,7 +315,9 @@ def test_restarts_that_diverged_are_dropped():
     ("most", "kept"),
     [(10, [0.5, 0.4, 0.2, 0.6]), (7, [0.5, 0.4, 0.2]), (5, [0.4, 0.2]), (2, [0.2]), (1, [0.2])],
 )
-def test_the_pool_has_room_for_so_many_candidates_of_lowest_loss(most, kept, monkeypatch):
+def test_the_pool_has_room_for_so_many_candidates_of_lowest_loss(
+    most, kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(restarts, "_MOST_POOLED", most)  # two candidates each
     found = pool([solution([0.5, math.inf, 0.4]), solution([0.2, 0.6])])
     assert found.losses.tolist() == pytest.approx(kept)
@@ -328,11 +336,11 @@ def splitting_of(losses, splits):
     return Splitting(before, values, rounds, torch.tensor(splits))
 
 
-def test_without_splitting_the_pool_has_none():
+def test_without_splitting_the_pool_has_none() -> None:
     assert pool([solution([0.5, 0.4]), solution([0.2])]).splitting is None
 
 
-def test_what_was_split_is_pooled_like_the_restarts():
+def test_what_was_split_is_pooled_like_the_restarts() -> None:
     one = replace(solution([0.5, math.inf]), splitting=splitting_of([0.9, 0.8], [2, 0]))
     best = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
     found = pool([one, best]).splitting
@@ -344,7 +352,7 @@ def test_what_was_split_is_pooled_like_the_restarts():
     assert found.rounds.tolist() == [1, 1, 1]
 
 
-def test_a_pool_of_pools_is_the_pool_of_all():
+def test_a_pool_of_pools_is_the_pool_of_all() -> None:
     parts = [
         replace(solution([loss]), splitting=splitting_of([loss + 0.1], [count]))
         for loss, count in ((0.5, 1), (0.4, 2), (0.3, 0))
@@ -355,7 +363,7 @@ def test_a_pool_of_pools_is_the_pool_of_all():
     assert torch.equal(found.before.inputs, same.before.inputs)
 
 
-def test_what_was_split_is_dropped_with_its_restart(monkeypatch):
+def test_what_was_split_is_dropped_with_its_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "_MOST_POOLED", 2)
     split = replace(solution([0.2, 0.6]), splitting=splitting_of([0.7, 0.95], [3, 1]))
     found = pool([replace(solution([0.4]), splitting=splitting_of([0.8], [2])), split])
@@ -364,19 +372,19 @@ def test_what_was_split_is_dropped_with_its_restart(monkeypatch):
     assert found.splitting.splits.tolist() == [3]
 
 
-def test_a_last_round_that_diverged_does_not_speak_for_the_others():
+def test_a_last_round_that_diverged_does_not_speak_for_the_others() -> None:
     found = pool([solution([0.4, 0.5], Status.BUDGET), solution([math.inf, math.inf], Status.DIVERGED)])
     assert found.status is Status.BUDGET
     assert found.losses.tolist() == pytest.approx([0.4, 0.5])
 
 
-def test_if_every_restart_diverged_so_did_the_whole():
+def test_if_every_restart_diverged_so_did_the_whole() -> None:
     found = pool([solution([math.inf, math.inf], Status.DIVERGED)] * 2)
     assert found.status is Status.DIVERGED
     assert found.restarts == 4
 
 
-def test_a_problem_without_a_finite_equation_diverges():
+def test_a_problem_without_a_finite_equation_diverges() -> None:
     given = planted_problem()
     objective = given.problem.objective
     first, last = objective.target.weights

@@ -134,7 +134,7 @@ def plan_of(objective, candidates, seed=0):
 @every_attack
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
+def test_children_leave_the_sums_as_they_were(attack, outputs, seed) -> None:
     objective, candidates = unsettled(attack, outputs, seed)
     plan = plan_of(objective, candidates)
     assert 0 < plan.splits.sum() < candidates.inputs.shape[:2].numel()
@@ -165,7 +165,7 @@ def test_children_leave_the_sums_as_they_were(attack, outputs, seed):
 
 @every_attack
 @pytest.mark.parametrize("seed", range(3))
-def test_every_split_is_a_way_down_to_second_order(attack, seed):
+def test_every_split_is_a_way_down_to_second_order(attack, seed) -> None:
     """The squared residual changes by e^2 / 2 times u' S u times what shares and shifts make of it."""
     objective, candidates = unsettled(attack, seed=seed)
     plan = plan_of(objective, candidates)
@@ -180,7 +180,7 @@ def test_every_split_is_a_way_down_to_second_order(attack, seed):
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_without_negative_lambda_there_are_no_unlike_children(outputs, seed):
+def test_without_negative_lambda_there_are_no_unlike_children(outputs, seed) -> None:
     plan = plan_of(*unsettled(KktMargin(), outputs, seed))
     assert (plan.shares == 0.5).all()
 
@@ -200,7 +200,7 @@ def bent(sign, attack):
 
 
 @pytest.mark.parametrize("attack", FREE, ids=[attack.id for attack in FREE])
-def test_what_has_no_way_down_stays_whole(attack):
+def test_what_has_no_way_down_stays_whole(attack) -> None:
     for sign in (1.0, -1.0):
         objective, candidates = bent(sign, attack)
         product = splitting_product(objective, candidates, 6.0)
@@ -211,7 +211,7 @@ def test_what_has_no_way_down_stays_whole(attack):
 
 
 @pytest.mark.parametrize("attack", SIGNED, ids=[attack.id for attack in SIGNED])
-def test_against_the_curvature_children_have_unlike_signs(attack):
+def test_against_the_curvature_children_have_unlike_signs(attack) -> None:
     objective, candidates = bent(-1.0, attack)
     plan = plan_of(objective, candidates)
     assert (plan.shares.amin(0) < 0).all()
@@ -219,7 +219,7 @@ def test_against_the_curvature_children_have_unlike_signs(attack):
 
 
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=["kkt-margin", "kkt-loss"])
-def test_without_a_residual_nothing_is_split(attack):
+def test_without_a_residual_nothing_is_split(attack) -> None:
     objective, candidates = unsettled(attack)
     first = replace(candidates, inputs=candidates.inputs[:1], weights=candidates.weights[:1])
     nothing = replace(objective, target=objective.target.map(torch.zeros_like))
@@ -230,7 +230,7 @@ def test_without_a_residual_nothing_is_split(attack):
     assert plan_of(exact, first).splits == 0
 
 
-def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits():
+def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits() -> None:
     objective, candidates = unsettled(KktLoss())
     expected = plan_of(objective, candidates)
     candidates.inputs[0, 2, 0] = torch.nan
@@ -244,7 +244,7 @@ def test_a_restart_that_is_not_finite_stays_whole_and_leaves_others_their_splits
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(seed):
+def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(seed) -> None:
     problem = planted_problem(1, 12, 60, 2, attack=KktLoss(), dtype=torch.float64).problem
     objective = fit_scales(problem)
     plan = Descent(count=1, restarts=3, steps=60, sharpness=(1.0, 3.0))
@@ -258,7 +258,7 @@ def test_the_split_itself_lowers_the_objective_of_one_candidate_for_two_samples(
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_it_solves_what_as_many_candidates_cannot_without_a_split(seed):
+def test_it_solves_what_as_many_candidates_cannot_without_a_split(seed) -> None:
     given = planted_problem(1, 12, 60, samples=4)
     plan = Descent(count=4, restarts=2, steps=200)
     few = replace(plan, count=2).minimise(given.problem, Budget(100.0, Clock()), generator(seed), silent)
@@ -279,7 +279,7 @@ def test_it_solves_what_as_many_candidates_cannot_without_a_split(seed):
 
 
 @every_attack
-def test_every_attack_solves_its_equation(attack):
+def test_every_attack_solves_its_equation(attack) -> None:
     given = planted_problem(1, 12, 60, 4, attack=attack, seed=1)
     plan = Descent(count=8, restarts=2, steps=250)
     found = SampleSplitting(plan).minimise(given.problem, Budget(100.0, Clock()), generator(1), silent)
@@ -294,7 +294,7 @@ def test_every_attack_solves_its_equation(attack):
 # What it leaves alone
 
 
-def test_halves_stay_in_one_place_to_the_end():
+def test_halves_stay_in_one_place_to_the_end() -> None:
     found = solve(planted_problem(dtype=torch.float64).problem, choose=whole)
     one, other = (part.chunk(2, 1) for part in (found.candidates.inputs, found.candidates.weights))
     torch.testing.assert_close(*one, rtol=0, atol=1e-9)
@@ -303,7 +303,7 @@ def test_halves_stay_in_one_place_to_the_end():
     assert splits_of(found) == [0, 0, 0]
 
 
-def test_what_stays_whole_is_not_torn_apart_by_what_is_split():
+def test_what_stays_whole_is_not_torn_apart_by_what_is_split() -> None:
     def first_only(*arguments):
         plan = plan_splits(*arguments)
         kept = torch.zeros_like(plan.shifts[0]).index_fill(1, torch.tensor([0]), 1.0)
@@ -316,7 +316,7 @@ def test_what_stays_whole_is_not_torn_apart_by_what_is_split():
     assert (apart[:, 0] > 0.01).all()
 
 
-def test_before_is_every_candidate_as_it_was_when_it_was_split():
+def test_before_is_every_candidate_as_it_was_when_it_was_split() -> None:
     seen, problem = [], planted_problem().problem
     found = solve(problem, choose=recording(seen))
     ((parents, sharpness, plan),) = seen
@@ -332,7 +332,7 @@ def test_before_is_every_candidate_as_it_was_when_it_was_split():
     assert found.splitting.splits.tolist() == (found.splitting.rounds * plan.splits).tolist()
 
 
-def test_two_rounds_of_splits_are_counted_and_lead_back_to_the_first_parents():
+def test_two_rounds_of_splits_are_counted_and_lead_back_to_the_first_parents() -> None:
     seen, problem = [], planted_problem().problem
     found = solve(problem, stages=TWICE, choose=recording(seen))
     parents = [candidates.inputs for candidates, _, _ in seen]
@@ -352,7 +352,7 @@ DAMAGE = {"NaN": twins(math.nan), "infinite": twins(math.inf), "far away": twins
 
 
 @pytest.mark.parametrize("choose", DAMAGE.values(), ids=DAMAGE.keys())
-def test_splits_that_do_damage_are_taken_back(choose):
+def test_splits_that_do_damage_are_taken_back(choose) -> None:
     seen, problem = [], planted_problem().problem
     found = solve(problem, choose=recording(seen, choose))
     parents = seen[0][0]
@@ -364,13 +364,13 @@ def test_splits_that_do_damage_are_taken_back(choose):
     assert torch.equal(found.losses, found.splitting.losses)
 
 
-def test_damage_that_was_taken_back_is_no_divergence():
+def test_damage_that_was_taken_back_is_no_divergence() -> None:
     found = solve(planted_problem().problem, choose=twins(math.nan))
     assert torch.isfinite(found.losses).all()
     assert found.status is Status.FINISHED
 
 
-def test_damage_to_one_restart_does_not_reach_the_others():
+def test_damage_to_one_restart_does_not_reach_the_others() -> None:
     problem = planted_problem().problem
     clean, found = (solve(problem, choose=twins(math.nan, rows)) for rows in (slice(0), slice(1, 2)))
     assert found.status is Status.FINISHED
@@ -383,7 +383,7 @@ def test_damage_to_one_restart_does_not_reach_the_others():
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 1e30])
-def test_a_restart_that_diverges_before_the_split_does_not_spoil_the_others(factor):
+def test_a_restart_that_diverges_before_the_split_does_not_spoil_the_others(factor) -> None:
     problem = planted_problem().problem
     clean, found = solve(problem), solve(poisoned(problem, factor))
     assert found.status is Status.FINISHED
@@ -395,7 +395,7 @@ def test_a_restart_that_diverges_before_the_split_does_not_spoil_the_others(fact
 
 
 @pytest.mark.parametrize("stages", [STAGES, TWICE], ids=["one round", "two rounds"])
-def test_where_every_restart_diverges_so_does_the_whole(stages):
+def test_where_every_restart_diverges_so_does_the_whole(stages) -> None:
     problem = planted_problem().problem
     first, last = problem.objective.target.weights
     target = problem.objective.target.rebuild([first, math.nan * last])
@@ -406,7 +406,7 @@ def test_where_every_restart_diverges_so_does_the_whole(stages):
     assert found.splitting.rounds.tolist() == splits_of(found) == [0, 0, 0]
 
 
-def test_a_target_of_zeros_diverges():
+def test_a_target_of_zeros_diverges() -> None:
     problem = planted_problem().problem
     zeros = problem.objective.target.map(torch.zeros_like)
     assert solve(with_objective(problem, target=zeros)).status is Status.DIVERGED
@@ -430,7 +430,7 @@ def test_a_target_of_zeros_diverges():
 @pytest.mark.parametrize("attack", [KktMargin(), KktLoss()], ids=["labels", "no labels"])
 def test_few_dimensions_candidates_and_restarts(
     attack, outputs, inputs, samples, count, restarts, comes, dtype
-):
+) -> None:
     given = planted_problem(outputs, inputs, 12, samples, attack=attack, dtype=dtype)
     found = solve(given.problem, Descent(count=count, restarts=restarts, steps=12))
     rank = given.space.rank
@@ -442,7 +442,7 @@ def test_few_dimensions_candidates_and_restarts(
     assert found.splitting.splits.shape == found.splitting.rounds.shape == (restarts,)
 
 
-def test_a_network_without_hidden_layers_has_nothing_to_split():
+def test_a_network_without_hidden_layers_has_nothing_to_split() -> None:
     seen = observation(small_network(3, 1))
     objective, space = in_row_space(equation(KktLoss(), seen).objective)
     problem = Problem(objective, Box(space.basis, seen.low, seen.high), lambda count: None)
@@ -462,7 +462,7 @@ def timed(seconds, cost=1.0, steps=40, watch=silent, interrupted=lambda: False, 
     return solve(problem, replace(PLAN, steps=steps), budget=budget, watch=watch, stages=stages), clock.now
 
 
-def assert_usable(found, stages=STAGES):
+def assert_usable(found, stages=STAGES) -> None:
     assert found.candidates.inputs.shape == found.splitting.before.inputs.shape == (3, 4, 5)
     assert found.candidates.weights.shape == found.splitting.before.weights.shape == (3, 4, 1)
     assert found.candidates.labels.shape == (4,)
@@ -477,7 +477,7 @@ def assert_usable(found, stages=STAGES):
 
 @pytest.mark.parametrize("stages", [STAGES, TWICE], ids=["one round", "two rounds"])
 @pytest.mark.parametrize("seconds", [0.0, 2.0, 20.0, 45.0, 60.0])
-def test_a_budget_that_ends_early_gives_as_many_candidates(seconds, stages):
+def test_a_budget_that_ends_early_gives_as_many_candidates(seconds, stages) -> None:
     found, spent = timed(seconds, steps=1000, stages=stages)
     assert found.status is Status.BUDGET
     assert_usable(found, stages)
@@ -488,7 +488,7 @@ def test_a_budget_that_ends_early_gives_as_many_candidates(seconds, stages):
         assert torch.equal(found.candidates.inputs, found.splitting.before.inputs)
 
 
-def test_every_stage_gets_its_share_of_a_short_budget():
+def test_every_stage_gets_its_share_of_a_short_budget() -> None:
     found, _ = timed(100.0, steps=1000)
     heard = [step for step, _ in found.history]
     assert found.status is Status.BUDGET
@@ -498,7 +498,7 @@ def test_every_stage_gets_its_share_of_a_short_budget():
 
 
 @pytest.mark.parametrize("calls", [*range(0, 12, 3), 13, *range(14, 25, 3)])
-def test_it_can_be_interrupted_at_any_moment(calls):
+def test_it_can_be_interrupted_at_any_moment(calls) -> None:
     """The clock is asked once a step, and a few times more."""
     asked = []
 
@@ -513,7 +513,7 @@ def test_it_can_be_interrupted_at_any_moment(calls):
     assert found.steps <= 3 * 20
 
 
-def test_where_the_first_stage_was_the_last_losses_before_and_after_are_equal():
+def test_where_the_first_stage_was_the_last_losses_before_and_after_are_equal() -> None:
     found, _ = timed(4.0, steps=1000)
     assert splits_of(found) == [0, 0, 0]
     torch.testing.assert_close(found.losses, found.splitting.losses)
@@ -523,7 +523,7 @@ def test_where_the_first_stage_was_the_last_losses_before_and_after_are_equal():
 
 
 @pytest.mark.parametrize(("stages", "steps"), [(STAGES, 40), (TWICE, 80), (STAGES, 7)])
-def test_steps_add_up_and_are_told_in_order(stages, steps):
+def test_steps_add_up_and_are_told_in_order(stages, steps) -> None:
     heard, plan = [], replace(PLAN, steps=steps)
     found = solve(planted_problem().problem, plan, watch=lambda *event: heard.append(event), stages=stages)
     taken = [step for step, _ in heard]
@@ -536,7 +536,7 @@ def test_steps_add_up_and_are_told_in_order(stages, steps):
     assert min(taken) <= share < max(taken)
 
 
-def test_the_same_seed_gives_the_same_candidates():
+def test_the_same_seed_gives_the_same_candidates() -> None:
     problem = planted_problem().problem
     torch.manual_seed(1)
     state = torch.random.get_rng_state()

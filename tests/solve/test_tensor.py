@@ -58,7 +58,7 @@ def uniform(count, inputs, seed=5):
     ("order", "count", "inputs"),
     [(3, 4, 4), (3, 4, 784), (3, 8, 64), (3, 12, 784), (4, 4, 64), (4, 6, 784), (4, 8, 8)],
 )
-def test_active_samples_of_a_kkt_point_are_exact(order, count, inputs):
+def test_active_samples_of_a_kkt_point_are_exact(order, count, inputs) -> None:
     rows, weights = samples(count, inputs, order)
     network = kkt_network(rows, weights, order, units=500, starts=1500)
     found, lifted = solved(KktLoss(), observation(network))
@@ -75,14 +75,14 @@ def test_active_samples_of_a_kkt_point_are_exact(order, count, inputs):
 @pytest.mark.slow
 @pytest.mark.parametrize(("order", "count"), [(3, 10), (4, 10), (4, 12)])
 @pytest.mark.parametrize("inputs", [16, 64, 784])
-def test_more_samples_are_exact_as_well(order, count, inputs):
+def test_more_samples_are_exact_as_well(order, count, inputs) -> None:
     rows, weights = samples(count, inputs, order)
     found, lifted = solved(KktLoss(), observation(kkt_network(rows, weights, order, units=1000)))
     assert found.status is Status.SOLVED
     assert direction_errors(lifted, rows).max() < 1e-6
 
 
-def test_in_single_precision_errors_are_roundings():
+def test_in_single_precision_errors_are_roundings() -> None:
     rows, weights = samples(8, 784)
     network = kkt_network(rows, weights, 3)
     single = network.at(network.parameters.map(torch.Tensor.float))
@@ -91,7 +91,7 @@ def test_in_single_precision_errors_are_roundings():
     assert direction_errors(lifted.double(), rows).max() < 1e-5
 
 
-def test_noise_leaves_an_error_like_the_one_stated():
+def test_noise_leaves_an_error_like_the_one_stated() -> None:
     rows, weights = samples(6, 64)
     network = kkt_network(rows, weights, 3)
     rng = generator(9)
@@ -105,7 +105,7 @@ def test_noise_leaves_an_error_like_the_one_stated():
     assert 1e-4 < direction_errors(lifted, rows).max() < 0.1
 
 
-def test_more_samples_than_directions_leave_a_loss():
+def test_more_samples_than_directions_leave_a_loss() -> None:
     """Six samples in five directions are no sum of five."""
     rows, weights = samples(6, 40)
     network = random_network(40, 300)
@@ -115,7 +115,7 @@ def test_more_samples_than_directions_leave_a_loss():
     assert found.relative_loss > 1e-4
 
 
-def test_an_undetermined_equation_has_no_candidates():
+def test_an_undetermined_equation_has_no_candidates() -> None:
     rows, weights = samples(6, 64)
     found, _ = solved(KktLoss(), observation(kkt_network(rows, weights, 3, units=7)))
     assert found.status is Status.EXHAUSTED
@@ -130,7 +130,7 @@ def test_an_undetermined_equation_has_no_candidates():
 @pytest.mark.parametrize("order", [3, 4])
 @pytest.mark.parametrize("outputs", [2, 3])
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_batch_is_exact_at_its_true_scale_where_there_is_a_bias(order, outputs, count):
+def test_a_batch_is_exact_at_its_true_scale_where_there_is_a_bias(order, outputs, count) -> None:
     network, rows = random_network(30, 200, outputs, order, biases=True), uniform(count, 30)
     gradient, derivatives = batch_gradient(network, rows)
     found, lifted = solved(Gradient(), replace(observation(network), gradient=gradient))
@@ -142,7 +142,7 @@ def test_a_batch_is_exact_at_its_true_scale_where_there_is_a_bias(order, outputs
 
 
 @pytest.mark.parametrize("order", [3, 4])
-def test_without_a_bias_it_is_exact_but_for_scale_and_sign(order):
+def test_without_a_bias_it_is_exact_but_for_scale_and_sign(order) -> None:
     network, rows = random_network(30, 200, 2, order), uniform(5, 30)
     seen = replace(observation(network), gradient=batch_gradient(network, rows)[0])
     _, lifted = solved(Gradient(), seen)
@@ -152,7 +152,7 @@ def test_without_a_bias_it_is_exact_but_for_scale_and_sign(order):
 
 
 @pytest.mark.parametrize(("rate", "bound"), [(0.1, 1e-8), (100.0, 1e-8)])
-def test_one_step_of_training_is_exact(rate, bound):
+def test_one_step_of_training_is_exact(rate, bound) -> None:
     network, rows = random_network(30, 200, 2), uniform(5, 30)
     after = stepped(network, batch_gradient(network, rows)[0], rate)
     found, lifted = solved(PolynomialDelta(), replace(observation(after), initial=network))
@@ -160,7 +160,7 @@ def test_one_step_of_training_is_exact(rate, bound):
     assert direction_errors(lifted, rows).max() < bound
 
 
-def test_training_that_moves_little_is_nearly_exact():
+def test_training_that_moves_little_is_nearly_exact() -> None:
     network, rows = random_network(30, 200, 2), uniform(5, 30)
     after = network
     for _ in range(50):
@@ -171,7 +171,7 @@ def test_training_that_moves_little_is_nearly_exact():
     assert found.relative_loss < 1e-3
 
 
-def test_directions_below_the_error_of_the_whole_tensor_are_kept():
+def test_directions_below_the_error_of_the_whole_tensor_are_kept() -> None:
     """Errors are spread over all of them. Of twelve samples, one is a thousandth of the tensor."""
     rows, _ = samples(12, 64, seed=14)
     rows = rows / rows.norm(dim=1, keepdim=True)
@@ -183,7 +183,7 @@ def test_directions_below_the_error_of_the_whole_tensor_are_kept():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [3, 4])
-def test_a_lazily_trained_network_has_the_error_it_states(order):
+def test_a_lazily_trained_network_has_the_error_it_states(order) -> None:
     rows, _ = samples(8, 64, order)
     start = lazy_start(64, 600, order)
     after, _ = fitted(start, rows, 300, 0.5)
@@ -195,7 +195,7 @@ def test_a_lazily_trained_network_has_the_error_it_states(order):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [3, 4])
-def test_a_network_trained_with_weight_decay_collapses_and_says_so(order):
+def test_a_network_trained_with_weight_decay_collapses_and_says_so(order) -> None:
     reason = reason_against(Polynomial(), observation(decayed(samples(8, 8, order)[0], order)))
     assert re.match(r"the weights (leave \d+ directions? of the data's tensor|hold rank 2 only)", reason)
 
@@ -203,7 +203,7 @@ def test_a_network_trained_with_weight_decay_collapses_and_says_so(order):
 # Simultaneous diagonalisation
 
 
-def test_directions_that_diagonalise_all():
+def test_directions_that_diagonalise_all() -> None:
     rows = torch.randn(4, 7, generator=generator(), dtype=torch.float64)
     diagonals = torch.randn(9, 4, generator=generator(1), dtype=torch.float64)
     matrices = torch.einsum("si,id,ie->sde", diagonals, rows, rows)
