@@ -16,21 +16,29 @@ from audit.errors import DataError
 
 _DAMAGE = (ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for broken, encrypted or absurdly large archives."""
+CHANNELS = (1, 3, 4)
+"""How many an image has."""
 _REMEDY = "write it again with numpy.savez_compressed(file, images=..., labels=...)"
 
 
-def from_arrays(spec: str, path: Path) -> Found:
-    """Read an archive with `images` or `features`, and optional `labels`; or a single array of either."""
+def from_arrays(spec: str, path: Path, shape: tuple[int, int, int] | None) -> Found:
+    """Read an archive with `images` or `features`, and optional `labels`; or a single array of either.
+
+    Images have their channels last. `shape` is (c, h, w), if the user stated it.
+    """
     try:
         archive = np.load(path, allow_pickle=False)
     except _DAMAGE as error:
         raise DataError(f"{spec} is not an .npz archive, or is truncated", _REMEDY) from error
     if isinstance(archive, np.ndarray):
+        _refuse_channels_first(spec, archive, shape)
         return Found(archive)
     with archive:
         key = name_of_values(spec, archive.files)
         labels = _array(spec, archive, "labels") if "labels" in archive.files else None
-        return Found(_array(spec, archive, key), labels, key=key)
+        values = _array(spec, archive, key)
+        _refuse_channels_first(spec, values, shape)
+        return Found(values, labels, key=key)
 
 
 def name_of_values(spec: str, names: Collection[object]) -> Literal["images", "features"]:
@@ -52,6 +60,18 @@ def name_of_values(spec: str, names: Collection[object]) -> Literal["images", "f
             "name images of shape (n, h, w) or (n, h, w, c) 'images', and rows of a table (n, d) 'features'",
         )
     return "images"
+
+
+def _refuse_channels_first(spec: str, values: NDArray[Any], shape: tuple[int, int, int] | None) -> None:
+    """Refuse (n, c, h, w), which would be read as images of height c with w channels, in which nothing is found."""
+    if values.ndim != 4:
+        return
+    _, first, middle, last = values.shape
+    if first in CHANNELS and last not in CHANNELS and shape != (last, first, middle):
+        raise DataError(
+            f"images of {spec} have shape {values.shape}, which looks like channels first, expected (n, h, w, c)",
+            "store images.transpose(0, 2, 3, 1)",
+        )
 
 
 def _array(spec: str, archive: Any, key: str) -> NDArray[Any]:

@@ -65,4 +65,4 @@ def _from_path(spec: str, path: Path, shape: tuple[int, int, int] | None) -> Fou
         return from_folder(spec, path)
     if path.suffix.lower() in (".pt", ".pth"):
         return from_tensors(spec, path, shape)
-    return from_csv(spec, path) if path.suffix.lower() == ".csv" else from_arrays(spec, path)
+    return from_csv(spec, path) if path.suffix.lower() == ".csv" else from_arrays(spec, path, shape)

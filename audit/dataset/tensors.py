@@ -13,12 +13,11 @@ from typing import Any, Literal
 import torch
 from numpy.typing import NDArray
 
-from audit.dataset.arrays import name_of_values
+from audit.dataset.arrays import CHANNELS, name_of_values
 from audit.dataset.samples import Found
 from audit.errors import CheckpointError, DataError
 from audit.model.checkpoint import load_plain
 
-_CHANNELS = (1, 3, 4)
 _REMEDY = "save plain tensors: torch.save({'images': x, 'labels': y}, file)"
 
 
@@ -60,7 +59,7 @@ def _array(spec: str, value: object) -> NDArray[Any]:
 def _channels_first(spec: str, lengths: tuple[int, ...], shape: tuple[int, int, int] | None) -> bool:
     """Whether (n, a, b, c) is (n, channels, height, width), not (n, height, width, channels)."""
     _, a, b, c = lengths
-    first, last = a in _CHANNELS, c in _CHANNELS
+    first, last = a in CHANNELS, c in CHANNELS
     if first != last:
         return first
     if shape in ((a, b, c), (c, a, b)):

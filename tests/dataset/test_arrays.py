@@ -36,6 +36,17 @@ def test_float_archive_with_channels_and_without_labels(tmp_path: Path, dtype) -
     assert found.labels is None
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_first_are_refused_unless_the_shape_says_that_they_are_last(
+    tmp_path: Path, channels: int
+) -> None:
+    values = np.random.default_rng(2).uniform(size=(2, channels, 6, 7))
+    np.save(tmp_path / "images.npy", values)
+    for spec in (archive(tmp_path, images=values), str(tmp_path / "images.npy")):
+        assert f"(2, {channels}, 6, 7), which looks like channels first" in complaint(spec)
+        assert load_samples(spec, shape=(7, channels, 6)).values.shape == values.shape
+
+
 @pytest.mark.parametrize(
     ("arrays", "parts"),
     [
