@@ -27,18 +27,37 @@ def module_activation(model: nn.Module) -> str | None:
     Raises
     ------
     ArchitectureError
-        When there are several, or one that cannot be audited.
+        When there are several, one that cannot be audited, or one that was registered after the layers, so that
+        its place among them is not known.
     """
     parts = list(model.modules())
     linear = [place for place, part in enumerate(parts) if isinstance(part, nn.Linear)]
     hidden = [part for part in parts[: linear[-1] if linear else 0] if _is_activation(part)]
     names = list(dict.fromkeys(map(_name, hidden)))
+    if not names:
+        _refuse_unordered(model)
     if len(names) > 1:
         raise ArchitectureError(
             f"the module has several activations: {', '.join(names)}",
             "only networks with one activation can be audited",
         )
     return names[0] if names else None
+
+
+def _refuse_unordered(model: nn.Module) -> None:
+    """Refuse a module whose only activations come last, unless a sequence shows that they are applied last."""
+    for parent in model.modules():
+        for part in () if isinstance(parent, nn.Sequential) else parent.children():
+            if (
+                _is_activation(part)
+                and not isinstance(part, nn.Softmax | nn.LogSoftmax)
+                and part is not model
+            ):
+                raise ArchitectureError(
+                    f"the module has the activation {type(part).__name__}, registered after its linear layers, so "
+                    "where it is applied is not known",
+                    "state the one of the hidden layers, as in activation='relu'",
+                )
 
 
 def _is_activation(part: nn.Module) -> bool:

@@ -51,3 +51,20 @@ def test_several_activations_are_refused() -> None:
 def test_an_unknown_activation_is_refused_by_name() -> None:
     with pytest.raises(ArchitectureError, match="PReLU"):
         module_activation(mlp(nn.PReLU()))
+
+
+class Registered(nn.Module):
+    """Its parts in the order in which they are given, which need not be that of their application."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        for place, part in enumerate(parts):
+            self.add_module(f"part{place}", part)
+
+
+def test_an_activation_registered_after_the_layers_is_not_taken_for_the_output_s() -> None:
+    with pytest.raises(ArchitectureError, match="Tanh, registered after its linear layers"):
+        module_activation(Registered(nn.Linear(4, 5), nn.Linear(5, 1), nn.Tanh()))
+    assert module_activation(Registered(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1), nn.Sigmoid())) == "relu"
+    assert module_activation(Registered(nn.Linear(4, 5), nn.Linear(5, 3), nn.Softmax(dim=1))) is None
+    assert module_activation(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 1), nn.Sigmoid())) is None
