@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError, CheckpointError, UsageError
 from audit.model.module import module_activation
 from audit.pipeline import run_folder
 from audit.pipeline.progress import Listener
@@ -31,18 +32,20 @@ from audit.pipeline.run import run
 from audit.render.formats import DEFAULT, FORMATS
 from audit.report.evidence import Audit
 from audit.report.schema import Report
-from audit.request.request import Request
+from audit.request.option import fields_of
+from audit.request.request import OutputOptions, Request
 from audit.verdict.judgement import Verdict
 
 Model = nn.Module | Mapping[str, Tensor] | str | PathLike[str]
 """A module, its state dict, or the path of a checkpoint."""
 Array = NDArray[Any] | Tensor
-SampleSource = Array | tuple[Array, Array] | str | PathLike[str]
+SampleSource = Array | tuple[Array, Array | Sequence[int]] | str | PathLike[str]
 """Values, values with labels, or what `--data` takes: arrays are (n, h, w[, c]) or (n, d), tensors (n, c, h, w)."""
 Numbers = float | Sequence[float] | Array | str | PathLike[str]
 """A number, one per channel or column, a full image, or what `--mean` takes."""
 
 _PREFIX = "in-memory-"
+_OF_FILES = {one.name for one in fields_of(OutputOptions)} - {"redact"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +134,8 @@ def audit(
     listener:
         Gets progress.
     options:
-        Any other option of `model-audit scan`, by the names of `Request`: `policy="strict"`, `seed=1`.
+        Any other option of `model-audit scan`, by the names of `Request`: `policy="strict"`, `seed=1`; not
+        those of files and output, such as `out`, for nothing is written before `Result.save`.
 
     Raises
     ------
@@ -142,8 +146,6 @@ def audit(
     """
     with TemporaryDirectory(prefix="model-audit-") as name:
         folder = Path(name)
-        if isinstance(model, nn.Module):
-            options.setdefault("activation", module_activation(model))
         request = Request.of(
             _checkpoint(model, folder / f"{_PREFIX}model.pt"),
             data=_samples(members, folder / f"{_PREFIX}members"),
@@ -153,9 +155,19 @@ def audit(
             gradient=None if gradient is None else _checkpoint(gradient, folder / f"{_PREFIX}gradient.pt"),
             mean=None if mean is None else _numbers(mean, folder / f"{_PREFIX}mean.npy"),
             std=None if std is None else _numbers(std, folder / f"{_PREFIX}std.npy"),
-            **{"command": "audit.audit", **options},
+            **_options(model, options),
         )
         return _run(request, listener, folder)
+
+
+def _options(model: Model, given: dict[str, Any]) -> dict[str, Any]:
+    """Complete the options by what a module shows."""
+    for name in sorted(_OF_FILES & given.keys()):
+        raise TypeError(f"{name!r} says what is written and printed; call save() of the result instead")
+    shown = {"command": "audit.audit"}
+    if isinstance(model, nn.Module) and given.get("activation") is None:
+        return shown | given | {"activation": module_activation(model)}
+    return shown | given
 
 
 def _run(request: Request, listener: Listener | None, folder: Path) -> Result:
@@ -178,7 +190,10 @@ def _checkpoint(model: Model, path: Path) -> Path:
         return Path(model)
     state = model.state_dict() if isinstance(model, nn.Module) else model
     if not isinstance(state, Mapping):
-        raise TypeError(f"a {type(model).__name__} is no model, state dict or path")
+        raise TypeError(f"the model is a {type(model).__name__}, expected a module, state dict or path")
+    for name, value in state.items():
+        if isinstance(value, Tensor) and (value.is_meta or is_lazy(value)):
+            raise CheckpointError(f"{name} has no values yet", "load the trained weights first")
     torch.save({name: _detached(value) for name, value in state.items()}, path)
     return path
 
@@ -186,12 +201,16 @@ def _checkpoint(model: Model, path: Path) -> Path:
 def _samples(given: SampleSource, path: Path) -> str:
     if isinstance(given, str | PathLike):
         return fspath(given)
-    values, labels = given if isinstance(given, tuple) else (given, None)
+    parts = given if isinstance(given, tuple) else (given,)
+    if len(parts) not in (1, 2):
+        raise TypeError(f"samples are a tuple of {len(parts)}, expected values, or (values, labels)")
+    values, *labels = parts
     if not isinstance(values, np.ndarray | Tensor):
         raise TypeError(f"samples are a {type(values).__name__}, expected an array, a tensor or a path")
-    content = {"features" if values.ndim == 2 else "images": values} | (
-        {} if labels is None else {"labels": labels}
-    )
+    name = "features" if values.ndim == 2 else "images"
+    content: dict[str, Any] = {name: values}
+    if labels and labels[0] is not None:
+        content["labels"] = labels[0]
     if isinstance(values, Tensor):
         path = path.with_suffix(".pt")
         torch.save({name: torch.as_tensor(_detached(value)) for name, value in content.items()}, path)

@@ -9,11 +9,19 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from audit.request.budget import parse_budget, write_budget
+
+_KINDS: dict[Any, tuple[type, str]] = {
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "True or False"),
+}
+"""By type of a field, what its values are in code, and in words."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,12 @@ class Field:
         ------
         UsageError
             When a time is not one.
+        TypeError
+            When a number or a switch is not one, or what may not be left out is None.
         """
         if value is None:
+            if not self.optional:
+                raise TypeError(f"{self.name} is None, expected a value")
             return None
         if self.type is Path:
             return Path(value)
@@ -89,6 +101,8 @@ class Field:
             return ",".join(map(str, value)) if several else str(value)
         if self.name == "budget" and isinstance(value, str):
             return parse_budget(value)
+        if self.type in _KINDS and not isinstance(value, _KINDS[self.type][0]):
+            raise TypeError(f"{self.name} is {value!r}, expected {_KINDS[self.type][1]}")
         return value
 
 

@@ -123,7 +123,13 @@ def test_an_error_names_what_was_given_and_no_temporary_path(tiny: Tiny) -> None
 
 
 @pytest.mark.parametrize(
-    ("model", "members"), [([1, 2], np.zeros((2, 3, 3))), ({"a": torch.zeros(1)}, [[1.0, 2.0]])]
+    ("model", "members"),
+    [
+        ([1, 2], np.zeros((2, 3, 3))),
+        ({"a": torch.zeros(1)}, [[1.0, 2.0]]),
+        ({"a": torch.zeros(1)}, (np.zeros((2, 3, 3)), [0, 1], [0, 1])),
+        ({"a": torch.zeros(1)}, ()),
+    ],
 )
 def test_what_is_no_model_or_data_is_refused(model: Any, members: Any) -> None:
     with pytest.raises(TypeError):
@@ -133,6 +139,31 @@ def test_what_is_no_model_or_data_is_refused(model: Any, members: Any) -> None:
 def test_an_unknown_option_is_refused(tiny: Tiny) -> None:
     with pytest.raises(TypeError, match="polcy"):
         audit.audit(tiny.checkpoint, str(tiny.members), polcy="strict")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("out", "run"), ("format", "html"), ("evidence", "here"), ("quiet", True)]
+)
+def test_an_option_of_what_is_written_is_refused_instead_of_ignored(
+    tiny: Tiny, name: str, value: Any
+) -> None:
+    with pytest.raises(TypeError, match=f"{name}.*save"):
+        audit.audit(tiny.checkpoint, str(tiny.members), **{name: value})
+
+
+def test_a_stated_activation_is_not_read_off_the_module(tiny: Tiny) -> None:
+    images, labels, controls, mean = arrays(tiny)
+    model = module(tiny)
+    model[1] = nn.PReLU()
+    del model[1].weight
+    result = audit.audit(model, (images, labels), controls, mean=mean, budget=BUDGET, activation="relu")
+    assert result.report.model.activation == "relu"
+
+
+@pytest.mark.parametrize("first", [nn.LazyLinear(3), nn.Linear(4, 3, device="meta")])
+def test_weights_without_values_are_refused(tiny: Tiny, first: nn.Module) -> None:
+    with pytest.raises(audit.AuditError, match=r"0\.weight has no values yet"):
+        audit.audit(nn.Sequential(first, nn.ReLU(), nn.Linear(3, 1)), str(tiny.members))
 
 
 @pytest.mark.parametrize("name", audit.__all__)
