@@ -135,7 +135,7 @@ def _share(
     solver = next((one.attack.id for one in exact if one.equation.source == "gradient" and one.solved), None)
     spared: list[AttackSkipped] = []
     if solver is not None and not thorough:
-        reason = f"{solver} has explained the gradient"
+        reason = f"the attack {solver} has explained the gradient"
         spared = [AttackSkipped(one.attack, reason) for one in others if one.equation.source == "gradient"]
         others = [one for one in others if one.equation.source != "gradient"]
     if len(others) == 1:

@@ -44,7 +44,7 @@ def inspect(
 
 
 def attacks() -> None:
-    """List the battery: what each attack is, what it needs, and where it comes from."""
+    """List the attacks: what each is, what it needs, and the papers that published it."""
     from audit.attacks import BATTERY
     from audit.render.terminal import grid
 

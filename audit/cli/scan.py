@@ -48,11 +48,12 @@ def demo(**given: Any) -> None:
     with errors_in_one_line():
         request = Request.of("model.safetensors", **given)
         folder = request.output.out or _default_folder("demo")
-        say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
         from audit.pipeline import run_folder
-        from audit.pipeline.demo import prepare
 
         run_folder.prepare(folder)
+        say("training a 625-1000-1 network on 40 faces with random labels ...", err=True)
+        from audit.pipeline.demo import prepare
+
         files = prepare(folder, request.attack.seed)
         named = {"data": files.members, "controls": files.controls, "mean": files.mean}
         repeated = {"budget": given["budget"], "seed": given["seed"]}

@@ -20,11 +20,11 @@ def check_attacks(asked: AttackOptions, model: ModelOptions) -> None:
     if asked.attacks is None:
         return
     if not asked.attacks:
-        raise UsageError("--attacks names no attack", f"the battery has: {_ATTACKS}")
+        raise UsageError("--attacks names no attack", f"known are {_ATTACKS}")
     known = {attack.id: attack for attack in BATTERY}
     for name in asked.attacks:
         if name not in known:
-            raise UsageError(f"unknown attack {name!r} in --attacks", f"the battery has: {_ATTACKS}")
+            raise UsageError(f"unknown attack {name!r} in --attacks", f"known are {_ATTACKS}")
     for attack in (known[name] for name in asked.attacks):
         if attack.source == "change" and model.initial is None:
             raise UsageError(

@@ -132,7 +132,7 @@ def _check_id(name: str, where: str, members: Sequence[str], attacks: Sequence[s
         raise UsageError(f"{where}: {sort!r} is no kind of finding", suggest(sort, RULES))
     if sort in _OF_ATTACKS:
         if about not in attacks:
-            raise UsageError(f"{where}: {name!r} names no attack of the battery", suggest(about, attacks))
+            raise UsageError(f"{where}: {name!r} names no attack", suggest(about, attacks))
     elif sort in _OF_MEMBERS:
         if about not in members:
             raise UsageError(

@@ -710,7 +710,7 @@ def test_a_gradient_that_is_explained_is_left_alone_unless_others_were_asked_for
     if chosen is None:
         assert isinstance(weights, AttackResult)
         assert isinstance(other, AttackSkipped)
-        assert other.reason == "gradient-exact has explained the gradient"
+        assert other.reason == "the attack gradient-exact has explained the gradient"
     else:
         assert isinstance(other, AttackResult)
 

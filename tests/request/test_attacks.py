@@ -14,7 +14,7 @@ MODEL = ModelOptions(Path("model.pt"))
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ((), "--attacks names no attack; the battery has: kkt-margin, "),
+        ((), "--attacks names no attack; known are kkt-margin, "),
         (("kkt-margin", "kkt-marign"), "unknown attack 'kkt-marign'"),
         (("weight-delta",), "weight-delta needs the weights from before training; pass --initial"),
         (("gradient-exact",), "gradient-exact needs an observed gradient or update; pass --gradient"),

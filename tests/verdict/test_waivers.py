@@ -70,7 +70,7 @@ def test_every_kind_of_finding_can_be_waived(tmp_path: Path, kind: str) -> None:
         ),
         ({"id": "confirmed-reconstruction/face-9"}, "face-9' names no member of this audit"),
         ({"id": "confirmed-reconstruction"}, "names no member"),
-        ({"id": "attack-failed/kkt-magrin"}, "names no attack of the battery; did you mean 'kkt-margin'?"),
+        ({"id": "attack-failed/kkt-magrin"}, "names no attack; did you mean 'kkt-margin'?"),
         ({"id": "too-few-controls/face-1"}, "there is only one finding 'too-few-controls'"),
         ({"id": GOOD["id"]}, "is waived twice"),
     ],
