@@ -200,13 +200,18 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
                 "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x",
             )
             break
-    short = [attack.id for attack in report.attacks if stopped_short(report, attack)]
-    if short:
+    if any(_lacked_time(attack) or stopped_short(report, attack) for attack in report.attacks):
+        late = [attack.id for attack in report.attacks if _lacked_time(attack)]
+        short = [attack.id for attack in report.attacks if stopped_short(report, attack)]
+        why = [f"The time ended before the first step: {listed(late)}."] if late else []
+        why += [f"Stopped above the loss of the true samples: {listed(short)}."] if short else []
         yield Advice(
             "Give more time",
-            f"Stopped above the loss of the true samples: {listed(short)}.",
+            " ".join(why),
             "Raise --budget, or pass --device cuda where there is one.",
-            "The loss at the true samples, in this report",
+            "The loss at the true samples, in this report"
+            if short
+            else "The status of attacks, in this report",
         )
     if any(attack.status == "skipped" and "--initial" in attack.reason for attack in report.attacks):
         yield Advice(
@@ -222,3 +227,8 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
             "Pass --positive-control: the same attacks on a model that was made to leak, at twice the time.",
             "The power of a test; see Positive control",
         )
+
+
+def _lacked_time(attack: AttackReport) -> bool:
+    """Whether it did not even begin."""
+    return attack.status == "failed" and "time ended" in attack.reason

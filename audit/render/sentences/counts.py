@@ -28,8 +28,10 @@ def chance(report: Report) -> str:
 
 
 def limits(report: Report) -> str:
-    """Say how much may leak although no more was confirmed; empty without controls, or where all may."""
+    """Say how much may leak although no more was confirmed; empty without attacks or controls, or where all may."""
     summary = report.summary
+    if not any(attack.status == "ran" for attack in report.attacks):
+        return ""
     if summary.upper_limit is None or summary.upper_limit == 1.0:
         return ""
     limit, at_power = bound(summary.upper_limit, up=True), summary.upper_limit_at_power

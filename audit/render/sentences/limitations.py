@@ -61,6 +61,8 @@ def _smaller_leaks(report: Report) -> str:
 
 def _precision(report: Report) -> str:
     summary = report.summary
+    if not any(attack.status == "ran" for attack in report.attacks):
+        return "No attack ran, so the count says nothing about what can be reconstructed."
     if summary.confirmed_interval is None:
         return "Without controls nothing can be confirmed, so the count says little in either direction."
     if summary.confirmed == summary.members:

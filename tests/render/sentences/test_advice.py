@@ -87,9 +87,16 @@ def stuck(report: Report) -> Report:
     return report.model_copy(update={"attacks": [attack, *report.attacks[1:]]})
 
 
+def late(report: Report) -> Report:
+    changes = {"status": "failed", "reason": "the time ended before its first step"}
+    attack = report.attacks[0].model_copy(update=changes)
+    return report.model_copy(update={"attacks": [attack, *report.attacks[1:]]})
+
+
 @pytest.mark.parametrize(
     ("report", "expected"),
     [
+        (late(make_report(confirmed=0)), [TIME, INITIAL, POWER]),
         (make_report(confirmed=0), [INITIAL, POWER]),
         (stuck(make_report(confirmed=0)), [TIME, INITIAL, POWER]),
         (make_report(confirmed=0, controls=0), [FIRST_CONTROLS, INITIAL]),

@@ -13,7 +13,10 @@ def test_chance_is_unknown_without_controls() -> None:
 
 def test_limits_end_where_nothing_is_bounded() -> None:
     assert counts.limits(make_report(controls=0)) == ""
-    assert "39.4 %" in counts.limits(make_report(confirmed=0))
+    report = make_report(confirmed=0)
+    assert "39.4 %" in counts.limits(report)
+    idle = [attack.model_copy(update={"status": "failed"}) for attack in report.attacks]
+    assert counts.limits(report.model_copy(update={"attacks": idle})) == ""
     assert counts.limits(make_controlled()).endswith(NO_LIMIT_AT_POWER)
 
 

@@ -30,6 +30,9 @@ def test_a_membership_test_that_was_made_is_not_called_missing() -> None:
 def test_the_precision_of_the_count() -> None:
     assert "nothing can be confirmed" in limitations(make_report(controls=0))[-1]
     assert "unconfirmed" not in limitations(make_report(controls=200))[-1]
+    report = make_report(confirmed=0)
+    attacks = [attack.model_copy(update={"status": "failed"}) for attack in report.attacks]
+    assert "No attack ran" in limitations(report.model_copy(update={"attacks": attacks}))[-1]
     assert "Every member" in limitations(make_report(confirmed=6))[-1]
 
 
