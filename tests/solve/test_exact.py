@@ -26,6 +26,8 @@ from tests.planted import (
 
 INPUTS = 90
 
+EITHER = ["relu", pytest.param("tanh", marks=pytest.mark.slow)]
+
 
 def planted(
     samples,
@@ -157,7 +159,7 @@ def test_a_sample_with_a_tiny_loss_is_found_next_to_large_ones(activation) -> No
     assert errors(found, space, rows)[[0, 1, 3]].max() < 1e-5
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation) -> None:
     problem, space, rows = planted(4, dtype=torch.float64, activation=activation)
     found = solve(problem, 4)
@@ -171,7 +173,7 @@ def test_lambda_is_that_of_the_loss_and_the_loss_that_of_the_equation(activation
     torch.testing.assert_close(found.candidates.weights[0][order], derivatives, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 @pytest.mark.parametrize("scale", [-0.01, 100.0])
 def test_neither_the_scale_nor_the_sign_of_the_gradient_matters(scale, activation) -> None:
     problem, space, rows = planted(3, change=lambda tensor: scale * tensor, activation=activation)
@@ -194,7 +196,7 @@ def test_known_twice_is_one_sample() -> None:
     assert worst(found, space, rows) < 1e-6
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 @pytest.mark.parametrize("kind", ["half precision", "noise"])
 def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation) -> None:
     rng = generator(3)
@@ -217,7 +219,7 @@ def test_what_is_not_exact_says_how_far_it_may_be_off(kind, activation) -> None:
 # What ends without
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 def test_a_target_that_no_batch_has_is_given_up(activation) -> None:
     problem, space, _ = planted(3, activation=activation)
     shuffled = problem.objective.target.weights[0][torch.randperm(100, generator=generator())]
@@ -229,7 +231,7 @@ def test_a_target_that_no_batch_has_is_given_up(activation) -> None:
     assert "0 of 3 samples found" in found.note
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 def test_samples_that_do_not_solve_the_equation_are_not_called_exact(activation) -> None:
     """All are found, for the first layer is as it was; the search ends although time does not."""
     problem, _, _ = planted(3, activation=activation)
@@ -291,7 +293,7 @@ def test_the_user_may_break_off() -> None:
     assert (found.status, len(heard), found.steps) == (Status.INTERRUPTED, 1, DRAWS)
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", EITHER)
 def test_the_same_seed_gives_the_same_samples(activation) -> None:
     problem, _, _ = planted(3, activation=activation)
     one, same = (solve(problem, 3, seed=1).candidates.inputs for _ in range(2))
