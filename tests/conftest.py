@@ -20,6 +20,25 @@ from tests.planted import observation, small_network
 from tests.recording import CountedClock
 from tests.tiny import Tiny, attack_once, draw_once, fix_steps, make
 
+UNMEASURED = {
+    "attacks",
+    "battery",
+    "benchmarks",
+    "dataset",
+    "equation",
+    "model",
+    "render",
+    "scoring",
+    "solve",
+}
+"""Folders whose tests run without measuring coverage: its floors are for the command line and the pipeline."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if UNMEASURED & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.no_cover)
+
 
 @pytest.fixture
 def model_audit(
