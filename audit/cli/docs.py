@@ -54,7 +54,7 @@ def docs(
 
 
 def _show(text: str) -> None:
-    """Print Markdown, with cells of tables folded: by default rich cuts words that are too long for their column."""
+    """Print Markdown, and fold words of tables that are too long for their column, which rich would cut."""
     from rich.console import Console
     from rich.markdown import Markdown, TableDataElement
 
