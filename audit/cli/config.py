@@ -85,7 +85,7 @@ _WRITTEN: dict[str, Any] = {
     "attacks": Annotated[str | list[str], AfterValidator(_words)],
     "input_shape": Annotated[str | list[int], AfterValidator(_words)],
     "format": Annotated[str | list[str], AfterValidator(_formats)],
-    "dp": Annotated[str | list[_Number], AfterValidator(_words)],
+    "dp": Annotated[str | list[int | _Number], AfterValidator(_words)],
 }
 """How options are written that are more than their type says."""
 _BY_TYPE: dict[Any, Any] = {Path: _File, float: _Number}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audit.cli.shell import errors_in_one_line, say
 from audit.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 _FOLDER = Path(__file__).parents[1] / "docs"
 
@@ -45,12 +48,25 @@ def docs(
             raise UsageError(f"there is no topic {topic!r} in the documentation", suggest(topic, _topics()))
         text = _read(topic)
         if sys.stdout.isatty():
-            from rich.console import Console
-            from rich.markdown import Markdown
-
-            Console().print(Markdown(text))
+            _show(text)
         else:
             say(text)
+
+
+def _show(text: str) -> None:
+    """Print Markdown, and fold words of tables that are too long for their column, which rich would cut."""
+    from rich.console import Console
+    from rich.markdown import Markdown, TableDataElement
+
+    class Cell(TableDataElement):
+        def __init__(self, justify: JustifyMethod) -> None:
+            super().__init__(justify)
+            self.content.overflow = "fold"
+
+    class Page(Markdown):
+        elements = Markdown.elements | {"td_open": Cell, "th_open": Cell}
+
+    Console().print(Page(text))
 
 
 def _read(topic: str) -> str:

@@ -64,6 +64,7 @@ def test_what_is_no_path_stays_as_it_is(tmp_path: Path, line: str) -> None:
         ("attacks: [kkt-margin, kkt-loss]", {"attacks": "kkt-margin,kkt-loss"}),
         ("input-shape: [1, 28, 28]", {"input_shape": "1,28,28"}),
         ("input-shape: 1,28,28", {"input_shape": "1,28,28"}),
+        ("dp: [1.1, 1e-3, 100]", {"dp": "1.1,0.001,100"}),
         ("mean: 0.5", {"mean": "0.5"}),
         ("mean: [0.49, 0.48, 0.45]", {"mean": "0.49,0.48,0.45"}),
         ("budget: 10m", {"budget": "10m"}),

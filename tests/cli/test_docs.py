@@ -50,6 +50,17 @@ def test_a_terminal_shows_it_formatted(
     assert "```" not in shown
 
 
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_narrow_terminal_cuts_nothing(
+    model_audit: Run, monkeypatch: pytest.MonkeyPatch, topic: str
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert model_audit("docs", topic).code == 0
+    assert "\N{HORIZONTAL ELLIPSIS}" not in terminal.getvalue()
+
+
 def test_the_nearest_topic_is_given(model_audit: Run) -> None:
     complains(model_audit("docs", "usages"), "'usages'", "did you mean 'usage'?")
     complains(model_audit("docs", "../DESIGN"), "'../DESIGN'", "known are ")
