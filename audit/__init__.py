@@ -6,6 +6,7 @@ command line uses. All are imported when they are first asked for, so that `impo
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from audit.pipeline.run import run
     from audit.report.schema import Report
     from audit.request.request import Request
+
+# Threads that spin while they wait make every step ten times slower as soon as the machine has other work. It helps
+# only where torch is not loaded yet.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["AuditError", "Report", "Request", "Result", "__version__", "audit", "run"]
 

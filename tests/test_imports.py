@@ -47,6 +47,7 @@ MOST_EDGES, MOST_LAYERS = 80, 9
 # The shell may print, read files, the clock and the environment; nothing else may, but for what is listed.
 SHELL = {"cli", "dataset", "model.checkpoint", "model.preprocessing", "pipeline"}
 ALSO_ALLOWED = {
+    "": {"environment"},
     "yaml_file": {"files"},
     "verdict.policy_file": {"files"},
     "request.earlier_run": {"files"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -67,8 +66,6 @@ def _root(
 def main() -> NoReturn:
     """Entry point of the console script: every way to end has its exit code, and no mistake looks like FAIL."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Threads that spin while they wait make every step ten times slower as soon as the machine has other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(prog_name="model-audit", standalone_mode=False) or 0
     except _Mistake as mistake:

@@ -17,12 +17,6 @@ from audit.request.option import Field, split
 from audit.request.request import DEVICES, KINDS, PRECISIONS, options
 
 
-def _seed(value: int) -> int:
-    if not 0 <= value < 2**63:
-        raise typer.BadParameter(f"{value} is not a whole number from 0 to 2^63 - 1")
-    return value
-
-
 def _read(context: typer.Context, path: Path | None) -> Path | None:
     """Options of a file become defaults of the command, so that the command line wins."""
     if path is None or context.resilient_parsing:
@@ -34,7 +28,6 @@ def _read(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-_CHECKS: dict[str, Callable[[Any], Any]] = {"seed": _seed}
 _WORDS: dict[str, Callable[[str], list[str]]] = {
     "activation": one_of(*ACTIVATIONS),
     "gradient_kind": one_of(*KINDS),
@@ -102,7 +95,6 @@ def _parameter(field: Field, *, required: bool, default: Any) -> inspect.Paramet
             *_flags(field),
             metavar=field.option.metavar or None,
             help=field.option.plain + _default(field, required=required),
-            callback=_CHECKS.get(field.name),
             autocompletion=_WORDS.get(field.name),
         )
     kind = _kind(field)

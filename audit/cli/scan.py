@@ -93,9 +93,9 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
     folder = output.out or _default_folder(request.model.checkpoint.stem)
     read = [*request.files, config] if config else request.files
     run_folder.refuse_clashes(folder, names, paths, read)
-    run_folder.prepare(folder, paths.values())
     if output.redact:
         run_folder.prepare_redacted(folder, output.evidence)
+    run_folder.prepare(folder, paths.values())
     with interrupts() as stop:
         show = output.progress and not output.quiet
         finished = run(request, inputs, listener(StandardError(), show=show), stop.is_set)

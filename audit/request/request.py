@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from audit.errors import suggest
+from audit.errors import UsageError, suggest
 from audit.report.files import REPORT
 from audit.request.option import Field, Option, fields_of
 
@@ -112,6 +112,10 @@ class AttackOptions:
         ),
     ] = False
     seed: Annotated[int, Option("Seed for the attacks and the positive control.", "N")] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed is {self.seed}", "give a whole number from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,8 @@ OPTIONS = [
     (nothing, ["--baseline", __file__], ["--baseline", "test_bad_input.py is damaged", "JSON"]),
     (nothing, ["--dp", "1.1,0.01"], ["--dp is '1.1,0.01'", "1.1,0.01,1000"]),
     (nothing, ["--dp", "0,0.01,9"], ["--dp", "0.001"]),
-    (nothing, ["--seed", "-1"], ["'--seed'", "-1 is not"]),
-    (nothing, ["--seed", 2**63], ["'--seed'", "2^63 - 1"]),
+    (nothing, ["--seed", "-1"], ["--seed is -1", "2^63 - 1"]),
+    (nothing, ["--seed", 2**63], [f"--seed is {2**63}", "2^63 - 1"]),
     (nothing, ["--seed", "1.5"], ["'--seed'"]),
     (nothing, ["--datta", "x"], ["--datta", "--data", "(see model-audit scan --help)"]),
 ]

@@ -44,6 +44,12 @@ def test_a_folder_that_is_not_private_is_refused(
     assert files("shared") == set()
 
 
+def test_a_file_is_no_private_folder(model_audit: Run, tiny: Tiny, no_attack: None) -> None:
+    Path("private").write_text("mine")
+    complains(model_audit(*scan(tiny, "--redact", "--evidence", "private")), "private")
+    assert tree(Path()) == {"private": 4}
+
+
 @pytest.mark.parametrize("file", sorted(TENSORS))
 def test_images_of_an_earlier_run_do_not_stay_beside_a_redacted_report(
     model_audit: Run, tiny: Tiny, no_attack: None, file: str

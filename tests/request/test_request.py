@@ -61,3 +61,9 @@ def test_help_is_a_sentence_that_stands_alone(field: Field) -> None:
     assert len(text.split()) > 2
     assert text.count("`") % 2 == 0
     assert bool(field.option.metavar) == (field.type is not bool)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
+    with pytest.raises(UsageError, match=f"--seed is {seed}"):
+        Request.of("model.pt", seed=seed)
