@@ -21,23 +21,23 @@ from tests.recording import CountedClock
 from tests.tiny import Tiny, attack_once, draw_once, fix_steps, make
 
 UNMEASURED = {
-    "attacks",
-    "battery",
-    "benchmarks",
-    "dataset",
-    "equation",
-    "model",
-    "render",
-    "scoring",
-    "solve",
+    *("attacks", "battery", "benchmarks", "dataset", "diagnostics", "equation", "model"),
+    *("render", "report", "request", "scoring", "solve", "verdict"),
 }
 """Folders whose tests run without measuring coverage: its floors are for the command line and the pipeline."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if UNMEASURED & set(item.path.relative_to(Path(__file__).parent).parts):
-            item.add_marker(pytest.mark.no_cover)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop measuring where a folder begins whose tests are not measured, and go on where it ends."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    controller = plugin.cov_controller if plugin else None
+    if controller is None:
+        return
+    measured = not UNMEASURED & set(item.path.relative_to(Path(__file__).parent).parts)
+    if measured and not controller.started:
+        controller.resume()
+    elif controller.started and not measured:
+        controller.pause()
 
 
 @pytest.fixture

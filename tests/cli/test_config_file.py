@@ -78,7 +78,7 @@ def test_a_mistake_in_the_config(model_audit: Run, config: Path) -> None:
     config.write_text("checkpoint: model.safetensors\ndata: members.npz\nthreshold: 7\n")
     complains(model_audit("scan", "--config", config), "--threshold is 7")
     config.write_text("checkpoint: model.safetensors\ndata: members.npz\nseed: -1\n")
-    complains(model_audit("scan", "--config", config), "-1 is not a whole number")
+    complains(model_audit("scan", "--config", config), "--seed is -1")
     assert list(Path().iterdir()) == []
 
 

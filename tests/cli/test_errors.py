@@ -25,7 +25,7 @@ TRAINING = "training a 625-1000-1 network on 40 faces with random labels ...\n"
         (["scam"], ["'scam'", "scan", "(see model-audit --help)"]),
         (["scan", "a", "b", "--data", "c"], ["extra argument", "(b)"]),
         (["demo", "--budget", "soon"], ["--budget", "'soon'"]),
-        (["demo", "--seed", "-1"], ["'--seed'", "-1 is not"]),
+        (["demo", "--seed", "-1"], ["--seed is -1", "2^63 - 1"]),
         (["demo", "--out", __file__], ["run folder", __file__, "--out"]),
     ],
 )
