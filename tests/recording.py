@@ -55,12 +55,8 @@ class CountedClock:
 def record(folder: Path) -> None:
     """Write demo.json, gradient.json, table.json and inspect.json."""
     time.monotonic = CountedClock()
+    from tests import test_tables as tables
     from tests import tiny
-
-    try:
-        from tests import test_tables as tables
-    except ImportError:
-        from tests.pipeline import test_tables as tables  # type: ignore[no-redef]
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("gradient", "table", "inspect"):
