@@ -15,6 +15,7 @@ import torch
 from audit import cli
 from audit.attacks import Observation
 from audit.model.network import Network
+from tests import pairwise
 from tests.command import Ended, Run
 from tests.planted import observation, small_network
 from tests.recording import CountedClock
@@ -25,6 +26,11 @@ UNMEASURED = {
     *("render", "report", "request", "scoring", "solve", "verdict"),
 }
 """Folders whose tests run without measuring coverage: its floors are for the command line and the pipeline."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the full product of tables in pairs where slow cases may run."""
+    pairwise.EVERYTHING = "not slow" not in config.getoption("markexpr", "")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+EVERYTHING = False
+"""Whether slow cases are made, which takes seconds: `conftest` says so where they are asked for."""
+
 
 def covering(sizes: Sequence[int]) -> list[tuple[int, ...]]:
     """Rows of choices, one of each factor, such that any two choices of different factors share a row.
@@ -57,6 +60,7 @@ def pairwise(**choices: Sequence[Any]) -> pytest.MarkDecorator:
                 marks=() if row in often else pytest.mark.slow,
             )
             for row in product(*(range(len(factor)) for factor in factors))
+            if EVERYTHING or row in often
         ],
     )
 
