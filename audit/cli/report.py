@@ -38,7 +38,7 @@ def report(
         found = read_report(run)
         if not run.is_dir():
             raise UsageError(f"{run} is a file", "give the folder of a run")
-        refuse_clashes(run, names, others)
+        refuse_clashes(run, others)
         prepare(run, others.values())
         evidence, trajectories = read_pictures(run, found)
         paths = write_reports(found, evidence, trajectories, run, names, others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import typer
 from audit.cli.options import ConfigFile, command, elsewhere, formats, takes
 from audit.cli.shell import EXIT_CODES, INTERRUPTED, complain, errors_in_one_line, interrupts, say
 from audit.errors import AuditError
+from audit.report.files import REPORT
 from audit.request.precheck import precheck
 from audit.request.request import Request, options
 
@@ -31,11 +32,12 @@ def scan(context: typer.Context, config: ConfigFile = None, **given: Any) -> Non
     Exit codes: 0 PASS, 1 FAIL, 2 unusable input, 3 INCONCLUSIVE, 4 interrupted or failed.
     """
     with errors_in_one_line():
+        _start_clean(given, config)
         request = Request.of(**given, command=command(context))
         if request.verdict.waivers is None:
             request = request.but(waivers=_default_waivers())
         finished, reports = _run(request, config)
-        say("\n".join(_outcome(finished, reports, quiet=request.output.quiet)))
+        say(f"report: {reports[0]}")
     raise typer.Exit(_exit_code(finished))
 
 
@@ -48,6 +50,7 @@ def demo(**given: Any) -> None:
     with errors_in_one_line():
         request = Request.of("model.safetensors", **given)
         folder = request.output.out or _default_folder("demo")
+        _start_clean({"out": folder}, None)
         from audit.pipeline import run_folder
 
         run_folder.prepare(folder)
@@ -65,7 +68,7 @@ def demo(**given: Any) -> None:
         last = (
             f"\nThis was a demonstration; a scan that ends like this exits with {code}. By hand:\n  {by_hand}"
         )
-        say("\n".join([*_outcome(finished, reports, quiet=False), last]))
+        say(f"report: {reports[0]}\n{last}")
     raise typer.Exit(0 if finished.report.provenance.complete else INTERRUPTED)
 
 
@@ -77,8 +80,21 @@ def _default_waivers() -> Path | None:
     return _WAIVERS if _WAIVERS.exists() else None
 
 
+def _start_clean(given: Mapping[str, Any], config: Path | None) -> None:
+    """Remove the reports of an earlier run first of all: whatever goes wrong from here on, its verdict is gone."""
+    from audit.pipeline.earlier_files import remove_earlier, remove_elsewhere
+
+    named = [config, *(value for name, value in given.items() if name != "out")]
+    read = [Path(value) for value in named if isinstance(value, str | Path) and "\0" not in str(value)]
+    if given.get("baseline") is not None:
+        read.append(given["baseline"] / REPORT)
+    if given["out"] is not None:
+        remove_earlier(given["out"], read)
+    remove_elsewhere(elsewhere(given.get("format") or []), read)
+
+
 def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
-    """Check, attack, write. What cannot be used ends here, before anything is written."""
+    """Check, attack, say the verdict, write. What cannot be used ends here, before anything is written."""
     precheck(request)
     output = request.output
     names, paths = formats(output.format), elsewhere(output.format)
@@ -92,13 +108,14 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
     refuse_expired(inputs.accepted.waivers, datetime.now(UTC).date())
     folder = output.out or _default_folder(request.model.checkpoint.stem)
     read = [*request.files, config] if config else request.files
-    run_folder.refuse_clashes(folder, names, paths, read)
-    if output.redact:
+    run_folder.refuse_clashes(folder, paths, read)
+    if output.evidence is not None:
         run_folder.prepare_redacted(folder, output.evidence)
     run_folder.prepare(folder, paths.values())
     with interrupts() as stop:
         show = output.progress and not output.quiet
         finished = run(request, inputs, listener(StandardError(), show=show), stop.is_set)
+        say("\n".join(_outcome(finished, quiet=output.quiet)))  # a full disk must not lose it
         try:
             return finished, run_folder.write(finished, folder, names, paths, output.evidence)
         except AuditError as error:
@@ -106,13 +123,12 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
             raise typer.Exit(INTERRUPTED) from error
 
 
-def _outcome(finished: Audit, reports: list[Path], *, quiet: bool) -> Iterator[str]:
+def _outcome(finished: Audit, *, quiet: bool) -> Iterator[str]:
     report = finished.report
     yield f"{report.verdict}: {report.reasons[0]}"
     if not quiet:
         yield from (f"  {line}" for line in report.reasons[1:])
         yield from (f"  note: {line}" for line in report.provenance.notes)
-    yield f"report: {reports[0]}"
 
 
 def _exit_code(finished: Audit) -> int:

@@ -58,14 +58,12 @@ def prepare(folder: Path, elsewhere: Iterable[Path] = ()) -> None:
             raise _unwritable(named, error, option) from error
 
 
-def refuse_clashes(
-    folder: Path, formats: Sequence[str], elsewhere: Mapping[str, Path], inputs: Iterable[Path] = ()
-) -> None:
-    """Make sure that nothing that is written replaces an input, or another file of the run folder.
+def refuse_clashes(folder: Path, elsewhere: Mapping[str, Path], inputs: Iterable[Path] = ()) -> None:
+    """Make sure that no report elsewhere replaces an input, or another file of the run folder.
 
     Parameters
     ----------
-    folder, formats, elsewhere:
+    folder, elsewhere:
         As for `write_reports`.
     inputs:
         Files that the audit reads, an earlier report among them.
@@ -76,14 +74,9 @@ def refuse_clashes(
         Names the file.
     """
     read = {os.path.realpath(path) for path in inputs}
-    files = [CANDIDATES, EVIDENCE, *(FORMATS[name].filename for name in formats if name not in elsewhere)]
-    for path, option in [
-        *((folder / file, "--out") for file in files),
-        *((path, "--format") for path in elsewhere.values()),
-    ]:
-        if os.path.realpath(path) in read:
-            raise OutputError(f"{path} would be replaced, and is what this audit reads", f"change {option}")
     for name, path in elsewhere.items():
+        if os.path.realpath(path) in read:
+            raise OutputError(f"{path} would be replaced, and is what this audit reads", "change --format")
         others = {CANDIDATES, EVIDENCE, *(format.filename for format in FORMATS.values())}
         others -= {FORMATS[name].filename}
         if os.path.realpath(path) in {os.path.realpath(folder / other) for other in others}:
@@ -92,25 +85,16 @@ def refuse_clashes(
             )
 
 
-def prepare_redacted(folder: Path, evidence: Path | None) -> None:
-    """Make sure that no images lie in the run folder, and that nobody else can read those kept apart.
+def prepare_redacted(folder: Path, evidence: Path) -> None:
+    """Make sure that the images kept apart are not in the run folder, and that nobody else can read them.
 
     Raises
     ------
     OutputError
-        If an earlier run left images in the run folder, if that is also the one for evidence, or if others can
-        read the latter.
+        If the run folder is also the one for evidence, or if others can read the latter.
     """
-    if evidence is not None and os.path.realpath(evidence) == os.path.realpath(folder):
+    if os.path.realpath(evidence) == os.path.realpath(folder):
         raise OutputError(f"--evidence {evidence} is the run folder, which shows no images", "choose another")
-    for name in (CANDIDATES, EVIDENCE):
-        if (folder / name).exists():
-            raise OutputError(
-                f"--redact, but {folder} holds the {name} of an earlier run",
-                "choose another folder with --out, or remove its files",
-            )
-    if evidence is None:
-        return
     try:
         evidence.parent.mkdir(parents=True, exist_ok=True)
         evidence.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)

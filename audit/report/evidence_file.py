@@ -29,7 +29,7 @@ def to_bytes(report: Report, evidence: Sequence[Evidence], trajectories: Sequenc
         for items in (evidence, trajectories)
     ]
     tensors[_STRUCTURE] = np.frombuffer(json.dumps([_run(report), *content]).encode(), dtype=np.uint8)
-    return save(tensors)
+    return save(tensors, metadata={"content": "model-audit evidence"})
 
 
 def from_bytes(content: bytes, report: Report) -> tuple[list[Evidence], list[Trajectory]]:

@@ -9,6 +9,25 @@ from audit.errors import RunError
 REPORT, EVIDENCE, CANDIDATES = "report.json", "evidence.safetensors", "candidates.safetensors"
 """The report as data, the images that reports show, and all reconstructions."""
 
+MARKS: dict[str, tuple[str, bytes]] = {
+    "html": ("report.html", b": model audit of "),
+    "markdown": ("report.md", b"# Model audit of "),
+    "json": (REPORT, b'"name": "model-audit"'),
+    "sarif": ("report.sarif", b'"name": "model-audit"'),
+    "junit": ("report.junit.xml", b'name="model-audit"'),
+    "summary": ("report.summary.md", b"## Model audit: "),
+    "evidence": (EVIDENCE, b'"model-audit evidence"'),
+    "candidates": (CANDIDATES, b'"layout":"(candidate, '),
+}
+"""What a run may leave: the names of its files in a run folder, and what stands near the beginning of each."""
+BEGINNING = 2048
+"""Bytes within which that is."""
+
+
+def is_ours(content: bytes, kind: str) -> bool:
+    """Whether a file is what a run leaves of a kind, a key of `MARKS`: others may have files of the same name."""
+    return MARKS[kind][1] in content[:BEGINNING]
+
 
 def report_file(run: Path) -> Path:
     """Find the report as data of an earlier run.

@@ -145,7 +145,12 @@ class VerdictOptions:
 class OutputOptions:
     """What is written, and where."""
 
-    out: Annotated[Path | None, Option("The run folder.", "DIR", "`reports/NAME-TIME`")] = None
+    out: Annotated[
+        Path | None,
+        Option(
+            "The run folder; what an earlier run left there is removed first.", "DIR", "`reports/NAME-TIME`"
+        ),
+    ] = None
     format: Annotated[
         tuple[str, ...] | None,
         Option(

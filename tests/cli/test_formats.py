@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import REPORTS, TENSORS, files, report, scan
-from tests.command import Run
+from audit.pipeline import run_folder
+from audit.report.evidence import Audit
+from tests.cli.support import REPORTS, TENSORS, files, report, scan, tree
+from tests.command import Run, complains
+from tests.report.factory import make_report
 from tests.tiny import Tiny
 
 
@@ -51,7 +54,38 @@ def test_the_default_folder_is_named_after_the_checkpoint(model_audit: Run, tiny
 
 
 def test_a_run_folder_can_be_used_again(model_audit: Run, tiny: Tiny, steps: None) -> None:
-    assert model_audit(*scan(tiny)).code == 1
+    assert model_audit(*scan(tiny, "--format", "sarif,junit,html,json")).code == 1
+    Path("out/notes.txt").write_text("mine")
     assert model_audit(*scan(tiny, "--policy", "research")).code == 0
     assert report()["policy"]["name"] == "research"
-    assert files() == REPORTS
+    assert files() == {*REPORTS, "notes.txt"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--budget", "soon"],
+        ["--seed", "-1"],
+        ["--policy", "relase"],
+        ["--mean", "none.npy"],
+        ["--format", "pdf"],
+        ["--controls", "none.npz"],
+        ["--attacks", "none"],
+    ],
+)
+def test_the_verdict_of_an_earlier_run_does_not_survive_an_error(
+    model_audit: Run, tiny: Tiny, wrong: list[str]
+) -> None:
+    audit = Audit(make_report(), [])
+    run_folder.write(audit, Path("out"), ["json", "html"])
+    run_folder.write_reports(audit.report, [], [], Path("out"), ["sarif"], {"sarif": Path("x.sarif")})
+    Path("out/notes.txt").write_text("mine")
+    complains(model_audit(*scan(tiny, "--format", "sarif=x.sarif", *wrong)))
+    assert set(tree(Path())) == {"out/notes.txt"}
+
+
+def test_a_baseline_in_the_run_folder_is_kept(model_audit: Run, tiny: Tiny, no_attack: None) -> None:
+    run_folder.write(Audit(make_report(), []), Path("out"), ["json", "html"])
+    before = tree(Path())
+    complains(model_audit(*scan(tiny, "--baseline", "out")), "out/report.json would be replaced", "--out")
+    assert tree(Path()) == before

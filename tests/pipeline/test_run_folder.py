@@ -185,33 +185,19 @@ def test_evidence_does_not_go_where_others_can_read_it(tmp_path: Path) -> None:
         run_folder.prepare_redacted(tmp_path, tmp_path / "open")
 
 
-def test_images_of_an_earlier_run_are_not_left_beside_a_redacted_report(audit: Audit, tmp_path: Path) -> None:
-    run_folder.write(audit, tmp_path, ["json"])
-    with pytest.raises(OutputError, match="of an earlier run"):
-        run_folder.prepare_redacted(tmp_path, None)
-
-
 @pytest.mark.parametrize(
-    ("formats", "elsewhere", "inputs", "words"),
+    ("elsewhere", "inputs", "words"),
     [
-        (
-            ["html"],
-            {"html": "model.safetensors"},
-            ["model.safetensors"],
-            "model.safetensors would be replaced",
-        ),
-        (["html"], {"html": "out/../model.pt"}, ["model.pt"], "model.pt would be replaced"),
-        (["json"], {}, ["out/report.json"], "out/report.json would be replaced"),
-        (["html"], {}, ["out/candidates.safetensors"], "candidates.safetensors would be replaced"),
-        (["html"], {"html": "out/candidates.safetensors"}, [], "holds something else"),
-        (["json", "html"], {"json": "out/report.html"}, [], "holds something else"),
-        (["sarif"], {"sarif": "out/report.json"}, [], "holds something else"),
+        ({"html": "model.safetensors"}, ["model.safetensors"], "model.safetensors would be replaced"),
+        ({"html": "out/../model.pt"}, ["model.pt"], "model.pt would be replaced"),
+        ({"html": "out/candidates.safetensors"}, [], "holds something else"),
+        ({"json": "out/report.html"}, [], "holds something else"),
+        ({"sarif": "out/report.json"}, [], "holds something else"),
     ],
 )
 def test_nothing_that_is_read_or_written_besides_is_replaced(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    formats: list[str],
     elsewhere: dict[str, str],
     inputs: list[str],
     words: str,
@@ -219,9 +205,9 @@ def test_nothing_that_is_read_or_written_besides_is_replaced(
     monkeypatch.chdir(tmp_path)
     others = {name: Path(path) for name, path in elsewhere.items()}
     with pytest.raises(OutputError, match=words):
-        run_folder.refuse_clashes(Path("out"), formats, others, map(Path, inputs))
+        run_folder.refuse_clashes(Path("out"), others, map(Path, inputs))
 
 
 def test_reports_may_stand_where_they_would_anyway(tmp_path: Path) -> None:
     others = {"html": tmp_path / "report.html", "sarif": tmp_path / "mine.sarif"}
-    run_folder.refuse_clashes(tmp_path, ["html", "sarif", "json"], others, [tmp_path / "model.pt"])
+    run_folder.refuse_clashes(tmp_path, others, [tmp_path / "model.pt"])
