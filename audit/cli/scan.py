@@ -124,8 +124,12 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
 
 
 def _outcome(finished: Audit, *, quiet: bool) -> Iterator[str]:
+    from audit.render.sentences.reading import lines
+
     report = finished.report
     yield f"{report.verdict}: {report.reasons[0]}"
+    reading = lines(report)
+    yield from (reading[1:] if quiet else reading)
     if not quiet:
         yield from (f"  {line}" for line in report.reasons[1:])
         yield from (f"  note: {line}" for line in report.provenance.notes)

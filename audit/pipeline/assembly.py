@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
+from audit.diagnostics.reading import Reading
 from audit.pipeline.attack_entries import attack_entry
 from audit.pipeline.entries import (
     control_entries,
@@ -21,6 +22,7 @@ from audit.pipeline.entries import (
 )
 from audit.pipeline.facts import facts_of
 from audit.pipeline.gallery import exhibits
+from audit.pipeline.reading import reading_entry
 from audit.pipeline.scores import score
 from audit.pipeline.session import Attacked
 from audit.pipeline.trajectory import follow
@@ -41,6 +43,7 @@ def assemble(
     provenance: Provenance,
     measured: Measurements | None = None,
     control: PositiveControl | None = None,
+    reading: Reading | None = None,
 ) -> Audit:
     """Match, calibrate, judge and put into a report what the attacks returned.
 
@@ -56,6 +59,8 @@ def assemble(
         The memorisation diagnostics; None where nothing was measured.
     control:
         What came of the positive control, if there was one.
+    reading:
+        How well the network as read knows the samples; None where that was not looked at.
     """
     measured, outcomes = measured or Measurements(), attacked.outcomes
     policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
@@ -71,6 +76,7 @@ def assemble(
         reasons=[reason(why) for why in judgement.reasons],
         modality=data.members.modality.name,
         summary=summary_entry(facts, scores),
+        reading=None if reading is None else reading_entry(reading, inputs.assumed),
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(attacked, inputs, measured, control),

@@ -14,6 +14,7 @@ from audit.diagnostics.measure import (
     identifiability,
     measure,
 )
+from audit.diagnostics.reading import read
 from audit.model.architecture import Architecture
 from audit.model.network import network
 from audit.pipeline.entries import model_entry
@@ -24,9 +25,12 @@ from audit.pipeline.measured import (
     member_fields,
     spectrum,
 )
+from audit.pipeline.reading import reading_entry
 from audit.pipeline.run import observe_inputs
 from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
+from audit.report.reading import Assumption, Reading
 from audit.report.schema import Model
+from audit.request.assumed import assumptions
 from audit.request.check import (
     Inputs,
     check,
@@ -78,6 +82,10 @@ class Inspection(_Part):
     network: str
     """Sizes, activation, biases and number of parameters, in words."""
     model: Model
+    assumed: list[Assumption]
+    """How the network was read, and its inputs if there are any."""
+    reading: Reading | None
+    """How well it knows members and controls as it was read; None without members."""
     notes: list[str]
     """Assumptions made for the user, and what was not measured."""
     attacks: list[Applicability]
@@ -116,7 +124,8 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         observation, shape = _without_box(weights), [weights.architecture.inputs]
         prepared = prepare(observation, BATTERY)
         known, samples = Measurements(identifiability=identifiability(prepared)), []
-        threshold, controls = 0.0, 0
+        threshold, controls, reading = 0.0, 0, None
+        assumed = assumptions(request, weights, None)
     else:
         inputs = check(request)
         weights, notes = inputs.weights, [*inputs.notes, *_missing(inputs)]
@@ -126,10 +135,14 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         threshold, controls = inputs.rule.threshold, len(inputs.truth.controls)
         known = measure(_equations(prepared), prepared, inputs.truth, generator, budget)
         samples = _samples(inputs, known)
+        assumed = list(inputs.assumed)
+        reading = reading_entry(read(observation.network, inputs.truth), assumed)
     spaces = distinct_spaces(_equations(prepared))
     return Inspection(
         network=_words(weights.architecture),
         model=model_entry(weights.checkpoint, weights.architecture, shape),
+        assumed=assumed,
+        reading=reading,
         notes=[*notes, *known.notes],
         attacks=[_applicability(attack, found) for attack, found in prepared.items()],
         spectra=[spectrum(item) for item in spaces],

@@ -17,6 +17,7 @@ import torch
 from audit.attacks import Observation
 from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Measurements, measure
+from audit.diagnostics.reading import read
 from audit.model.network import network
 from audit.model.preprocessing import Preprocessing
 from audit.pipeline.assembly import assemble
@@ -101,6 +102,7 @@ def run(
         seconds = whole.left - min(part * whole.left, most)
         tell.stage(f"attacking {inputs.weights.architecture.sizes}")
         observation = observe_inputs(inputs)
+        reading = read(observation.network, inputs.truth)
         attacked = session.attack(observation, seconds)
         measured = control = None
         if not interrupted():
@@ -111,7 +113,7 @@ def run(
             control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
         provenance = _provenance(session, started, complete=not interrupted())
-        finished = assemble(inputs, attacked, provenance, measured, control)
+        finished = assemble(inputs, attacked, provenance, measured, control, reading)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 

@@ -24,6 +24,7 @@ from audit.render.sentences.findings import suppression
 from audit.render.sentences.glossary import glossary
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
+from audit.render.sentences.reading import lines
 from audit.render.sentences.sources import origins_of
 from audit.report.evidence import Evidence, Trajectory, rank, shown
 from audit.report.outcomes import AttackReport, Sample
@@ -67,6 +68,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         report=report,
         script=Markup(script),
         script_hash=_hash(script),
+        reading=lines(report),
         cards=pictured.cards,
         table=table,
         gallery_remarks=pictured.remarks,

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from audit.render.sentences.findings import suppression
+from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
@@ -32,6 +33,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "verdict": report.verdict,
         "policy": report.policy.name,
         "sha256": report.model.sha256,
+        **({"reading": " ".join(said)} if (said := lines(report)) else {}),
     }.items():
         SubElement(properties, "property", name=name, value=_clean(value))
     _decided(suite, report)

@@ -14,6 +14,7 @@ from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppressed
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
+from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.schema import Report
 
@@ -32,6 +33,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     return prepared.get_template("report.md.j2").render(
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
+        reading=lines(report),
         withheld=counts.withheld(report),
         chance=counts.chance(report),
         positive_control=positive_control(report),

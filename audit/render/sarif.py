@@ -17,6 +17,7 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from audit.render.sentences.findings import MEANING, TITLES
+from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import FindingReport, Report
 from audit.verdict.finding import RULES, Kind
@@ -75,6 +76,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         "properties": {
             "verdict": report.verdict,
             "reasons": report.reasons,
+            "reading": lines(report),
             "policy": report.policy.name,
             "summary": report.summary.model_dump(mode="json"),
         },

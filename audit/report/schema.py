@@ -10,6 +10,7 @@ from audit.model.modality import IMAGES, ROWS
 from audit.report.base import Count, Fraction, Part
 from audit.report.measured import Diagnostics
 from audit.report.outcomes import AttackReport, Control, Sample
+from audit.report.reading import Reading
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import LimitResult, Verdict
 from audit.verdict.policy import Requirements
@@ -189,6 +190,8 @@ class Report(Part):
     """Whether samples are images, compared by SSIM, or rows of a table, compared by correlation."""
     summary: Summary
     """Counts, and what they are worth."""
+    reading: Reading | None = None
+    """How network and inputs were read, and how well the samples are known so; None in reports of version 1."""
     model: Model
     """Network that was audited."""
     data: Data

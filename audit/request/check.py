@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from audit.dataset.truth import Truth
 from audit.diagnostics.control_model import share
 from audit.diagnostics.dp_bound import DpSgd, parse_dp
+from audit.report.reading import Assumption
 from audit.request.accepted import Accepted, read_accepted
+from audit.request.assumed import assumptions
 from audit.request.attacks import check_attacks
 from audit.request.data import Data, read_data
 from audit.request.machine import Machine, resolve_machine
@@ -40,6 +42,8 @@ class Inputs:
     """DP-SGD parameters, if the network was trained with them."""
     notes: tuple[str, ...]
     """Assumptions made for the user."""
+    assumed: tuple[Assumption, ...]
+    """How the network and its inputs were read, stated or not."""
 
 
 def check(request: Request) -> Inputs:
@@ -63,7 +67,8 @@ def check(request: Request) -> Inputs:
         request.verdict, data.members, weights.checkpoint.sha256, policy, rule
     )
     notes = (*on_machine, *on_weights, *on_data, *on_rule, *on_accepted)
-    return Inputs(weights, data, truth, policy, rule, machine, accepted, dp, notes)
+    assumed = tuple(assumptions(request, weights, truth.preprocessing))
+    return Inputs(weights, data, truth, policy, rule, machine, accepted, dp, notes, assumed)
 
 
 def check_weights(request: Request) -> tuple[Weights, list[str]]:

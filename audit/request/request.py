@@ -165,7 +165,9 @@ class OutputOptions:
         None
     )
     progress: Annotated[bool, Option("Show progress on stderr.")] = True
-    quiet: Annotated[bool, Option("Print only the verdict and the path of the report.")] = False
+    quiet: Annotated[bool, Option("Print only the verdict, what was assumed and the path of the report.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,13 @@ def test_what_inspect_prints(
     monkeypatch.setenv("COLUMNS", str(columns))
     write_initial()(tiny)
     ended = model_audit("inspect", tiny.checkpoint, "--initial", BEFORE, "--activation", "tanh")
-    network, note, blank, *rest = ended.out.splitlines()
+    network, note, *lines = ended.out.splitlines()
+    assumed, rest = lines[: lines.index("")], lines[lines.index("") + 1 :]
     assert (ended.code, ended.err) == (0, "")
-    assert (network, blank) == ("144-100-1, tanh, biases in layer 1, 14,600 parameters", "")
+    assert network == "144-100-1, tanh, biases in layer 1, 14,600 parameters"
+    assert " ".join(assumed).startswith("Read as: activation tanh; layers 144-100-1 in a chain,")
     assert note.startswith(f"note: weights before training: {BEFORE}, sha256 ")
-    assert max(map(len, rest)) <= columns
+    assert max(map(len, assumed + rest)) <= columns
     table, held = rest[: rest.index("")], rest[rest.index("") :]
     assert [line.split(" ")[0] for line in table if line[0] != " "] == IDS
     words = " ".join(" ".join(table).split())
@@ -48,6 +50,7 @@ def test_inspect_with_members(
     assert (ended.code, ended.err) == (0, "")
     assert max(map(len, lines)) <= columns
     words = " ".join(ended.out.split())
+    assert words.partition("parameters ")[2].startswith("As read, the network gets 4 of 4 members right")
     assert "AUC 1.00 (95 % interval 0." in words
     assert f" in principle: {MEMBERS} of {MEMBERS}" in words
     assert "Labels of controls are unknown" in words
@@ -66,6 +69,8 @@ def test_inspect_writes_json_and_nothing_else(model_audit: Run, tiny: Tiny, unhu
     assert (ended.code, ended.err) == (0, "")
     assert [attack["id"] for attack in content["attacks"]] == IDS
     assert content["model"]["input_shape"] == [1, SIDE, SIDE]
+    assert content["reading"]["members"]["accuracy"] == 1.0
+    assert [one["what"] for one in content["assumed"]] == ["activation", "chain", "normalisation"]
     assert {sample["contribution_rank"] for sample in content["samples"]} == {1, 2, 3, 4}
     assert content["stationarity"].keys() == {"kkt-margin", "kkt-loss"}
     assert content["identifiability"] is None
@@ -79,6 +84,9 @@ def test_inspect_says_what_it_assumed(model_audit: Run, tmp_path: Path) -> None:
     assert lines[1].startswith("note: activation ")
     assert lines[1].endswith(" if it differs")
     assert "--activation" in lines[1]
+    assert lines[2].startswith(
+        "Read as: activation relu (assumed); layers 144-100-1 in a chain, without skip"
+    )
     assert "pass --initial" in " ".join(lines)
 
 

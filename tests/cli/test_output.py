@@ -11,10 +11,13 @@ from tests.command import Run
 from tests.tiny import Tiny, fix_steps
 
 
-def test_quiet_prints_the_verdict_and_the_path_only(model_audit: Run, tiny: Tiny, steps: None) -> None:
+def test_quiet_prints_the_verdict_what_was_assumed_and_the_path(
+    model_audit: Run, tiny: Tiny, steps: None
+) -> None:
     ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.3"))
-    verdict, path = ended.out.splitlines()
+    verdict, assumed, path = ended.out.splitlines()
     assert verdict.startswith("FAIL: ")
+    assert assumed.startswith("Read as: activation relu; layers 144-100-1 in a chain, without skip")
     assert path == "report: out/report.html"
     assert ended.err == ""
 
@@ -23,6 +26,7 @@ def test_all_reasons_and_notes_are_printed(model_audit: Run, tiny: Tiny, steps: 
     arguments = ["scan", tiny.checkpoint, "--data", tiny.members, "--threshold", "0.3", "--out", "out"]
     lines = model_audit(*arguments).out.splitlines()
     assert any(re.match(r"  \w.* 0\.3\b.*policy.* 0\.4", line) for line in lines)
+    assert lines[1].startswith("As read, the network gets 2 of 4 members right (mean cross-entropy ")
     assert any(line.startswith("  note: normalisation not stated") for line in lines)
 
 

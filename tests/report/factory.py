@@ -11,6 +11,7 @@ from audit.render.sentences.verdict import reason
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
 from audit.report.outcomes import AttackReport, Control, Sample, Splitting
+from audit.report.reading import Assumption, Fit, Reading
 from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.verdict.facts import AttackFact, Facts, ahead_of_controls
@@ -113,6 +114,7 @@ def make_report(
             fdr=0.05,
             upper_limit=upper_limit(facts.possible, MEMBERS) if calibrated else None,
         ),
+        reading=_reading(controls),
         model=Model(
             checkpoint=checkpoint,
             sha256="ab" * 32,
@@ -173,6 +175,27 @@ def make_report(
             notes=["No activation was stated: ReLU was assumed."],
             similarity="SSIM of scikit-image, data_range = 1",
         ),
+    )
+
+
+def _reading(controls: int) -> Reading:
+    """Members known by heart, by a network whose activation nobody stated."""
+    assumed = [
+        Assumption(what="activation", value="relu", stated=False),
+        Assumption(what="chain", value="625-1000-1", stated=False),
+        Assumption(what="normalisation", value="mean mean.npy, std 1", stated=True),
+    ]
+    held_out = Fit(count=controls, right=40, accuracy=40 / 60, loss=1.3, confidence=0.91)
+    return Reading(
+        assumed=assumed,
+        members=Fit(count=MEMBERS, right=MEMBERS, accuracy=1.0, loss=0.002, confidence=0.99),
+        controls=held_out if controls else None,
+        majority=0.5,
+        p_chance=0.5**MEMBERS,
+        p_fewer_right=0.99 if controls else None,
+        p_higher_loss=0.99 if controls else None,
+        p_surer=0.01 if controls else None,
+        p_less_sure=0.99 if controls else None,
     )
 
 

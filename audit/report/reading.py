@@ -1,0 +1,65 @@
+"""The network as it was read: what a report says of how well it knows the samples, and of what was assumed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from audit.report.base import Count, Fraction, Measured, Part
+
+Assumed = Literal["activation", "normalisation", "layout", "order", "chain"]
+
+
+class Assumption(Part):
+    """One thing on which the reading of the network and its inputs rests."""
+
+    what: Assumed
+    """Activation of hidden layers; normalisation of inputs; layout of flattened images; order of layers; chain: no
+    skip connections between layers."""
+    value: str
+    """What was taken, in the words of the option that states it where there is one."""
+    stated: bool
+    """Whether the user or the checkpoint said so; otherwise it was assumed."""
+
+
+class Fit(Part):
+    """How the network as read does on some samples."""
+
+    count: Count
+    """Number of samples that were looked at; below the number given where all would have taken too long."""
+    right: Count | None = None
+    """Number of these whose label the network gives; None without labels."""
+    accuracy: Fraction | None = None
+    """Share of these whose label the network gives; None without labels."""
+    loss: Measured = None
+    """Mean cross-entropy with the labels, in nats; None without labels."""
+    confidence: Fraction
+    """Mean probability of the class that the network says."""
+
+
+class Reading(Part):
+    """The network as it was read, on members and controls. No attack sees any of this."""
+
+    assumed: list[Assumption] = Field(default=[])
+    """What the reading rests on."""
+    members: Fit
+    """On the training samples."""
+    controls: Fit | None = None
+    """On held-out samples; None without any."""
+    majority: Fraction | None = None
+    """Share of the members that have the most frequent label: what always saying that one gets right; None without
+    labels."""
+    p_chance: Fraction | None = None
+    """Probability of so many right members by always saying the most frequent label; None without labels."""
+    p_fewer_right: Fraction | None = None
+    """One-sided p-value (Fisher's exact test) for members being right less often than controls; None where
+    labels of either are unknown."""
+    p_higher_loss: Fraction | None = None
+    """One-sided p-value (Mann-Whitney) for the margins of members being smaller than those of controls; None where
+    labels of either are unknown."""
+    p_surer: Fraction | None = None
+    """One-sided p-value (Mann-Whitney) for the network being surer of members than of controls; None without
+    controls."""
+    p_less_sure: Fraction | None = None
+    """One-sided p-value likewise for being less sure of them."""

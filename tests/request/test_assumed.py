@@ -1,0 +1,46 @@
+"""What an audit rests on besides the files."""
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from audit.request.assumed import assumptions
+from audit.request.check import check
+from audit.request.request import Request
+from audit.request.weights import read_weights
+from tests.tiny import Tiny, blobs
+
+
+def assumed(request: Request) -> dict[str, tuple[str, bool]]:
+    return {one.what: (one.value, one.stated) for one in check(request).assumed}
+
+
+def test_what_the_user_states_is_no_assumption(tiny: Tiny) -> None:
+    request = Request.of(tiny.checkpoint, data=tiny.members)
+    save_file(load_file(tiny.checkpoint), tiny.checkpoint)
+    assert assumed(request) == {
+        "activation": ("relu", False),
+        "chain": ("144-100-1", False),
+        "normalisation": ("mean 0, std 1", False),
+    }
+    stated = assumed(request.but(activation="tanh", std="0.5"))
+    assert stated["activation"] == ("tanh", True)
+    assert stated["normalisation"] == ("mean 0, std 0.5", True)
+
+
+def test_what_the_checkpoint_states_is_no_assumption(tiny: Tiny) -> None:
+    assert assumed(Request.of(tiny.checkpoint, data=tiny.members))["activation"] == ("relu", True)
+
+
+def test_images_of_several_channels_have_a_layout(tiny: Tiny) -> None:
+    assert "layout" not in assumed(Request.of(tiny.checkpoint, data=tiny.members))
+    np.savez(tiny.members, images=np.stack([blobs(2, seed=seed, side=8) for seed in range(3)], -1))
+    tensors = load_file(tiny.checkpoint)
+    tensors["fc1.weight"] = tensors["fc1.weight"].repeat(1, 2)[:, :192].contiguous()
+    save_file(tensors, tiny.checkpoint)
+    assert assumed(Request.of(tiny.checkpoint, data=tiny.members))["layout"] == ("chw", False)
+
+
+def test_without_members_inputs_are_not_spoken_of(tiny: Tiny) -> None:
+    request = Request.of(tiny.checkpoint)
+    weights, _ = read_weights(request.model)
+    assert [one.what for one in assumptions(request, weights, None)] == ["activation", "chain"]
