@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from audit.dataset.samples import Samples, times
@@ -73,32 +71,25 @@ def check_columns_agree(members: Samples, controls: Samples) -> None:
             )
 
 
-def check_disjoint(members: Samples, controls: Samples) -> None:
-    """Check that no image is both member and control.
+def check_informative(samples: Samples) -> None:
+    """Check that samples differ, and that images show something: else there is nothing to recognise.
 
     Raises
     ------
     DataError
-        Saying how many are, and naming the first.
+        When all are the same sample, or every image has one colour throughout.
     """
-    known = dict(zip(reversed(_digests(members)), reversed(members.ids), strict=True))
-    shared = [
-        (known[digest], name)
-        for digest, name in zip(_digests(controls), controls.ids, strict=True)
-        if digest in known
-    ]
-    if shared:
-        noun = members.modality.name
+    noun, values = samples.modality.name, samples.values
+    if len(samples) > 1 and (values == values[0]).all():
         raise DataError(
-            f"{len(shared)} of the {len(controls)} controls are also members: {noun} {shared[0][1]} of "
-            f"{controls.source} is {noun} {shared[0][0]} of {members.source}",
-            f"controls must be {noun}s the model never saw; remove the shared ones",
+            f"all {len(samples)} {noun}s of {samples.source} are the same",
+            f"give {noun}s that differ, as the model was trained on",
         )
-
-
-def count_duplicates(samples: Samples) -> int:
-    """Count the images that are exact copies of an earlier one."""
-    return len(samples) - len(set(_digests(samples)))
+    if samples.modality is IMAGES and not np.ptp(values, axis=(1, 2)).any():
+        raise DataError(
+            f"every image of {samples.source} has one colour throughout: there is nothing to recognise",
+            "give images that show something, as the model was trained on",
+        )
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -109,12 +100,3 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _expect(shape: tuple[int, ...]) -> str:
     return times(shape) if len(shape) == 3 else f"rows of {shape[0]} columns"
-
-
-def _digests(samples: Samples) -> list[bytes]:
-    """One hash per image, blind to the rounding between uint8 and the float formats; or per row of a table."""
-    values = samples.values + np.float32(0.0)  # of the two zeros, one
-    if samples.modality is IMAGES:
-        values = np.round(values * np.float32(65535)).astype(np.uint16)
-    shape = repr(values.shape[1:]).encode()
-    return [hashlib.blake2b(row.tobytes(), digest_size=16, key=shape).digest() for row in values]

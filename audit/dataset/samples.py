@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -30,9 +30,20 @@ class Samples:
     source: str
     """What the user wrote."""
     sha256: str
-    """Of shape, values and labels."""
+    """Of shape, values and labels of all that the source has."""
     columns: tuple[str, ...] | None = None
     """d names of the columns of a table; None for images."""
+    left_out: tuple[str, ...] = ()
+    """Names of those that the source has and that are not among these: copies, and controls that are members."""
+
+    def keep(self, places: NDArray[np.int64]) -> Samples:
+        """Leave out all samples but those at some places (m,), ascending."""
+        labels = None if self.labels is None else self.labels[places]
+        kept, ids = set(places.tolist()), tuple(self.ids[place] for place in places)
+        gone = tuple(name for place, name in enumerate(self.ids) if place not in kept)
+        return replace(
+            self, values=self.values[places], labels=labels, ids=ids, left_out=(*self.left_out, *gone)
+        )
 
     def __len__(self) -> int:
         return len(self.values)

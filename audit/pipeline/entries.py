@@ -50,7 +50,12 @@ def model_entry(checkpoint: Checkpoint, architecture: Architecture, shape: Seque
 
 def source_entry(images: Samples) -> SampleSet:
     """Name a set of samples."""
-    return SampleSet(source=printable(images.source), sha256=images.sha256, count=len(images))
+    return SampleSet(
+        source=printable(images.source),
+        sha256=images.sha256,
+        count=len(images),
+        left_out=len(images.left_out),
+    )
 
 
 def data_entry(inputs: Inputs) -> Data:

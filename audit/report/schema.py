@@ -87,9 +87,12 @@ class SampleSet(Part):
     source: str
     """File, folder or data set, as it was given."""
     sha256: str
-    """Digest of the samples as they were compared: uint8 or float values in reading order."""
+    """Digest of all samples of the source: uint8 or float values in reading order."""
     count: Count
-    """Number of samples in the set."""
+    """Number of samples that were compared."""
+    left_out: Count = 0
+    """Number of samples of the source that were not: exact copies of others, and controls that are members or near
+    copies of them."""
 
 
 class Seen(Part):

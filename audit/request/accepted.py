@@ -51,7 +51,9 @@ def read_accepted(
     """
     waivers, suppressions, notes = None, {}, []
     if asked.waivers is not None:
-        waivers = load_waivers(asked.waivers, members.ids, [attack.id for attack in BATTERY])
+        waivers = load_waivers(
+            asked.waivers, (*members.ids, *members.left_out), [attack.id for attack in BATTERY]
+        )
         notes.append(f"waivers: {waivers.path}, {len(waivers.entries)} in it")
         suppressions = waivers.suppressions
     if asked.baseline is not None:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from audit.dataset.checks import (
     check_columns_agree,
-    check_disjoint,
     check_fits,
+    check_informative,
     check_labels,
-    count_duplicates,
 )
 from audit.dataset.load import load_samples
 from audit.dataset.samples import Samples
@@ -19,6 +18,7 @@ from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input
 from audit.model.modality import IMAGES, ROWS
 from audit.model.preprocessing import Preprocessing, parse_preprocessing, parse_shape, with_usual_range
+from audit.request.overlap import set_apart, without_copies
 from audit.request.request import SampleOptions
 from audit.scoring.comparison import comparison
 from audit.scoring.similarity import constant_columns
@@ -63,11 +63,10 @@ def read_data(asked: SampleOptions, architecture: Architecture) -> tuple[Data, T
         check_fits(samples, preprocessing)
         check_labels(samples, architecture.outputs)
     check_comparable(data)
-    if data.controls is not None:
-        check_columns_agree(data.members, data.controls)
-        check_disjoint(data.members, data.controls)
+    check_informative(data.members)
+    data, on_copies = _distinct(data, chosen=asked.controls is not None)
     preprocessing, notes = _PREPARE[data.members.modality](asked, data, preprocessing)
-    return data, Truth.of(data.members, data.controls, preprocessing), [*notes, *_notes_on_copies(data)]
+    return data, Truth.of(data.members, data.controls, preprocessing), [*notes, *on_copies]
 
 
 def check_comparable(data: Data) -> None:
@@ -93,6 +92,17 @@ def _read(asked: SampleOptions) -> Data:
     members = load(asked.data)
     controls = asked.controls or default_controls(asked.data)
     return Data(members, None if controls is None else load(controls))
+
+
+def _distinct(data: Data, *, chosen: bool) -> tuple[Data, list[str]]:
+    """Leave out copies, and controls that are members; `chosen` says whether the user named the controls."""
+    members, notes = without_copies(data.members, "members")
+    if data.controls is None:
+        return Data(members, None), notes
+    check_columns_agree(members, data.controls)
+    controls, on_controls = without_copies(data.controls, "controls")
+    controls, on_overlap = set_apart(members, controls, chosen=chosen)
+    return Data(members, controls), [*notes, *on_controls, *on_overlap]
 
 
 def _prepare_images(
@@ -129,10 +139,3 @@ def _prepare_rows(
 
 
 _PREPARE = {IMAGES: _prepare_images, ROWS: _prepare_rows}
-
-
-def _notes_on_copies(data: Data) -> list[str]:
-    copies = count_duplicates(data.members)
-    if not copies:
-        return []
-    return [f"exact copies among the members: {copies}; one candidate matches a member and its copies"]

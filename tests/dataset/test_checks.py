@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.dataset.checks import check_disjoint, check_fits, check_labels, count_duplicates
+from audit.dataset.checks import check_fits, check_informative, check_labels
 from audit.dataset.load import load_samples
 from audit.errors import DataError
 from audit.model.preprocessing import parse_preprocessing
-from tests.dataset.support import archive, image_set, picture, pixels, text
+from tests.dataset.support import image_set, pixels, text
 
 
 @pytest.mark.parametrize(("labels", "outputs"), [([0, 1, 1], 1), ([0, 1, 1], 2), ([9, 0, 3], 10), (None, 1)])
@@ -55,42 +55,25 @@ def test_rows_must_fit_the_network(tmp_path: Path) -> None:
         check_fits(load_samples(str(tmp_path / "set.npz")), parse_preprocessing((9,), None, None))
 
 
-def test_shared_images_are_counted_and_the_first_named() -> None:
-    members = np.random.default_rng(0).uniform(size=(5, 3, 3, 1))
-    members[4] = members[3]
-    controls = np.random.default_rng(1).uniform(size=(6, 3, 3, 1))
-    check_disjoint(image_set(members), image_set(controls))
-    controls[[2, 5]] = members[[3, 0]]
-    with pytest.raises(DataError) as caught:
-        check_disjoint(image_set(members, source="m.npz"), image_set(controls, source="c.npz"))
-    assert "2 of the 6 controls" in str(caught.value)
-    assert "image 2 of c.npz is image 3 of m.npz" in str(caught.value)
+def test_members_that_are_all_the_same_are_refused() -> None:
+    images = np.random.default_rng(0).uniform(size=(3, 5, 4, 1))
+    check_informative(image_set(images))
+    check_informative(image_set(images[:1]))
+    with pytest.raises(DataError, match=r"all 3 images of set.npz are the same"):
+        check_informative(image_set(images[[0, 0, 0]]))
 
 
-def test_shared_rows_are_named(tmp_path: Path) -> None:
-    members = load_samples(text(tmp_path, "a,b,c", "1,2,3", "-0.0,5,6"))
-    check_disjoint(members, load_samples(text(tmp_path, "a,b,c", "1,2,4")))
-    with pytest.raises(DataError, match=r"1 of the 2 controls.*row 1 of .* is row 1 of"):
-        check_disjoint(members, load_samples(text(tmp_path, "a,b,c", "9,9,9", "0,5,6", name="b.csv")))
+@pytest.mark.parametrize("colours", [[[0.0]], [[0.0], [0.5], [1.0]], [[0.1, 0.5, 0.9], [0.9, 0.5, 0.1]]])
+def test_images_of_one_colour_are_refused(colours: list[list[float]]) -> None:
+    images = np.broadcast_to(np.array(colours)[:, None, None], (len(colours), 5, 4, len(colours[0])))
+    with pytest.raises(DataError, match=r"every image of set.npz has one colour throughout"):
+        check_informative(image_set(images))
+    shown = images.copy()
+    shown[0, 0, 0] = 0.7
+    check_informative(image_set(shown))
 
 
-def test_the_same_image_in_another_format_is_the_same_image(tmp_path: Path) -> None:
-    raw = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
-    picture(tmp_path / "set" / "a.png", raw[0])
-    folder = load_samples(str(tmp_path / "set"))
-    formats = {"8.npz": raw, "64.npz": raw / 255.0, "32.npz": raw * np.float32(1 / 255)}
-    for name, array in formats.items():
-        with pytest.raises(DataError, match=r"1 of the 1 controls"):
-            check_disjoint(load_samples(archive(tmp_path, name, images=array)), folder)
-
-
-def test_sets_of_other_sizes_share_nothing() -> None:
-    check_disjoint(image_set(np.zeros((1, 2, 8, 1))), image_set(np.zeros((1, 4, 4, 1))))
-
-
-def test_duplicates_count_the_copies_only() -> None:
-    images = np.random.default_rng(0).uniform(size=(6, 3, 3, 1))
-    assert count_duplicates(image_set(images)) == 0
-    images[[2, 5]] = images[0]
-    images[4] = images[1]
-    assert count_duplicates(image_set(images)) == 3
+def test_rows_may_hold_one_value_throughout(tmp_path: Path) -> None:
+    check_informative(load_samples(text(tmp_path, "a,b,c", "1,1,1", "2,2,2")))
+    with pytest.raises(DataError, match=r"all 2 rows of .* are the same"):
+        check_informative(load_samples(text(tmp_path, "a,b,c", "1,2,3", "1,2,3")))

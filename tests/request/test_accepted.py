@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audit.errors import UsageError
@@ -43,3 +44,12 @@ def test_a_waiver_of_a_member_that_is_not_there(tmp_path: Path) -> None:
     file.write_text(WAIVER.format(id="confirmed-reconstruction/nobody"))
     with pytest.raises(UsageError, match="names no member of this audit"):
         read_accepted(VerdictOptions(waivers=file), images(), SHA, POLICY, RULE)
+
+
+def test_a_waiver_of_a_copy_that_counts_once_stays_valid(tmp_path: Path) -> None:
+    members = images()
+    kept = members.keep(np.arange(len(members) - 1))
+    file = tmp_path / "waivers.yaml"
+    file.write_text(WAIVER.format(id=f"confirmed-reconstruction/{members.ids[-1]}"))
+    found, _ = read_accepted(VerdictOptions(waivers=file), kept, SHA, POLICY, RULE)
+    assert len(found.suppressions) == 1

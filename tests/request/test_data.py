@@ -44,6 +44,22 @@ def test_what_was_assumed_is_noted(tiny: Tiny, network: Architecture) -> None:
     assert note.startswith("exact copies among the members: 1; ")
 
 
+def test_members_and_controls_are_distinct(tiny: Tiny, network: Architecture) -> None:
+    members, controls = np.load(tiny.members)["images"], np.load(tiny.controls)["images"]
+    nearly = np.clip(members[:2].astype(int) + 1, 0, 255).astype(np.uint8)
+    np.savez(tiny.controls, images=np.concatenate([nearly, controls, controls[:1]]))
+    data, truth, notes = read_data(asked(tiny), network)
+    assert data.controls is not None
+    assert data.controls.left_out == (str(len(controls) + 2), "0", "1")
+    assert len(data.controls) == len(truth.controls) == len(controls)
+    assert [note.partition(":")[0] for note in notes] == [
+        "exact copies among the controls",
+        "left out of the controls, being near copies of members (SSIM of at least 0.9)",
+    ]
+    with pytest.raises(AuditError, match="--data and --controls are both"):
+        read_data(asked(tiny, controls=str(tiny.members)), network)
+
+
 def test_rows_of_a_table_have_their_own_notes(tiny: Tiny, network: Architecture, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, network.inputs))
     rows[:, 3] = 1.0
