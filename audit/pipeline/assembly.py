@@ -14,6 +14,7 @@ from audit.pipeline.entries import (
     data_entry,
     diagnostics_entry,
     finding_entry,
+    ground_entries,
     model_entry,
     policy_entry,
     sample_entries,
@@ -66,7 +67,7 @@ def assemble(
     policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
     scores = score(outcomes, truth, rule.threshold, rule.fdr, complete=provenance.complete)
     samples = with_diagnostics(sample_entries(data.members, scores, truth), measured)
-    facts = facts_of(inputs, outcomes, scores, samples, control, complete=provenance.complete)
+    facts = facts_of(inputs, outcomes, scores, samples, measured, control, complete=provenance.complete)
     found = with_suppressions(findings(facts, samples, policy.require), inputs.accepted.suppressions)
     suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
     judgement = judge(policy, replace(facts, suppressed=suppressed))
@@ -74,6 +75,7 @@ def assemble(
         tool=Tool(name="model-audit", version=__version__),
         verdict=judgement.verdict,
         reasons=[reason(why) for why in judgement.reasons],
+        verdict_grounds=ground_entries(judgement),
         modality=data.members.modality.name,
         summary=summary_entry(facts, scores),
         reading=None if reading is None else reading_entry(reading, inputs.assumed),

@@ -21,9 +21,19 @@ from audit.pipeline.measured import (
 from audit.pipeline.scores import Scores
 from audit.pipeline.session import Attacked
 from audit.render.sentences.findings import TITLES, detail
+from audit.render.sentences.grounds import sentence
 from audit.report.measured import Diagnostics, DpBound, PositiveControl
 from audit.report.outcomes import Control, Sample
-from audit.report.schema import Data, FindingReport, Model, PolicyReport, SampleSet, Seen, Summary
+from audit.report.schema import (
+    Data,
+    FindingReport,
+    GroundReport,
+    Model,
+    PolicyReport,
+    SampleSet,
+    Seen,
+    Summary,
+)
 from audit.request.check import Inputs
 from audit.scoring.calibration import Calibration
 from audit.scoring.intervals import limit_at_power, upper_limit
@@ -75,6 +85,11 @@ def policy_entry(policy: Policy, judgement: Judgement) -> PolicyReport:
         limits=list(judgement.limits),
         require=policy.require,
     )
+
+
+def ground_entries(judgement: Judgement) -> list[GroundReport]:
+    """Put the grounds of a PASS into words."""
+    return [GroundReport(ground=one.id, holds=one.holds, sentence=sentence(one)) for one in judgement.grounds]
 
 
 def finding_entry(found: Finding) -> FindingReport:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
+from audit.diagnostics.measure import Measurements
 from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.request.check import Inputs
-from audit.verdict.facts import AttackFact, Facts, PowerFact, ahead_of_controls
+from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact, ahead_of_controls
 
 
 def facts_of(
@@ -17,6 +19,7 @@ def facts_of(
     outcomes: Sequence[Outcome],
     scores: Scores,
     samples: Sequence[Sample],
+    measured: Measurements,
     control: PositiveControl | None,
     *,
     complete: bool,
@@ -29,6 +32,8 @@ def facts_of(
         What was audited, what attacks returned, and who came back.
     samples:
         The members as the report has them.
+    measured:
+        The memorisation diagnostics.
     control:
         The positive control, if there was one.
     complete:
@@ -39,6 +44,8 @@ def facts_of(
     sources = [o.attack.source for o in outcomes if o.attack.id in confirming]
     gradient = inputs.weights.gradient
     observed = [o.attack.id for o in outcomes if o.attack.source == "gradient" and gradient is not None]
+    before = inputs.weights.initial
+    changed = [o.attack.id for o in outcomes if o.attack.source == "change" and before is not None]
     return Facts(
         members=len(inputs.truth.members),
         controls=controls,
@@ -49,10 +56,15 @@ def facts_of(
         confirmed=pooled.confirmed_count,
         unresolved=len(ahead_of_controls(samples, controls)),
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,
-        attacks={outcome.attack.id: attack_fact(outcome) for outcome in outcomes},
+        attacks={
+            outcome.attack.id: attack_fact(outcome, measured.stationarity.get(outcome.attack.id))
+            for outcome in outcomes
+        },
         sources=tuple(dict.fromkeys(sources)),
         gradient_kind="gradient" if gradient is None else gradient.kind,
         observed=tuple(observed),
+        initial=tuple(changed),
+        membership=membership_fact(measured),
         positive_control=None
         if control is None
         else PowerFact(control.images, control.confirmed, control.note),
@@ -60,8 +72,18 @@ def facts_of(
     )
 
 
-def attack_fact(outcome: Outcome) -> AttackFact:
-    """Say how an attack ended."""
+def membership_fact(measured: Measurements) -> MembershipFact | None:
+    """Sum up the membership test that distinguishes members best, by the lower end of its interval."""
+    tests = [fit.membership for _, fit in measured.fits if fit.membership is not None]
+    if not tests:
+        return None
+    best = max(tests, key=lambda test: test.interval[0])
+    return MembershipFact(best.auc, *best.interval)
+
+
+def attack_fact(outcome: Outcome, true_loss: float | None = None) -> AttackFact:
+    """Say how an attack ended, and what the members leave of its equation."""
     if isinstance(outcome, AttackResult):
-        return AttackFact("ran", outcome.note)
+        reached = outcome.relative_loss if math.isfinite(outcome.relative_loss) else None
+        return AttackFact("ran", outcome.note, reached, true_loss)
     return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)

@@ -12,6 +12,7 @@ from audit.report.measured import Diagnostics
 from audit.report.outcomes import AttackReport, Control, Sample
 from audit.report.reading import Reading
 from audit.verdict.finding import Finding
+from audit.verdict.grounds import GroundId
 from audit.verdict.judgement import LimitResult, Verdict
 from audit.verdict.policy import Requirements
 
@@ -175,6 +176,17 @@ class Provenance(Part):
     """Convention of the similarity, in words."""
 
 
+class GroundReport(Part):
+    """One ground of a PASS."""
+
+    ground: GroundId
+    """Which ground it is."""
+    holds: bool | None
+    """Whether it holds; None where it was not checked."""
+    sentence: str
+    """What it rests on, or what takes it away and what to do, in words."""
+
+
 class Report(Part):
     """One audit, whole.
 
@@ -189,6 +201,8 @@ class Report(Part):
     """Verdict under the policy."""
     reasons: list[str]
     """Reasons for the verdict, in sentences, those that decided it first."""
+    verdict_grounds: list[GroundReport] = Field(default=[])
+    """What a PASS rests on, whether it holds or not; empty in reports of version 1."""
     modality: Literal["image", "row"]
     """Whether samples are images, compared by SSIM, or rows of a table, compared by correlation."""
     summary: Summary

@@ -22,6 +22,10 @@ class AttackFact:
     """Whether it ran."""
     reason: str
     """Why it was skipped or failed; ignored for an attack that ran."""
+    relative_loss: float | None = None
+    """Of its best restart; None where it did not run, or diverged."""
+    true_loss: float | None = None
+    """Relative loss that the members leave in its equation; None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class PowerFact:
     """Samples of those that were confirmed."""
     note: str = ""
     """What did not go as planned."""
+
+
+@dataclass(frozen=True)
+class MembershipFact:
+    """How well contributions distinguish members from controls."""
+
+    auc: float
+    """Area under the ROC curve: 0.5 is chance."""
+    low: float
+    """Lower end of its interval."""
+    high: float
+    """Upper end."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,12 @@ class Facts:
     """What was observed, if anything."""
     observed: tuple[str, ...] = ()
     """Ids of the attacks on an observed gradient or update; empty when none was given."""
+    initial: tuple[str, ...] = ()
+    """Ids of the attacks on the change since the weights from before training; empty when none were given."""
+    membership: MembershipFact | None = None
+    """Of the equation that distinguishes members best; None when no membership test was made."""
+    untrained: bool | None = None
+    """Whether the weights of every layer cannot be told from a random initialisation; None when nobody looked."""
     positive_control: PowerFact | None = None
     """What came of the positive control; None when none was run."""
     complete: bool = True

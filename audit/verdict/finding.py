@@ -30,6 +30,7 @@ Kind = Literal[
     "observed-not-attacked",
     "positive-control-missing",
     "positive-control-failed",
+    "uninformative-silence",
     "incomplete-audit",
 ]
 
@@ -49,6 +50,7 @@ RULES: dict[Kind, tuple[Severity, Confidence]] = {
     "null-attack-missing": ("medium", "high"),
     "positive-control-failed": ("high", "high"),
     "positive-control-missing": ("medium", "high"),
+    "uninformative-silence": ("medium", "high"),
 }
 """Severity and usual confidence of every kind."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from audit.verdict.facts import AttackFact, Facts, Matched
 from audit.verdict.finding import Finding, Value, make_finding
+from audit.verdict.grounds import informative, silence
 from audit.verdict.policy import Requirements
 
 
@@ -33,7 +34,12 @@ def findings(facts: Facts, samples: Sequence[Matched], require: Requirements) ->
 
 def validity_issues(facts: Facts, require: Requirements) -> list[Finding]:
     """Why the audit may have missed something, or why its count cannot be relied on; the gravest first."""
-    return [*_of_attacks(facts, require), *_of_calibration(facts, require), *_of_controls(facts, require)]
+    return [
+        *_of_attacks(facts, require),
+        *_of_calibration(facts, require),
+        *_of_controls(facts, require),
+        *_of_silence(facts, require),
+    ]
 
 
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
@@ -134,3 +140,9 @@ def _of_controls(facts: Facts, require: Requirements) -> Iterator[Finding]:
         )
     if control is None and least:
         yield make_finding("positive-control-missing")
+
+
+def _of_silence(facts: Facts, require: Requirements) -> Iterator[Finding]:
+    tested = facts.complete and any(fact.status == "ran" for fact in facts.attacks.values())
+    if tested and informative(facts, require) is None:
+        yield make_finding("uninformative-silence", silence(facts, require))

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from audit.verdict.facts import Facts
-from audit.verdict.finding import Finding, Suppression, Value, confirmed_id
+from audit.verdict.finding import Finding, Suppression, Value, confirmed_id, with_suppressions
 from audit.verdict.findings import validity_issues
+from audit.verdict.grounds import EARNED, Ground, grounds
 from audit.verdict.policy import CALIBRATED, Limit, Metric, Policy
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -71,6 +72,8 @@ class Judgement:
     """Those that decided first; never empty. Findings are validity issues that withhold PASS."""
     limits: tuple[LimitResult, ...]
     """In the order of the policy."""
+    grounds: tuple[Ground, ...]
+    """Of a PASS, whether they hold or not."""
 
 
 def judge(policy: Policy, facts: Facts) -> Judgement:
@@ -83,25 +86,27 @@ def judge(policy: Policy, facts: Facts) -> Judgement:
     facts:
         Counts and outcomes of the audit.
     """
-    standing = [
-        issue
-        for issue in validity_issues(facts, policy.require)
-        if issue.id not in facts.suppressed and _matters(issue, policy, facts)
-    ]
+    issues = with_suppressions(validity_issues(facts, policy.require), facts.suppressed)
+    bearing = [issue for issue in issues if _matters(issue, policy, facts)]
+    standing = [issue for issue in bearing if issue.suppression is None]
+    unasked = [issue for issue in issues if issue.kind in EARNED]
+    rest_on = grounds(facts, [*bearing, *unasked], policy.require)
     limits = tuple(_apply(limit, facts, undecided=bool(standing)) for limit in policy.limits)
     violations = [_violation(limit, facts) for limit in limits if limit.verdict == "FAIL"]
     remarks = [*_suppressions(facts), *_other_threshold(policy, facts)]
     if violations:
-        return Judgement("FAIL", (*violations, *standing, *remarks), limits)
+        return Judgement("FAIL", (*violations, *standing, *remarks), limits, rest_on)
     if standing:
-        return Judgement("INCONCLUSIVE", (*standing, *remarks), limits)
-    return Judgement("PASS", (*_acquittal(policy, facts), *remarks), limits)
+        return Judgement("INCONCLUSIVE", (*standing, *remarks), limits, rest_on)
+    return Judgement("PASS", (*_acquittal(policy, facts), *remarks), limits, rest_on)
 
 
 def _matters(issue: Finding, policy: Policy, facts: Facts) -> bool:
     """Whether a validity issue keeps this policy from passing."""
     if issue.kind == "attack-failed":  # not required by the policy; the report lists it
         return False
+    if issue.kind in EARNED:
+        return policy.require.informative
     calibrated = [limit for limit in policy.limits if limit.metric in CALIBRATED]
     if issue.kind == "cannot-confirm":
         return bool(calibrated)

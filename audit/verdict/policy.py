@@ -71,6 +71,19 @@ class Requirements(_Part):
     """Whether a positive control must have confirmed samples of a model that was made to leak, or what share of
     them at the least."""
 
+    informative: bool = False
+    """Whether a PASS must be earned: the network as read is the user's, members and controls are alike, and nothing
+    found means something (`audit.verdict.grounds`)."""
+    true_loss: float = Field(default=0.2, gt=0.0, le=1.0)
+    """Largest relative loss at the true samples with which an equation counts as describing the training."""
+    attack_loss: float = Field(default=0.5, gt=0.0, le=1.0)
+    """Largest relative loss with which an attack on `--initial` or `--gradient` counts as having used it."""
+
+    @property
+    def informative_power(self) -> float:
+        """Power that the interval of the positive control must lie above for it to make silence informative."""
+        return self.least_power or _LEAST_POWER
+
     @property
     def least_power(self) -> float:
         """Share of the positive control's samples that must be confirmed: 0 if none is required."""

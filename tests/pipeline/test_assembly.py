@@ -8,6 +8,7 @@ import pytest
 
 from audit.attacks import BATTERY
 from audit.battery import AttackResult, prepare
+from audit.diagnostics.measure import Measurements
 from audit.pipeline.assembly import assemble
 from audit.pipeline.run import observe_inputs
 from audit.pipeline.session import Attacked
@@ -53,7 +54,10 @@ def assembled(tiny: Tiny, copies: list[int], **options: Any) -> Audit:
     )
     found = inputs.truth.members[copies] + 0.01 * noise(len(copies), size=SIDE * SIDE)
     result: AttackResult = ran("kkt-margin", np.concatenate([found, noise(3, size=SIDE * SIDE)]))
-    return assemble(inputs, Attacked(prepare(observe_inputs(inputs), BATTERY), [result]), provenance())
+    members = Measurements(stationarity={"kkt-margin": 0.1})
+    return assemble(
+        inputs, Attacked(prepare(observe_inputs(inputs), BATTERY), [result]), provenance(), members
+    )
 
 
 def test_what_came_back_decides(tiny: Tiny) -> None:

@@ -1,29 +1,34 @@
 """The numbers that a verdict depends on, taken from planted outcomes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audit.battery import AttackFailed, AttackSkipped, Outcome
+from audit.diagnostics.measure import Measurements
 from audit.pipeline.entries import sample_entries
-from audit.pipeline.facts import attack_fact, facts_of
+from audit.pipeline.facts import attack_fact, facts_of, membership_fact
 from audit.pipeline.scores import score
-from audit.verdict.facts import Facts
+from audit.verdict.facts import Facts, MembershipFact
 from tests.pipeline.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
 
 
-def summed(outcomes: Sequence[Outcome], gradient: Any = None, control: Any = None) -> Facts:
+def summed(
+    outcomes: Sequence[Outcome], gradient: Any = None, control: Any = None, initial: Any = None
+) -> Facts:
     data = planted()
     scores = score(outcomes, data.truth, 0.4, 0.05, complete=True)
     samples = sample_entries(data.members, scores, data.truth)
     inputs: Any = SimpleNamespace(
         truth=data.truth,
         data=SimpleNamespace(members=data.members, controls=data.controls),
-        weights=SimpleNamespace(gradient=gradient),
+        weights=SimpleNamespace(gradient=gradient, initial=initial),
     )
-    return facts_of(inputs, outcomes, scores, samples, control, complete=True)
+    return facts_of(inputs, outcomes, scores, samples, Measurements(), control, complete=True)
 
 
 def test_what_came_back_is_counted_with_what_it_came_from() -> None:
@@ -44,6 +49,28 @@ def test_attacks_on_a_gradient_are_named_only_if_one_was_observed() -> None:
     assert summed(outcomes).observed == ()
     seen = summed(outcomes, gradient=SimpleNamespace(kind="update"))
     assert (seen.observed, seen.gradient_kind) == (("gradient",), "update")
+
+
+def test_attacks_on_the_change_are_named_only_if_weights_from_before_training_were_given() -> None:
+    outcomes = [ran("kkt-margin", noise(2)), AttackSkipped(ATTACKS["weight-delta"], "frozen")]
+    assert summed(outcomes).initial == ()
+    assert summed(outcomes, initial=SimpleNamespace()).initial == ("weight-delta",)
+
+
+def test_an_attack_says_how_far_it_got_and_what_the_members_leave() -> None:
+    fact = attack_fact(ran("kkt-margin", noise(2)), 0.05)
+    assert (fact.relative_loss, fact.true_loss) == (pytest.approx(0.1), 0.05)
+    diverged = replace(ran("kkt-margin", noise(2)), losses=np.array([np.nan]))
+    assert attack_fact(diverged).relative_loss is None
+
+
+def test_the_membership_test_that_distinguishes_best_counts() -> None:
+    def fit(low: float) -> Any:
+        return SimpleNamespace(), SimpleNamespace(membership=SimpleNamespace(auc=0.7, interval=(low, 0.9)))
+
+    none = SimpleNamespace(), SimpleNamespace(membership=None)
+    assert membership_fact(Measurements(fits=[none])) is None
+    assert membership_fact(Measurements(fits=[none, fit(0.4), fit(0.6)])) == MembershipFact(0.7, 0.6, 0.9)
 
 
 def test_the_positive_control_is_summed_up() -> None:

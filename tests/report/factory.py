@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audit.pipeline.entries import finding_entry
+from audit.pipeline.entries import finding_entry, ground_entries
 from audit.render.sentences.verdict import reason
 from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
@@ -87,7 +87,10 @@ def make_report(
         confirmed=confirmed,
         unresolved=len(ahead_of_controls(samples, controls)),
         null_confirmed=0 if calibrated else None,
-        attacks={attack.id: AttackFact(attack.status, attack.reason) for attack in attacks},
+        attacks={
+            attack.id: AttackFact(attack.status, attack.reason, attack.relative_loss, 0.00284)
+            for attack in attacks
+        },
         complete=complete,
     )
     judgement = judge(rules, facts)
@@ -99,6 +102,7 @@ def make_report(
         tool=Tool(name="model-audit", version="0.1.0"),
         verdict=judgement.verdict,
         reasons=[reason(why) for why in judgement.reasons],
+        verdict_grounds=ground_entries(judgement),
         modality="image",
         summary=Summary(
             members=MEMBERS,

@@ -25,7 +25,8 @@ def old() -> Any:
 
 
 def test_a_report_of_version_1_says_the_same_in_the_fields_of_version_2() -> None:
-    today = make_report(controls=19).model_copy(update={"reading": None})  # nothing was known of it then
+    since = {"reading": None, "verdict_grounds": []}  # nothing was known of these then
+    today = make_report(controls=19).model_copy(update=since)
     upgraded = Report.model_validate(upgrade(old()))
     assert dict(leaves(upgraded.model_dump())) == dict(leaves(today.model_dump()))
     assert (upgraded.modality, upgraded.model, upgraded.data) == (today.modality, today.model, today.data)

@@ -9,6 +9,7 @@ from audit.verdict.facts import AttackFact, Facts, PowerFact
 from audit.verdict.finding import Suppression
 from audit.verdict.policy import Policy, Requirements
 
+RAN = AttackFact("ran", "", relative_loss=0.01, true_loss=0.01)
 CLEAN = Facts(
     members=40,
     controls=1000,
@@ -18,11 +19,11 @@ CLEAN = Facts(
     confirmed=0,
     unresolved=0,
     null_confirmed=0,
-    attacks={"kkt-margin": AttackFact("ran", "")},
+    attacks={"kkt-margin": RAN},
     sources=("weights",),
 )
 ALL = Requirements(controls=50, attacks=["kkt-margin"], positive_control=True)
-SKIPPED = {"kkt-margin": AttackFact("skipped", "tanh"), "kkt-loss": AttackFact("ran", "")}
+SKIPPED = {"kkt-margin": AttackFact("skipped", "tanh"), "kkt-loss": RAN}
 ADA = Suppression(kind="waiver", reason="All of them agreed.", owner="Ada", expires="2026-12-31")
 KNOWN = Suppression(kind="baseline", reason="confirmed in runs/a of 2026-11-01 too")
 
@@ -78,17 +79,17 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     ({"positive_control": None}, ["positive-control-missing"], {}),
     ({"attacks": {}}, ["no-attack-ran", "required-attack-missing/kkt-margin"], {}),
     (
-        {"attacks": {"other": AttackFact("ran", "")}},
+        {"attacks": {"other": RAN}},
         ["required-attack-missing/kkt-margin"],
         {"attack": "kkt-margin", "status": "absent", "reason": ""},
     ),
     (
-        {"attacks": {"other": AttackFact("ran", ""), "kkt-margin": AttackFact("skipped", "tanh.")}},
+        {"attacks": {"other": RAN, "kkt-margin": AttackFact("skipped", "tanh.")}},
         ["required-attack-missing/kkt-margin"],
         {"attack": "kkt-margin", "status": "skipped", "reason": "tanh."},
     ),
     (
-        {"attacks": {"kkt-margin": AttackFact("ran", ""), "other": AttackFact("failed", "no memory")}},
+        {"attacks": {"kkt-margin": RAN, "other": AttackFact("failed", "no memory")}},
         ["attack-failed/other"],
         {"attack": "other", "status": "failed", "reason": "no memory"},
     ),
@@ -101,6 +102,21 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
         OBSERVED,
         ["observed-not-attacked"],
         {"observed": "gradient", "attack": "gradient", "status": "skipped", "reason": "it holds nothing"},
+    ),
+    (
+        {"attacks": {"kkt-margin": AttackFact("ran", "", 0.9, 0.95)}, "positive_control": PowerFact(20, 3)},
+        ["uninformative-silence"],
+        {"attack": "kkt-margin", "true": 0.95, "reached": 0.9, "limit": 0.2, "confirmed": 3, "samples": 20},
+    ),
+    (
+        {"attacks": {"kkt-margin": AttackFact("ran", "", 0.4, 0.05)}},
+        ["uninformative-silence"],
+        {"true": 0.05, "reached": 0.4},
+    ),
+    (
+        {"attacks": {"kkt-margin": AttackFact("ran", "")}},
+        ["uninformative-silence"],
+        {"attack": "", "true": None, "reached": None},
     ),
 ]
 """Changes to an audit whose positive control found two samples of twenty, the ids of the validity issues that

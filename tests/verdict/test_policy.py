@@ -37,6 +37,9 @@ def test_the_release_policy_is_the_one_of_the_documents() -> None:
         "controls": 50,
         "attacks": ["kkt-margin"],
         "positive_control": False,
+        "informative": False,
+        "true_loss": 0.2,
+        "attack_loss": 0.5,
     }
 
 

@@ -24,6 +24,7 @@ TITLES: dict[Kind, str] = {
     "null-attack-missing": "The negative control did not run",
     "positive-control-failed": "The positive control failed",
     "positive-control-missing": "The positive control did not run",
+    "uninformative-silence": "Nothing was found, and that says little",
 }
 """Every kind of finding in a few words."""
 
@@ -135,6 +136,49 @@ def _control_missing() -> str:
     )
 
 
+def _uninformative(
+    attack: str,
+    true: float | None,
+    reached: float | None,
+    limit: float,
+    confirmed: int | None,
+    samples: int | None,
+    power: float,
+) -> str:
+    return " ".join(
+        filter(None, [_silence(attack, true, reached, limit), _control(confirmed, samples, power)])
+    )
+
+
+def _silence(attack: str, true: float | None, reached: float | None, limit: float) -> str:
+    if true is None:
+        return (
+            "Nothing was found, and nothing shows that there was anything to find it by: give more time, or pass "
+            "--positive-control. The loss at the true samples was not measured."
+        )
+    if true <= limit:
+        got = "diverged" if reached is None else f"stopped at {share(reached)}"
+        return (
+            f"Nothing was found, but the attack {attack} did not get as far as the true samples do: give more "
+            f"time. It {got} of its equation, of which they leave {share(true)}."
+        )
+    return (
+        f"Nothing was found, but these attacks can say little about such a network: give the weights from before "
+        f"training with --initial, or pass --positive-control. At best, the true samples leave {share(true)} of an "
+        f"equation unexplained (that of {attack}; the policy allows {share(limit)}), as they do in ordinary "
+        f"networks that were trained with care against overfitting."
+    )
+
+
+def _control(confirmed: int | None, samples: int | None, power: float) -> str:
+    if confirmed is None or samples is None:
+        return ""
+    return (
+        f"The positive control confirmed {confirmed} of {plural(samples, 'sample')}, which does not show a power "
+        f"above {share(power)}."
+    )
+
+
 _DETAILS: dict[Kind, Callable[..., str]] = {
     "confirmed-reconstruction": _confirmed,
     "recovered-not-confirmed": _recovered,
@@ -151,6 +195,7 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "null-attack-missing": _null_missing,
     "positive-control-failed": _control_failed,
     "positive-control-missing": _control_missing,
+    "uninformative-silence": _uninformative,
 }
 
 MEANING: dict[Kind, str] = {
@@ -177,6 +222,8 @@ MEANING: dict[Kind, str] = {
     "positive-control-failed": "The same attacks did not find the samples of a model that was made to leak them, "
     "so a negative result says little. Give more time or controls.",
     "positive-control-missing": "The policy requires a positive control. Pass --positive-control.",
+    "uninformative-silence": "Nothing was found, and nothing shows that these attacks would have found a leak in "
+    "such a network. Pass --positive-control, or give the weights from before training with --initial.",
 }
 """What a finding of every kind means, and what to do."""
 

@@ -1,0 +1,84 @@
+"""The grounds of a PASS in words: a title for each, and what it rests on or what takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from audit.render.sentences.findings import detail, suppression
+from audit.verdict.grounds import Basis, Ground, GroundId
+from audit.words import bound, listed, number, plural, share
+
+TITLES: dict[GroundId, str] = {
+    "calibrated": "The count is calibrated",
+    "exchangeable": "Members and controls are alike",
+    "reading": "The network was read as it is",
+    "tested": "What was given was tested",
+    "informative": "Silence means something",
+    "resolved": "No member stands out unconfirmed",
+}
+"""Every ground in a few words, as where it holds."""
+
+
+def sentence(ground: Ground) -> str:
+    """Say in a sentence or two what a ground rests on, what takes it away, or that it was not checked."""
+    if ground.issue is not None:
+        accepted = ground.issue.suppression
+        tail = "" if accepted is None else f" Suppressed: {suppression(accepted)}."
+        return f"{detail(ground.issue)}{tail}"
+    if ground.basis is None:
+        return "This was not checked."
+    return _BASES[ground.basis](**ground.values)
+
+
+def _enough_controls(controls: int, required: int) -> str:
+    asked = f" (the policy requires {required})" if required else ""
+    return f"{plural(controls, 'control')} given{asked}, and the negative control confirmed nothing."
+
+
+def _attacks_ran(attacks: Sequence[str]) -> str:
+    return f"Attacks that ran: {listed(attacks)}."
+
+
+def _found_some(confirmed: int) -> str:
+    return f"The attacks work on this network: they confirmed {plural(confirmed, 'training sample')}."
+
+
+def _untrained(auc: float, low: float, high: float) -> str:
+    return (
+        f"The weights cannot be told from a random initialisation, and the membership test cannot tell members "
+        f"from controls (AUC {number(auc)}, 95 % interval {number(low)} to {number(high)})."
+    )
+
+
+def _describes(attack: str, true: float, reached: float) -> str:
+    return (
+        f"The equation of {attack} describes this training: the true samples leave {share(true)} of it, and the "
+        f"attack got to {share(reached)}."
+    )
+
+
+def _has_power(confirmed: int, samples: int, low: float) -> str:
+    return (
+        f"The same attacks confirmed {confirmed} of {plural(samples, 'sample')} of a model that was made to leak: "
+        f"at least {bound(low, up=False)} of such leaks are found (95 % confidence)."
+    )
+
+
+def _none_stands_out(unresolved: int) -> str:
+    if not unresolved:
+        return "No member beats every control without being confirmed."
+    return (
+        f"{plural(unresolved, 'member')} ahead of every control without being confirmed: no more than chance, or "
+        f"the policy, allows."
+    )
+
+
+_BASES: dict[Basis, Callable[..., str]] = {
+    "enough-controls": _enough_controls,
+    "attacks-ran": _attacks_ran,
+    "found-some": _found_some,
+    "untrained": _untrained,
+    "describes": _describes,
+    "has-power": _has_power,
+    "none-stands-out": _none_stands_out,
+}

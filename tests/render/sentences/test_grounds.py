@@ -1,0 +1,38 @@
+from dataclasses import replace
+from typing import get_args
+
+from audit.render.sentences.grounds import TITLES, sentence
+from audit.verdict.facts import AttackFact, MembershipFact, PowerFact
+from audit.verdict.finding import with_suppressions
+from audit.verdict.findings import validity_issues
+from audit.verdict.grounds import GROUNDS, Basis, grounds
+from audit.verdict.policy import Requirements
+from tests.report.golden import assert_golden
+from tests.verdict.cases import ADA, CLEAN
+
+LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
+CASES = [
+    CLEAN,
+    replace(CLEAN, attacks=LITTLE, untrained=True, membership=MembershipFact(0.52, 0.41, 0.63)),
+    replace(CLEAN, attacks=LITTLE, positive_control=PowerFact(40, 30)),
+    replace(CLEAN, attacks=LITTLE, confirmed=2, recovered=3, unresolved=1),
+    replace(CLEAN, attacks=LITTLE, controls=10, suppressed={"too-few-controls": ADA}),
+    replace(CLEAN, controls=0, null_confirmed=None, attacks={}),
+]
+
+
+def test_golden() -> None:
+    """Every basis of a ground, and grounds that do not hold."""
+    require, lines, bases = Requirements(controls=50), [], set()
+    for facts in CASES:
+        issues = with_suppressions(validity_issues(facts, require), facts.suppressed)
+        found = grounds(facts, issues, require)
+        bases |= {ground.basis for ground in found}
+        lines += [f"{ground.holds} {TITLES[ground.id]}: {sentence(ground)}\n" for ground in found]
+        lines.append("\n")
+    assert bases >= set(get_args(Basis))
+    assert_golden("grounds.txt", "".join(lines))
+
+
+def test_every_ground_has_a_title() -> None:
+    assert tuple(TITLES) == GROUNDS
