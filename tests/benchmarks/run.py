@@ -17,7 +17,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,12 +160,37 @@ def ratio(ours_scored: dict[str, Any], published_scored: dict[str, Any]) -> floa
     return round(ours_scored["confirmed"] / other, 2) if other else None
 
 
-def measure(target: Target, seed: int, seconds: float, published_seconds: float | None) -> dict[str, Any]:
+def kept(path: Path | None, attack: Callable[[], Found]) -> Found:
+    """Attack and keep what was found in a file, or take it from there, so that it can be scored again."""
+    if path is None:
+        return attack()
+    if path.exists():
+        with np.load(path) as file:
+            log = json.loads(str(file["log"]))
+            candidates = [file[f"candidates_{run}"] for run in range(len(log))]
+            return Found(candidates, file["null"], float(file["seconds"]), log)
+    found = attack()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs = {f"candidates_{run}": values for run, values in enumerate(found.candidates)}
+    log = np.array(json.dumps(found.log))
+    np.savez(path, null=found.null, seconds=np.array(found.seconds), log=log, **runs)
+    return found
+
+
+def measure(
+    target: Target, seed: int, seconds: float, published_seconds: float | None, pools: Path | None = None
+) -> dict[str, Any]:
     """Run both attacks on one target; only ours when the other is given no time."""
+
+    def pool(attack: str, limit: float) -> Path | None:
+        return None if pools is None else pools / f"{target.name}-{seed}-{attack}-{limit:g}s.npz"
+
     figures: dict[str, Any] = {"seed": seed, "training": target.training}
-    figures["ours"] = {"budget": seconds, **score(ours(target, seconds, seed), target)}
+    found = kept(pool("ours", seconds), lambda: ours(target, seconds, seed))
+    figures["ours"] = {"budget": seconds, **score(found, target)}
     if published_seconds is not None:
-        found = published(target, published_seconds, seed)
+        limit = published_seconds
+        found = kept(pool("published", limit), lambda: published(target, limit, seed))
         figures["published"] = {"budget": published_seconds, **score(found, target)}
         figures["confirmed_ratio"] = ratio(figures["ours"], figures["published"])
     return figures
@@ -271,6 +296,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="MNIST and CIFAR-10 files")
     parser.add_argument("--cache", type=Path, default=CACHE, help="trained targets (default: %(default)s)")
     parser.add_argument(
+        "--pools", type=Path, help="keep candidates there, and score again those that are there already"
+    )
+    parser.add_argument(
         "--out", type=Path, help="folder of the JSON files (default: results/ beside this file)"
     )
     parser.add_argument(
@@ -310,7 +338,7 @@ def main(arguments: Sequence[str]) -> int:
                 console.print(f"{name}, seed {seed}: training, or taking it from {options.cache}")
                 target = prepare(name, data_dir=options.data_dir, cache=options.cache, seed=seed)
                 console.print(f"{name}, seed {seed}: attacking {target.checkpoint}")
-                results[name].append(measure(target, seed, options.seconds, limit))
+                results[name].append(measure(target, seed, options.seconds, limit, options.pools))
             if out:
                 console.print(f"{name}: written to {write(out, name, results[name], command)}")
     except AuditError as error:

@@ -95,6 +95,18 @@ def test_figures_of_a_target_whose_start_is_known(tmp_path: Path, monkeypatch: p
     assert "unseen_confirmed" not in repeat["ours"]
 
 
+def test_candidates_that_were_kept_are_scored_again_without_an_attack(
+    target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found([noise(6, target.members), target.members[:2]], noise(5, target.members), 1.5, [{}, {}])
+    monkeypatch.setattr(run, "ours", lambda *_: found)
+    first = measure(target, 0, 10, None, tmp_path)
+    monkeypatch.delattr(run, "ours")
+    assert measure(target, 0, 10, None, tmp_path) == first
+    with pytest.raises(NameError):
+        measure(target, 0, 20, None, tmp_path)
+
+
 def test_the_truth_is_not_looked_at_where_it_would_take_too_long(
     target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
