@@ -10,6 +10,7 @@ from audit.diagnostics.measure import Measurements
 from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
+from audit.request.batch import far_more
 from audit.request.check import Inputs
 from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact, ahead_of_controls
 
@@ -65,6 +66,7 @@ def facts_of(
         observed=tuple(observed),
         initial=tuple(changed),
         membership=membership_fact(measured),
+        batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         positive_control=None
         if control is None
         else PowerFact(control.images, control.confirmed, control.note),

@@ -11,6 +11,7 @@ from audit.report.reading import Assumption
 from audit.request.accepted import Accepted, read_accepted
 from audit.request.assumed import assumptions
 from audit.request.attacks import check_attacks
+from audit.request.batch import check_batch
 from audit.request.data import Data, read_data
 from audit.request.machine import Machine, resolve_machine
 from audit.request.precheck import precheck
@@ -60,6 +61,7 @@ def check(request: Request) -> Inputs:
     machine, on_machine = resolve_machine(request.attack)
     weights, on_weights = read_weights(request.model)
     data, truth, on_data = read_data(request.samples, weights.architecture)
+    check_batch(weights.gradient, truth.members)
     policy, rule, on_rule = resolve_rule(request.verdict, policy, data.members)
     _check_power(request, truth, rule)
     dp = None if request.verdict.dp is None else parse_dp(request.verdict.dp)

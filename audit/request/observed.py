@@ -13,6 +13,7 @@ from audit.errors import CheckpointError
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import FLOAT_TYPES, Checkpoint, load_checkpoint
 from audit.request.request import Kind
+from audit.words import plural
 
 _NOISE = 1e-5
 """Part of the first layer's gradient that may be rounding in single precision."""
@@ -32,9 +33,18 @@ class Observed:
     rate: float | None
     """Learning rate of the step, if it was stated."""
     rank: int
-    """Of the first layer, above its noise: an estimate of how many samples the batch held."""
+    """Of the first layer, above its noise: the batch held at least about as many samples."""
+    highest: int
+    """Rank that a layer with as many rows and columns that are not zero could have at most."""
+    noise: float
+    """Norm of what lies below the noise's edge in the first layer, over that of everything."""
     notes: tuple[str, ...]
     """What a reader should know: how many samples it seems to hold, and what was assumed or converted."""
+
+    @property
+    def noisy(self) -> bool:
+        """Whether there is more noise than rounding, below which samples may be hidden."""
+        return self.noise > _NOISE
 
 
 def load_gradient(
@@ -80,11 +90,13 @@ def load_gradient(
     if half:
         kept = {name: tensor.float() for name, tensor in kept.items()}
     kept = _normalise(kept, sign=-1.0 if kind == "update" else 1.0)
-    space = row_space(kept[architecture.layers[0].weight].float(), "gradient")
+    first = kept[architecture.layers[0].weight].float()
+    space, highest = row_space(first, "gradient"), min(int(first.any(side).sum()) for side in (0, 1))
     notes = [f"observed {kind}: {_estimate_batch(space)}"]
     if half:
         notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")
-    return Observed(replace(read, tensors=kept), kind, rate, space.signals, tuple(notes))
+    seen = replace(read, tensors=kept)
+    return Observed(seen, kind, rate, space.signals, highest, space.noise, tuple(notes))
 
 
 def _check_tensors(path: Path, read: Checkpoint, checkpoint: Checkpoint, needed: set[str]) -> None:
@@ -114,7 +126,5 @@ def _estimate_batch(space: RowSpace) -> str:
     if not space.signals:
         return "nothing in its first layer stands out of noise"
     noise = f" above noise of {space.noise:.1g} of its norm" if space.noise > _NOISE else ""
-    whole = space.signals == len(space.singular_values)
-    batch = "the batch may have held more samples" if whole else f"the batch held about {space.signals}"
-    unit = "" if whole else " sample" if space.signals == 1 else " samples"
-    return f"its first layer has rank {space.signals}{noise}: {batch}{unit}"
+    batch = plural(space.signals, "sample")
+    return f"its first layer has rank {space.signals}{noise}: the batch held at least {batch}"

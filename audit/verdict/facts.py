@@ -86,6 +86,8 @@ class Facts:
     """Of the equation that distinguishes members best; None when no membership test was made."""
     untrained: bool | None = None
     """Whether the weights of every layer cannot be told from a random initialisation; None when nobody looked."""
+    batch_rank: int | None = None
+    """Rank of an observed gradient above its noise, where far more members than that were given; None otherwise."""
     positive_control: PowerFact | None = None
     """What came of the positive control; None when none was run."""
     complete: bool = True

@@ -77,6 +77,11 @@ def _of_attacks(facts: Facts, require: Requirements) -> Iterator[Finding]:
             "observed-not-attacked",
             {"observed": facts.gradient_kind, **_outcome(first, facts.attacks[first])},
         )
+    if facts.batch_rank is not None:
+        yield make_finding(
+            "batch-unclear",
+            {"observed": facts.gradient_kind, "rank": facts.batch_rank, "members": facts.members},
+        )
     for attack in require.attacks:
         fact = facts.attacks.get(attack)
         if fact is None or fact.status != "ran":

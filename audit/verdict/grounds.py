@@ -23,6 +23,7 @@ GROUND_OF: dict[Kind, GroundId] = {
     "incomplete-audit": "tested",
     "no-attack-ran": "tested",
     "observed-not-attacked": "tested",
+    "batch-unclear": "tested",
     "required-attack-missing": "tested",
     "uncalibrated-audit": "calibrated",
     "too-few-controls": "calibrated",

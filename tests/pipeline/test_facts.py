@@ -47,8 +47,13 @@ def test_an_attack_that_confirmed_nothing_is_no_source() -> None:
 def test_attacks_on_a_gradient_are_named_only_if_one_was_observed() -> None:
     outcomes = [ran("kkt-margin", noise(2)), AttackSkipped(ATTACKS["gradient"], "no gradient")]
     assert summed(outcomes).observed == ()
-    seen = summed(outcomes, gradient=SimpleNamespace(kind="update"))
-    assert (seen.observed, seen.gradient_kind) == (("gradient",), "update")
+    seen = summed(outcomes, gradient=SimpleNamespace(kind="update", rank=3, highest=3))
+    assert (seen.observed, seen.gradient_kind, seen.batch_rank) == (("gradient",), "update", None)
+
+
+def test_more_members_than_a_gradient_shows_are_told() -> None:
+    assert summed([], gradient=SimpleNamespace(kind="gradient", rank=1, highest=9)).batch_rank == 1
+    assert summed([], gradient=SimpleNamespace(kind="gradient", rank=2, highest=9)).batch_rank is None
 
 
 def test_attacks_on_the_change_are_named_only_if_weights_from_before_training_were_given() -> None:

@@ -408,7 +408,7 @@ def test_a_batch_comes_back_exactly(tiny: Tiny, kind: str, factor: float, rate: 
         "gradient",
         MEMBERS,
     )
-    note = f"observed {kind}: its first layer has rank 4: the batch held about 4 samples"
+    note = f"observed {kind}: its first layer has rank 4: the batch held at least 4 samples"
     assert report.provenance.notes == [note]
     assert report.data.gradient is not None
     assert report.data.gradient.model_dump() == {

@@ -54,7 +54,9 @@ def test_a_gradient_has_a_direction_only(tmp_path: Path, length: float) -> None:
     assert cosine(layer, first) == pytest.approx(1)
     assert whole(found) == pytest.approx(1)
     assert (found.kind, found.rate, found.rank) == ("gradient", None, 2)
-    assert found.notes == ("observed gradient: its first layer has rank 2: the batch held about 2 samples",)
+    assert found.notes == (
+        "observed gradient: its first layer has rank 2: the batch held at least 2 samples",
+    )
 
 
 @pytest.mark.parametrize("rate", [None, 0.1])
@@ -85,8 +87,8 @@ def test_double_precision_is_kept(tmp_path: Path) -> None:
     ("rank", "words"),
     [
         (0, "nothing in its first layer stands out of noise"),
-        (1, "its first layer has rank 1: the batch held about 1 sample"),
-        (7, "its first layer has rank 7: the batch may have held more samples"),
+        (1, "its first layer has rank 1: the batch held at least 1 sample"),
+        (7, "its first layer has rank 7: the batch held at least 7 samples"),
     ],
 )
 def test_what_the_rank_says_of_the_batch(tmp_path: Path, rank: int, words: str) -> None:
@@ -98,4 +100,6 @@ def test_what_the_rank_says_of_the_batch(tmp_path: Path, rank: int, words: str) 
 def test_noise_is_noted(tmp_path: Path) -> None:
     found, _ = load(tmp_path, rank=3, noise=0.01, shape=(90, 80))
     (note,) = found.notes
-    assert re.fullmatch(r".*rank 3 above noise of 0\.00\d of its norm: the batch held about 3 samples", note)
+    assert re.fullmatch(
+        r".*rank 3 above noise of 0\.00\d of its norm: the batch held at least 3 samples", note
+    )

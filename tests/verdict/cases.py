@@ -76,6 +76,7 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
         ["positive-control-failed"],
         {"confirmed": 0, "samples": 20, "required": 0.1, "note": "training ended early"},
     ),
+    ({"batch_rank": 3}, ["batch-unclear"], {"rank": 3, "members": 40, "observed": "gradient"}),
     ({"positive_control": None}, ["positive-control-missing"], {}),
     ({"attacks": {}}, ["no-attack-ran", "required-attack-missing/kkt-margin"], {}),
     (

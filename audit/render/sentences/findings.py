@@ -14,6 +14,7 @@ TITLES: dict[Kind, str] = {
     "incomplete-audit": "The audit is incomplete",
     "no-attack-ran": "No attack ran",
     "observed-not-attacked": "No attack used what was observed",
+    "batch-unclear": "Which samples are of the observed batch is unclear",
     "required-attack-missing": "A required attack did not run",
     "attack-failed": "An attack failed",
     "uncalibrated-audit": "The count is not calibrated",
@@ -68,6 +69,13 @@ def _nothing_ran() -> str:
 
 def _not_attacked(observed: str, attack: str, status: str, reason: str) -> str:
     return f"The observed {observed} was not tested. The attack {attack} {_outcome(status, reason)}."
+
+
+def _batch_unclear(observed: str, rank: int, members: int) -> str:
+    return (
+        f"Which of the {plural(members, 'training sample')} are of the observed batch is unclear: give those alone. The "
+        f"{observed} has rank {rank} above its noise, which shows at least {plural(rank, 'sample')}."
+    )
 
 
 def _attack_missing(attack: str, status: str, reason: str) -> str:
@@ -185,6 +193,7 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "incomplete-audit": _incomplete,
     "no-attack-ran": _nothing_ran,
     "observed-not-attacked": _not_attacked,
+    "batch-unclear": _batch_unclear,
     "required-attack-missing": _attack_missing,
     "attack-failed": _attack_failed,
     "uncalibrated-audit": _uncalibrated,
@@ -206,6 +215,8 @@ MEANING: dict[Kind, str] = {
     "incomplete-audit": "The audit was interrupted. What it did not reach is not counted: run it again to the end.",
     "no-attack-ran": "Nothing was tested, so nothing is known. The report says why each attack was left out.",
     "observed-not-attacked": "A gradient or an update was given, and no attack on it ran. The report says why.",
+    "batch-unclear": "Far more members were given than the observed gradient or update shows above its noise. Give "
+    "the samples of its batch alone.",
     "required-attack-missing": "The policy requires an attack that did not run. Give what it needs, or require "
     "another.",
     "attack-failed": "An attack ended with an error, so what it would have found is unknown.",
