@@ -72,9 +72,10 @@ def _not_attacked(observed: str, attack: str, status: str, reason: str) -> str:
 
 
 def _batch_unclear(observed: str, rank: int, members: int) -> str:
+    given = plural(members, "training sample")
     return (
-        f"Which of the {plural(members, 'training sample')} are of the observed batch is unclear: give those alone. The "
-        f"{observed} has rank {rank} above its noise, which shows at least {plural(rank, 'sample')}."
+        f"Which of the {given} are of the observed batch is unclear: give those alone. "
+        f"The {observed} has rank {rank} above its noise, which shows at least {plural(rank, 'sample')}."
     )
 
 
