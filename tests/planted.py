@@ -151,6 +151,7 @@ PLAIN_ACTIVATIONS = {
     "sigmoid": lambda pre, _: 1 / (1 + torch.exp(-pre)),
     "polynomial:2": lambda pre, _: pre * pre,
     "polynomial:3": lambda pre, _: pre * pre * pre,
+    "identity": lambda pre, _: pre,
 }
 
 

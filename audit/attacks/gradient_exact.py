@@ -42,14 +42,16 @@ class GradientExact(Attack):
         if isinstance(found, Inapplicable):
             return found
         network, gradient = seen.network, found.objective.target
-        reason = _why_silent(network, gradient) or _why_too_large(
+        reason = _why_silent(network, gradient, found.space.signals) or _why_too_large(
             found.space.signals, len(gradient.weights[0]), network.outputs
         )
         return Inapplicable(reason) if reason else found
 
 
-def _why_silent(network: Network, gradient: Parameters) -> str | None:
+def _why_silent(network: Network, gradient: Parameters, rank: int) -> str | None:
     """Why derivatives at the first pre-activations do not tell samples apart, or None if they do."""
+    if network.activation == "identity" and rank > 1:
+        return "without activations the derivatives of all samples of a class are the same"
     if network.activation == "relu":
         if gradient.biases[0] is None:
             return "the first layer has no bias, whose gradient fixes the scale of the inputs"

@@ -34,6 +34,7 @@ ACTIVATIONS = (
     "tanh",
     "sigmoid",
     "polynomial",
+    "identity",
 )
 COMPARISONS = ("table", "markdown", "html", "json")
 """Formats of `compare`."""

@@ -154,6 +154,10 @@ def _polynomial(pre: Tensor, _: float | None, degree: float) -> Tensor:
     return pre.pow(degree)
 
 
+def _identity(pre: Tensor, _: float | None) -> Tensor:
+    return pre
+
+
 def _smooth(pre: Tensor, _: float | None, *, function: Callable[[Tensor], Tensor]) -> Tensor:
     return function(pre)
 
@@ -170,6 +174,7 @@ _FAMILIES: Mapping[str, _Family] = {
     "tanh": _Family(partial(_smooth, function=torch.tanh), symmetric=True),
     "sigmoid": _Family(partial(_smooth, function=torch.sigmoid)),
     "polynomial": _Family(_polynomial, parameter="degree", symmetric=True),
+    "identity": _Family(_identity, degree=1.0, symmetric=True),
 }
 
 _ALIASES: Mapping[str, str] = {kind.replace("_", ""): kind for kind in _FAMILIES} | {
@@ -180,6 +185,8 @@ _ALIASES: Mapping[str, str] = {kind.replace("_", ""): kind for kind in _FAMILIES
     "swish": "silu",
     "logistic": "sigmoid",
     "poly": "polynomial",
+    "linear": "identity",
+    "none": "identity",
     "power": "polynomial",
     "monomial": "polynomial",
 }

@@ -20,6 +20,11 @@ from audit.model.layers import Layer, find_layers
 from audit.model.modality import ROWS
 from audit.model.preprocessing import Preprocessing
 
+_LINEAR = (
+    "without activations the network is linear: its weights and gradients hold one sum of samples for each output, "
+    "in which more samples than outputs cannot be told apart"
+)
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -91,6 +96,8 @@ def infer_architecture(checkpoint: Checkpoint, activation: str | None) -> Archit
         raise ArchitectureError(problem, "pass an MLP: these attacks need at least one hidden layer")
     ordered, order_notes = order_layers(layers)
     name, activation_notes = _activation(checkpoint.metadata, activation)
+    if name == "identity":
+        activation_notes = (*activation_notes, _LINEAR)
     return Architecture(ordered, name, order_notes + activation_notes)
 
 

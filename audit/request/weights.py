@@ -59,7 +59,7 @@ def read_weights(asked: ModelOptions) -> tuple[Weights, list[str]]:
     if asked.initial is not None:
         initial = load_initial(asked.initial, checkpoint, architecture)
         notes.append(f"weights before training: {initial[0].path}, sha256 {initial[0].sha256}")
-        notes += [f"--initial: {note}" for note in initial[1].notes]
+        notes += [f"--initial: {note}" for note in initial[1].notes if note not in architecture.notes]
     if asked.gradient is not None:
         kind, rate = cast("Kind", asked.gradient_kind), asked.learning_rate
         gradient = load_gradient(asked.gradient, checkpoint, architecture, kind, rate)

@@ -21,7 +21,7 @@ from tests.planted import (
 )
 
 ATTACK = KktMargin()
-HOMOGENEOUS = ("relu", "leaky_relu:0.2", "polynomial:2", "polynomial:3")
+HOMOGENEOUS = ("relu", "leaky_relu:0.2", "polynomial:2", "polynomial:3", "identity")
 
 
 def plain_margin(outputs, label):

@@ -21,6 +21,7 @@ MODULES = {
     "softplus:2": nn.Softplus(2.0),
     "tanh": nn.Tanh(),
     "sigmoid": nn.Sigmoid(),
+    "identity": nn.Identity(),
 }
 POLYNOMIALS = [f"polynomial:{degree}" for degree in range(2, 10)]
 KINKED = {"relu", "leaky_relu", "elu", "selu"}
@@ -125,7 +126,9 @@ def test_stand_in_and_derivatives_are_finite_and_exact_far_out(name, beta) -> No
     function = activation(name).function
     value = function(at, beta)
     (slope,) = torch.autograd.grad(value.sum(), at, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), at)
+    curvature = torch.zeros_like(at)  # that of the identity has no graph
+    if slope.requires_grad:
+        (curvature,) = torch.autograd.grad(slope.sum(), at)
     assert value.isfinite().all()
     assert slope.isfinite().all()
     assert curvature.isfinite().all()
@@ -156,7 +159,12 @@ def test_slopes_jump_at_some_kinks(name) -> None:
 
 def test_degrees() -> None:
     found = {name: activation(name).degree for name in [*MODULES, *POLYNOMIALS]}
-    assert {name for name, degree in found.items() if degree == 1} == {"relu", "leaky_relu", "leaky_relu:0.2"}
+    assert {name for name, degree in found.items() if degree == 1} == {
+        "relu",
+        "leaky_relu",
+        "leaky_relu:0.2",
+        "identity",
+    }
     assert [found[name] for name in POLYNOMIALS] == [*range(2, 10)]
 
 
@@ -189,6 +197,9 @@ def test_degrees() -> None:
         ("X**2", "polynomial:2"),
         ("poly:4", "polynomial:4"),
         ("polynomial:3.0", "polynomial:3"),
+        ("Identity", "identity"),
+        ("linear", "identity"),
+        ("none", "identity"),
     ],
 )
 def test_names_and_aliases(name, canonical) -> None:
