@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, fisher_exact, mannwhitneyu
 
 from audit.dataset.truth import Truth
+from audit.diagnostics.initialisation import untrained
 from audit.model.network import Network
 
 MULTIPLICATIONS = 2e10
@@ -73,6 +74,8 @@ class Reading:
     """Share of the most frequent label among those members; None without labels."""
     tests: Tests
     """What follows."""
+    untrained: bool | None
+    """Whether no layer can be told from a random initialisation; None where no layer says anything."""
 
 
 def read(network: Network, truth: Truth) -> Reading:
@@ -91,7 +94,9 @@ def read(network: Network, truth: Truth) -> Reading:
     if len(truth.controls):
         controls = answers(network, *some(truth.controls, truth.control_labels, most))
     majority = None if truth.labels is None else float(np.bincount(truth.labels).max() / len(truth.labels))
-    return Reading(members, controls, majority, _tests(members, controls, majority))
+    return Reading(
+        members, controls, majority, _tests(members, controls, majority), untrained(network.weights)
+    )
 
 
 def affordable(network: Network, passes: int) -> int:

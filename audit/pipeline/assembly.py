@@ -67,7 +67,9 @@ def assemble(
     policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
     scores = score(outcomes, truth, rule.threshold, rule.fdr, complete=provenance.complete)
     samples = with_diagnostics(sample_entries(data.members, scores, truth), measured)
-    facts = facts_of(inputs, outcomes, scores, samples, measured, control, complete=provenance.complete)
+    facts = facts_of(
+        inputs, outcomes, scores, samples, measured, control, reading, complete=provenance.complete
+    )
     found = with_suppressions(findings(facts, samples, policy.require), inputs.accepted.suppressions)
     suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
     judgement = judge(policy, replace(facts, suppressed=suppressed))

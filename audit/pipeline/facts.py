@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.diagnostics.measure import Measurements
+from audit.diagnostics.reading import Reading
 from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
@@ -22,6 +23,7 @@ def facts_of(
     samples: Sequence[Sample],
     measured: Measurements,
     control: PositiveControl | None,
+    reading: Reading | None = None,
     *,
     complete: bool,
 ) -> Facts:
@@ -37,6 +39,8 @@ def facts_of(
         The memorisation diagnostics.
     control:
         The positive control, if there was one.
+    reading:
+        How well the network as read knows the samples; None where that was not looked at.
     complete:
         Whether the audit ran to its end.
     """
@@ -67,6 +71,7 @@ def facts_of(
         initial=tuple(changed),
         membership=membership_fact(measured),
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
+        untrained=None if reading is None else reading.untrained,
         positive_control=None
         if control is None
         else PowerFact(control.images, control.confirmed, control.note),

@@ -22,6 +22,7 @@ def reading_entry(found: Measured, assumed: Sequence[Assumption]) -> Reading:
         p_higher_loss=tests.higher_loss,
         p_surer=tests.surer,
         p_less_sure=tests.less_sure,
+        untrained=found.untrained,
     )
 
 

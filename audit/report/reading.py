@@ -63,3 +63,6 @@ class Reading(Part):
     controls."""
     p_less_sure: Fraction | None = None
     """One-sided p-value likewise for being less sure of them."""
+    untrained: bool | None = None
+    """Whether no layer's weights can be told from a random initialisation, by their largest singular values; None
+    where no layer is wide enough to tell."""

@@ -18,7 +18,11 @@ from tests.pipeline.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, 
 
 
 def summed(
-    outcomes: Sequence[Outcome], gradient: Any = None, control: Any = None, initial: Any = None
+    outcomes: Sequence[Outcome],
+    gradient: Any = None,
+    control: Any = None,
+    initial: Any = None,
+    reading: Any = None,
 ) -> Facts:
     data = planted()
     scores = score(outcomes, data.truth, 0.4, 0.05, complete=True)
@@ -28,7 +32,7 @@ def summed(
         data=SimpleNamespace(members=data.members, controls=data.controls),
         weights=SimpleNamespace(gradient=gradient, initial=initial),
     )
-    return facts_of(inputs, outcomes, scores, samples, Measurements(), control, complete=True)
+    return facts_of(inputs, outcomes, scores, samples, Measurements(), control, reading, complete=True)
 
 
 def test_what_came_back_is_counted_with_what_it_came_from() -> None:
@@ -76,6 +80,11 @@ def test_the_membership_test_that_distinguishes_best_counts() -> None:
     none = SimpleNamespace(), SimpleNamespace(membership=None)
     assert membership_fact(Measurements(fits=[none])) is None
     assert membership_fact(Measurements(fits=[none, fit(0.4), fit(0.6)])) == MembershipFact(0.7, 0.6, 0.9)
+
+
+def test_whether_the_network_was_trained_is_handed_on() -> None:
+    assert summed([]).untrained is None
+    assert summed([], reading=SimpleNamespace(untrained=True)).untrained is True
 
 
 def test_the_positive_control_is_summed_up() -> None:
