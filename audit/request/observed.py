@@ -92,6 +92,10 @@ def load_gradient(
     kept = _normalise(kept, sign=-1.0 if kind == "update" else 1.0)
     first = kept[architecture.layers[0].weight].float()
     space, highest = row_space(first, "gradient"), min(int(first.any(side).sum()) for side in (0, 1))
+    if (
+        architecture.activation == "identity"
+    ):  # one direction for each output, whose derivatives add up to zero
+        highest = min(highest, *(layer.outputs - 1 for layer in architecture.layers))
     notes = [f"observed {kind}: {_estimate_batch(space)}"]
     if half:
         notes.append(f"observed {kind}: stored in half precision, whose rounding is noise to exact attacks")

@@ -41,3 +41,8 @@ def test_noise_may_hide_samples(tmp_path: Path) -> None:
 def test_a_rank_of_nothing_or_of_everything_says_nothing(tmp_path: Path, rank: int) -> None:
     full, _ = load(tmp_path, rank=rank)
     assert not far_more(full, MEMBERS)
+
+
+def test_without_activations_the_rank_is_that_of_the_outputs(tmp_path: Path) -> None:
+    assert far_more(load(tmp_path, rank=1, shape=(90, 80))[0], MEMBERS)
+    assert not far_more(load(tmp_path, rank=1, shape=(90, 80), activation="identity")[0], MEMBERS)

@@ -20,6 +20,7 @@ def load(
     noise: float = 0.0,
     length: float = 1.0,
     shape: tuple[int, int] = (9, 7),
+    activation: str = "relu",
     **options: Any,
 ) -> tuple[Observed, torch.Tensor]:
     """A first layer of a certain rank, and what was read."""
@@ -32,7 +33,7 @@ def load(
     save_file(model, folder / "model.safetensors")
     save_file(tensors, folder / "seen.safetensors")
     checkpoint = load_checkpoint(folder / "model.safetensors")
-    architecture = infer_architecture(checkpoint, "relu")
+    architecture = infer_architecture(checkpoint, activation)
     return load_gradient(folder / "seen.safetensors", checkpoint, architecture, **options), first
 
 
