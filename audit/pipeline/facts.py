@@ -61,10 +61,7 @@ def facts_of(
         confirmed=pooled.confirmed_count,
         unresolved=len(ahead_of_controls(samples, controls)),
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,
-        attacks={
-            outcome.attack.id: attack_fact(outcome, measured.stationarity.get(outcome.attack.id))
-            for outcome in outcomes
-        },
+        attacks={o.attack.id: attack_fact(o, measured.stationarity.get(o.attack.id)) for o in outcomes},
         sources=tuple(dict.fromkeys(sources)),
         gradient_kind="gradient" if gradient is None else gradient.kind,
         observed=tuple(observed),
@@ -72,9 +69,7 @@ def facts_of(
         membership=membership_fact(measured),
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         untrained=None if reading is None else reading.untrained,
-        positive_control=None
-        if control is None
-        else PowerFact(control.images, control.confirmed, control.note),
+        positive_control=control and PowerFact(control.images, control.confirmed, control.note),
         complete=complete,
     )
 
