@@ -69,9 +69,14 @@ def facts_of(
         membership=membership_fact(measured),
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         untrained=None if reading is None else reading.untrained,
-        positive_control=control and PowerFact(control.images, control.confirmed, control.note),
+        positive_control=None if control is None else power_fact(control),
         complete=complete,
     )
+
+
+def power_fact(control: PositiveControl) -> PowerFact:
+    """Sum up the positive control."""
+    return PowerFact(control.images, control.confirmed, control.note)
 
 
 def membership_fact(measured: Measurements) -> MembershipFact | None:
