@@ -1,4 +1,7 @@
-"""Wall-clock budgets. The clock is an argument, so that solvers stay pure and tests need not wait."""
+"""How much work may be done: seconds of a clock, or rounds of restarts, which depend on no clock.
+
+The clock is an argument, so that solvers stay pure and tests need not wait.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,17 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds that may be spent, counted from the moment it is made."""
+    """Seconds that may be spent, counted from the moment it is made; without end where rounds are counted."""
 
     seconds: float
-    """How many."""
+    """How many; infinite where rounds are counted."""
     clock: Clock
     """Monotonic, in seconds."""
     interrupted: Callable[[], bool] = _never
     """Whether the user interrupted. Solvers then stop after the step they are in, and keep what they found."""
+    rounds: int | None = None
+    """Rounds of restarts of every attack, where these are counted instead of seconds. Everything else then runs to
+    its own end: nothing that is computed may depend on the clock."""
     start: float = field(init=False)
     """What the clock said at the beginning."""
 
@@ -40,4 +46,4 @@ class Budget:
 
     def part(self, seconds: float) -> Budget:
         """Cut off some of what is left, to be counted from now."""
-        return Budget(min(seconds, self.left), self.clock, self.interrupted)
+        return Budget(min(seconds, self.left), self.clock, self.interrupted, self.rounds)

@@ -180,6 +180,7 @@ def test_hostile_values_reach_the_scan_as_they_are_and_do_nothing(
         controls=value,
         policy=value,
         budget=value,
+        rounds=value,
         package=value,
         upload_sarif=value,
     )
@@ -189,10 +190,10 @@ def test_hostile_values_reach_the_scan_as_they_are_and_do_nothing(
         "scan",
         f"--data={value}",
         f"--policy={value}",
-        f"--budget={value}",
         "--no-progress",
+        f"--budget={value}",
     ]
-    assert options[5] == f"--controls={value}"
+    assert options[5:7] == [f"--rounds={value}", f"--controls={value}"]
     assert noted(tmp_path, "installed") == ["install", "--quiet", "--", value]
     assert (ran.code, ran.outputs["verdict"]) == (1, "FAIL")
     assert list((tmp_path / "here").iterdir()) == []
@@ -203,7 +204,7 @@ def test_hostile_arguments_are_taken_line_by_line(act: Act, tmp_path: Path, valu
     stub(tmp_path, 1, "FAIL: 3 of 4\n")
     ran = act(checkpoint="m.pt", data="d.npz", arguments=value)
     options = noted(tmp_path, "arguments")
-    assert options[5 : 5 + len(value.split("\n"))] == value.split("\n")
+    assert options[4 : 4 + len(value.split("\n"))] == value.split("\n")
     assert options[-4].startswith("--out=")
     assert (ran.code, ran.outputs["verdict"]) == (1, "FAIL")
     assert list((tmp_path / "here").iterdir()) == []

@@ -1,5 +1,7 @@
 """Budgets on a clock that moves when it is told to."""
 
+import math
+
 import pytest
 
 from audit.budget import Budget
@@ -64,3 +66,12 @@ def test_a_part_is_interrupted_with_the_whole() -> None:
     asked.append("stop")
     assert part.left == 0.0
     assert part.part(1.0).seconds == 0.0
+
+
+def test_rounds_have_no_end_in_time_and_their_parts_neither() -> None:
+    clock, asked = Clock(), []
+    part = Budget(math.inf, clock, lambda: bool(asked), rounds=2).part(math.inf)
+    clock.now = 1e9
+    assert (part.left, part.rounds, part.spent) == (math.inf, 2, 1e9)
+    asked.append("stop")
+    assert part.left == 0.0

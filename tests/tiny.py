@@ -59,7 +59,7 @@ class Steps:
         descent = Descent(count=4 * max(self.classes, 2), restarts=2, steps=self.steps)
         solver: Solver = SampleSplitting(descent) if self.splitting else descent
         solution = solver.minimise(problem, budget, generator, watch)
-        self.watch.now += budget.left
+        self.watch.now += budget.left if budget.rounds is None else 1.0
         return solution
 
 
@@ -73,8 +73,10 @@ class Watch:
         self.now += 1e-4  # so that whatever waits without taking steps comes to an end
         return self.now
 
-    def budget(self, seconds: float, clock: Clock, interrupted: Callable[[], bool]) -> Budget:
-        return Budget(seconds, self, interrupted)
+    def budget(
+        self, seconds: float, clock: Clock, interrupted: Callable[[], bool], rounds: int | None
+    ) -> Budget:
+        return Budget(seconds, self, interrupted, rounds)
 
 
 def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:

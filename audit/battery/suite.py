@@ -1,4 +1,4 @@
-"""Run all attacks of the battery against one observation, within one budget."""
+"""Run all attacks of the battery against one observation, within one budget of time or of rounds."""
 
 from __future__ import annotations
 
@@ -125,6 +125,8 @@ def _share(
 ) -> list[Attempt | AttackSkipped]:
     """Spend the budget: a first slice for every attack, then one slice after the other as `next_slice` says.
 
+    A slice is a part of the time, or a round of restarts where rounds are counted.
+
     Exact attacks come before all that: they are done, or have given up, in one slice. A gradient that they explain
     is left alone, unless the search is to be thorough.
     """
@@ -138,11 +140,12 @@ def _share(
         reason = f"the attack {solver} has explained the gradient"
         spared = [AttackSkipped(one.attack, reason) for one in others if one.equation.source == "gradient"]
         others = [one for one in others if one.equation.source != "gradient"]
-    if len(others) == 1:
+    if len(others) == 1 and budget.rounds is None:
         return [*exact, *spared, advance(others[0], budget)]
     first = _FIRST * budget.left / max(len(others), 1)
     others = [advance(one, budget.part(first)) for one in others]
-    for left in range(_SLICES, 0, -1):
+    slices = _SLICES if budget.rounds is None else (budget.rounds - 1) * len(others)
+    for left in range(slices, 0, -1):
         place = next_slice([one.progress for one in others])
         if place is not None and budget.left > 0:
             others[place] = advance(others[place], budget.part(budget.left / left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,8 +79,8 @@ def _entries(known: Mapping[str, str]) -> Iterator[str]:
     import yaml
 
     for one in options():
-        value = known.get(one.name, one.text)
-        line = f"{one.key}: {one.option.metavar}"
+        value, default = known.get(one.name, one.text), re.fullmatch("`([^`A-Z]+)`", one.option.default)
+        line = f"{one.key}: {default[1] if default else one.option.metavar}"
         if value is not None:
             line = yaml.safe_dump({one.key: value}, allow_unicode=True, width=1_000_000).rstrip()
         yield f"# {one.option.plain}\n{'' if one.name in known else '# '}{line}\n"

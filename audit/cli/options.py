@@ -128,13 +128,25 @@ def _default(field: Field, *, required: bool) -> str:
 
 def command(context: typer.Context) -> str:
     """Write a command with all that was asked for, be it on the command line or in a file of options."""
-    words = context.command_path.split()
+    words, left_out = context.command_path.split(), {"config", *overruled(context)}
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        given = source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
-        if given and parameter.name != "config":  # what that file says is spelt out instead
+        given = _source(context, parameter.name or "") in ("COMMANDLINE", "DEFAULT_MAP")
+        if given and parameter.name not in left_out:  # what the file of options says is spelt out instead
             words += _spelt(parameter, context.params[parameter.name])
     return shlex.join(words)
+
+
+def overruled(context: typer.Context) -> list[str]:
+    """Time or rounds of a file of options, where the command line says the other: it takes precedence."""
+    sources = {name: _source(context, name) for name in ("budget", "rounds")}
+    if "COMMANDLINE" not in sources.values():
+        return []
+    return [name for name, source in sources.items() if source == "DEFAULT_MAP"]
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "" if source is None else source.name
 
 
 def _spelt(parameter: Any, value: Any) -> list[str]:

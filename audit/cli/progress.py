@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -33,18 +34,19 @@ class Lines(Silent):
         """Print where the attack is, if enough time has passed."""
         if self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = self._clock()
-            self.stage(f"{attack}: {spent:.0f} of {budget:.0f} s, {what} {loss:.2g}")
+            time = f"{spent:.0f} of {budget:.0f} s" if budget < math.inf else f"{spent:.0f} s"
+            self.stage(f"{attack}: {time}, {what} {loss:.2g}")
 
 
 class Bar(Silent):
-    """A bar that shows the attack, its loss and the time left of the budget."""
+    """A bar that shows the attack, its loss and the time left of the budget, if there is an end to it."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("loss {task.fields[loss]:.2g}"),
-            TextColumn("{task.fields[left]:.0f} s left"),
+            TextColumn("{task.fields[time]}"),
             console=console,
             transient=True,
             expand=True,
@@ -74,11 +76,13 @@ class Bar(Silent):
         self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
     ) -> None:
         """Move the bar."""
-        left = max(0.0, budget - spent)
+        endless = budget == math.inf
+        time = f"{spent:.0f} s" if endless else f"{max(0.0, budget - spent):.0f} s left"
+        total = None if endless else budget
         if self._task is None:
-            self._task = self._progress.add_task(attack, total=budget, loss=loss, left=left)
+            self._task = self._progress.add_task(attack, total=total, loss=loss, time=time)
         self._progress.update(
-            self._task, description=attack, completed=spent, total=budget, loss=loss, left=left
+            self._task, description=attack, completed=spent, total=total, loss=loss, time=time
         )
 
 

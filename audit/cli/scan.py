@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from audit.cli.options import ConfigFile, command, elsewhere, formats, takes
+from audit.cli.options import ConfigFile, command, elsewhere, formats, overruled, takes
 from audit.cli.shell import EXIT_CODES, INTERRUPTED, complain, errors_in_one_line, interrupts, say
 from audit.errors import AuditError
 from audit.report.files import REPORT
@@ -33,6 +33,7 @@ def scan(context: typer.Context, config: ConfigFile = None, **given: Any) -> Non
     """
     with errors_in_one_line():
         _start_clean(given, config)
+        given |= dict.fromkeys(overruled(context))
         request = Request.of(**given, command=command(context))
         if request.verdict.waivers is None:
             request = request.but(waivers=_default_waivers())

@@ -184,5 +184,5 @@ def _note(trained: Trained, margin: float, budget: Budget) -> str:
     if trained.margin > margin:
         return ""
     learnt = "" if trained.margin > 0 else ", before the model had memorised all of its samples"
-    when = "early" if budget.left == 0 else "where nothing lowered the loss"
+    when = "early" if budget.left == 0 or budget.rounds else "where nothing lowered the loss"
     return f"training ended {when}, at a smallest margin of {trained.margin:.2g}{learnt}"

@@ -110,8 +110,8 @@ def stationarity(
     if unknowns == 0 or objective.target_norm == 0.0:
         return None
     if objective.non_negative and budget is not None:
-        affordable = int(MOST_NON_NEGATIVE * (budget.left / _SECONDS_OF_MOST) ** (1 / 3))
-        most = min(most, max(affordable, _NO_TIME))
+        part = min(1.0, budget.left / _SECONDS_OF_MOST)
+        most = min(most, max(int(MOST_NON_NEGATIVE * part ** (1 / 3)), _NO_TIME))
     if unknowns > most:
         return None if budget is None else _step_by_step(objective, members, labels, budget, factors)
     objective, members = _on_cpu(objective, torch.float64), members.detach().to("cpu", torch.float64)

@@ -6,6 +6,7 @@ Gradient descent on the logistic loss, far past zero error, tends to a KKT point
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ _LINEAR_FROM = 60.0
 _FIRST_RATE = 1e-3
 _FASTER, _SLOWER = 1.05, 0.5
 """Factors of the rate after a step that lowered the loss, and after one that did not."""
+_TRIALS_A_ROUND = 5000
+"""Steps that are tried at most for every round, where rounds are counted instead of time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +64,15 @@ def descend(
     margin:
         Smallest margin at which to stop.
     budget:
-        Time after which to stop anyway.
+        Time after which to stop anyway, or rounds, each of `_TRIALS_A_ROUND` steps.
     watch:
         Called with (step, summed loss).
     """
     reached, rate, steps = network.at(network.parameters.map(torch.Tensor.detach)), _FIRST_RATE, 0
     loss, smallest, gradient = _evaluate(reached, inputs, labels)
-    while smallest <= margin and budget.left > 0 and rate > 0:
+    tried, most = 0, math.inf if budget.rounds is None else budget.rounds * _TRIALS_A_ROUND
+    while smallest <= margin and tried < most and budget.left > 0 and rate > 0:
+        tried += 1
         trial = network.at(reached.parameters - gradient.times(rate))
         lower, least, ahead = _evaluate(trial, inputs, labels)
         if lower < loss:

@@ -79,7 +79,7 @@ def try_positive_control(
         None if the user interrupted before there was a model to attack.
     """
     inputs, seed, tell = session.inputs, session.request.attack.seed, session.listener
-    budget, truth = session.budget(session.request.attack.budget), inputs.truth
+    budget, truth = session.budget(session.request.attack.seconds), inputs.truth
     count = share(len(truth.members), len(truth.controls), inputs.rule.fdr)
     drawn = draw(truth.controls, truth.control_labels, count, inputs.weights.architecture.outputs, seed)
     leaked = plural(count, f"held-out {inputs.data.members.modality.name}")

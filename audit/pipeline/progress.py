@@ -23,7 +23,10 @@ class Listener(Protocol):
     def step(
         self, attack: str, spent: float, budget: float, loss: float, what: str = "relative loss"
     ) -> None:
-        """Say that an attack, of whose `budget` seconds `spent` are gone, has reached a loss, and which one."""
+        """Say that an attack, of whose `budget` seconds `spent` are gone, has reached a loss, and which one.
+
+        The budget is infinite where rounds are counted.
+        """
 
 
 class Silent:

@@ -27,6 +27,7 @@ from audit.pipeline.session import Attacked, Session
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
 from audit.request.check import Inputs, check
+from audit.request.machine import is_repeatable
 from audit.request.request import Request
 from audit.request.weights import Model
 from audit.verdict.waivers import refuse_expired
@@ -93,7 +94,7 @@ def run(
     AuditError
         If the request cannot be used. Nothing was audited then.
     """
-    started, whole = datetime.now(UTC), Budget(request.attack.budget, clock, interrupted)
+    started, whole = datetime.now(UTC), Budget(request.attack.seconds, clock, interrupted)
     with listener or Silent() as tell:
         inputs = inputs or check(request)
         refuse_expired(inputs.accepted.waivers, started.date())
@@ -107,7 +108,7 @@ def run(
         measured = control = None
         if not interrupted():
             tell.stage("measuring what the model memorised")
-            granted = session.budget(_MEASURING * min(part * request.attack.budget, most))
+            granted = session.budget(_MEASURING * min(part * request.attack.seconds, most))
             measured = _measure(session, attacked, granted)
         if request.attack.positive_control and not interrupted():
             control = try_positive_control(session, observation, seconds)
@@ -136,7 +137,9 @@ def _provenance(session: Session, started: datetime, *, complete: bool) -> Prove
         platform=f"{platform.system()} {platform.machine()}",
         started=started.isoformat(timespec="seconds"),
         seconds=0.0,
-        budget_seconds=request.attack.budget,
+        budget_seconds=None if request.attack.rounds else request.attack.seconds,
+        rounds=request.attack.rounds,
+        repeatable=complete and is_repeatable(request.attack, inputs.machine),
         complete=complete,
         redacted=request.output.redact,
         notes=list(inputs.notes),

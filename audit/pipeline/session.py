@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,8 +55,9 @@ class Session:
     """Whether the user asked to stop."""
 
     def budget(self, seconds: float) -> Budget:
-        """Begin to spend so many seconds."""
-        return Budget(seconds, self.clock, self.interrupted)
+        """Begin to spend so many seconds, or the rounds that were asked for instead."""
+        rounds = self.request.attack.rounds
+        return Budget(seconds if rounds is None else math.inf, self.clock, self.interrupted, rounds)
 
     def attack(self, observation: Observation, seconds: float) -> Attacked:
         """Run the attacks that were asked for on what an attacker sees, for so many seconds together."""

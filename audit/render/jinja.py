@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from audit import words
+from audit.render.sentences import repeat
 
 LOADER = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
 
@@ -30,5 +31,7 @@ def environment(finalize: Callable[[Any], Any] | None = None) -> jinja2.Environm
         "percent": words.percent,
         "duration": words.duration,
         "sentence": words.sentence,
+        "work": repeat.work,
+        "repeatable": repeat.repeatable,
     }
     return made

@@ -7,6 +7,7 @@ from typing import Literal
 
 from audit.report.base import Part
 from audit.report.schema import Report
+from audit.words import plural
 
 DifferenceKind = Literal[
     "other-members",
@@ -97,11 +98,16 @@ def _attacks(report: Report) -> str:
     return ", ".join(attack.id for attack in report.attacks if attack.status == "ran") or "none"
 
 
+def _budget(report: Report) -> str:
+    rounds, seconds = report.provenance.rounds, report.provenance.budget_seconds
+    return plural(rounds or 0, "round") if seconds is None else f"{seconds:g} s"
+
+
 _SETTINGS: dict[Setting, Callable[[Report], str]] = {
     "threshold": lambda report: f"{report.similarity} >= {report.summary.threshold:g}",
     "fdr": lambda report: f"{report.summary.fdr:g}",
     "policy": _policy,
-    "budget": lambda report: f"{report.provenance.budget_seconds:g} s",
+    "budget": _budget,
     "controls": lambda report: str(report.summary.controls),
     "network": _network,
     "attacks": _attacks,

@@ -164,8 +164,13 @@ class Provenance(Part):
     """Start of the audit, ISO 8601, UTC."""
     seconds: float
     """Seconds that the audit took."""
-    budget_seconds: float
-    """Seconds that the audit was given."""
+    budget_seconds: float | None
+    """Seconds that the audit was given; None where rounds were counted instead."""
+    rounds: int | None = None
+    """Rounds of restarts for every attack, where these were counted instead of seconds."""
+    repeatable: bool = False
+    """Whether the same command gives the same verdict and numbers on this machine, whatever its load: where rounds
+    were counted, on a CPU, and nobody interrupted."""
     complete: bool
     """False when the audit was interrupted and this reports what was finished."""
     redacted: bool = False

@@ -24,7 +24,13 @@ class Accepted:
 
 
 def read_accepted(
-    asked: VerdictOptions, members: Samples, checkpoint: str, policy: Policy, rule: MatchRule
+    asked: VerdictOptions,
+    members: Samples,
+    checkpoint: str,
+    policy: Policy,
+    rule: MatchRule,
+    *,
+    repeatable: bool,
 ) -> tuple[Accepted, list[str]]:
     """Read waivers and baseline.
 
@@ -38,6 +44,8 @@ def read_accepted(
         Its sha256.
     policy, rule:
         Of this audit, to be compared with those of the baseline.
+    repeatable:
+        Whether this audit gives the same result again.
 
     Returns
     -------
@@ -56,8 +64,21 @@ def read_accepted(
         )
         notes.append(f"waivers: {waivers.path}, {len(waivers.entries)} in it")
         suppressions = waivers.suppressions
+        if waivers.entries and not repeatable:
+            notes.append(
+                "waivers: this run cannot be repeated exactly, and the next may confirm members that no waiver "
+                "names; pass --rounds N in place of --budget"
+            )
     if asked.baseline is not None:
         baseline = load_baseline(asked.baseline, members)
         notes += baseline.notes(checkpoint, policy.name, rule)
+        if not (repeatable and baseline.report.provenance.repeatable):
+            which = (
+                "this run" if baseline.report.provenance.repeatable else "that run" if repeatable else "both"
+            )
+            notes.append(
+                f"baseline: {which} cannot be repeated exactly, and may confirm other members each time; pass "
+                "--rounds N in place of --budget to both"
+            )
         suppressions = baseline.suppressions(members) | suppressions
     return Accepted(waivers, suppressions), notes

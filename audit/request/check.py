@@ -13,7 +13,7 @@ from audit.request.assumed import assumptions
 from audit.request.attacks import check_attacks
 from audit.request.batch import check_batch
 from audit.request.data import Data, read_data
-from audit.request.machine import Machine, resolve_machine
+from audit.request.machine import Machine, is_repeatable, resolve_machine
 from audit.request.precheck import precheck
 from audit.request.request import Request
 from audit.request.rule import read_policy, resolve_rule
@@ -66,7 +66,12 @@ def check(request: Request) -> Inputs:
     _check_power(request, truth, rule)
     dp = None if request.verdict.dp is None else parse_dp(request.verdict.dp)
     accepted, on_accepted = read_accepted(
-        request.verdict, data.members, weights.checkpoint.sha256, policy, rule
+        request.verdict,
+        data.members,
+        weights.checkpoint.sha256,
+        policy,
+        rule,
+        repeatable=is_repeatable(request.attack, machine),
     )
     notes = (*on_machine, *on_weights, *on_data, *on_rule, *on_accepted)
     assumed = tuple(assumptions(request, weights, truth.preprocessing))

@@ -42,3 +42,8 @@ def resolve_machine(asked: AttackOptions) -> tuple[Machine, list[str]]:
         raise UsageError("--device cuda, but PyTorch finds no CUDA device", "use --device cpu or auto")
     notes = [] if precision == "float32" else [f"attacks computed in {precision}"]
     return Machine("cuda" if device != "cpu" and cuda else "cpu", getattr(torch, precision)), notes
+
+
+def is_repeatable(asked: AttackOptions, machine: Machine) -> bool:
+    """Whether an audit gives the same result again: nothing depends on the clock, and sums have a fixed order."""
+    return asked.rounds is not None and machine.device == "cpu"

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from audit.request.budget import parse_budget, write_budget
+from audit.request.budget import parse_budget
 
 _KINDS: dict[Any, tuple[type, str]] = {
     int: (Integral, "a whole number"),
@@ -71,8 +71,6 @@ class Field:
         """The default as users write it: a number, text, switch, or None."""
         if self.required:
             return None
-        if self.name == "budget":
-            return write_budget(self.default)
         return str(self.default) if isinstance(self.default, Path) else self.default
 
     def read(self, value: Any) -> Any:

@@ -65,7 +65,7 @@ def _check_given(request: Request) -> None:
 
 def _check_numbers(request: Request) -> None:
     seconds, threshold = request.attack.budget, request.verdict.threshold
-    if not (math.isfinite(seconds) and seconds > 0):
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"--budget is {seconds:g} s", "give a positive time such as 60s, 10m or 2h")
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from audit.errors import UsageError, suggest
 from audit.report.files import REPORT
+from audit.request.budget import write_budget
 from audit.request.option import Field, Option, fields_of
 
 Kind = Literal["gradient", "update"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """What an observed file may hold: the gradient, or what a step of gradient descent added to the weights."""
+_SECONDS = 120.0
+"""For the whole audit, where neither time nor rounds are given."""
 DEVICES = ("auto", "cpu", "cuda")
 """Where attacks can be computed."""
 PRECISIONS = ("float32", "float64")
@@ -97,8 +101,21 @@ class AttackOptions:
 
     attacks: Annotated[tuple[str, ...] | None, Option("The attacks to run.", "A,B", "all that apply")] = None
     budget: Annotated[
-        float, Option("Wall-clock time for the whole audit, such as `60s`, `10m` or `2h`.", "TIME")
-    ] = 120.0
+        float | None,
+        Option(
+            "Wall-clock time for the whole audit, such as `60s`, `10m` or `2h`.",
+            "TIME",
+            f"`{write_budget(_SECONDS)}`",
+        ),
+    ] = None
+    rounds: Annotated[
+        int | None,
+        Option(
+            "Work for the whole audit, instead of a time: rounds of 8 restarts for every attack. The same command "
+            "then gives the same result, however busy the machine is.",
+            "N",
+        ),
+    ] = None
     device: Annotated[str, Option("Where attacks are computed: `auto`, `cpu` or `cuda`.", "NAME")] = "auto"
     precision: Annotated[
         str, Option("Precision of the attacks: `float32`, or `float64` at about twice the time.", "NAME")
@@ -116,6 +133,17 @@ class AttackOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"--seed is {self.seed}", "give a whole number from 0 to 2^63 - 1")
+        if self.rounds is not None and self.rounds < 1:
+            raise UsageError(f"--rounds is {self.rounds}", "give a whole number from 1 on")
+        if self.rounds is not None and self.budget is not None:
+            raise UsageError("--rounds and --budget exclude each other", "give one of them")
+
+    @property
+    def seconds(self) -> float:
+        """Time for the whole audit: infinite where rounds are counted."""
+        if self.rounds is not None:
+            return math.inf
+        return _SECONDS if self.budget is None else self.budget
 
 
 @dataclass(frozen=True)

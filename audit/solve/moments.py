@@ -48,7 +48,7 @@ _PER_ERROR = 10.0
 _SOLVED = 1e-8
 """Relative loss. Where an activation is nearly a line, one of 1e-6 is not yet the truth."""
 _MOST_ROUNDS = 8
-"""Rounds of new draws at most, where time is plenty."""
+"""Rounds of new draws at most, where time is plenty and rounds are not counted."""
 
 
 def affordable(units: int, outputs: int, rank: int) -> list[int]:
@@ -82,7 +82,7 @@ class MomentStarts:
         tensors = [moments(evaluations, order) for order in affordable(units, outputs, self.samples)]
         solutions: list[Solution] = []
         best, taken = math.inf, 0
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(budget.rounds or _MOST_ROUNDS):
             start = _starts(problem, tensors, back, generator)
             reached = float(_losses(problem, start).min())
             best = min(best, reached)

@@ -1,9 +1,9 @@
 """Restarts: batches of descents, with sample splitting or without, until the budget ends, pooled.
 
 Restarts agree on the easy samples and differ on the hard ones, so the pool of several holds more than the best
-of them. Their number and length follow from the budget and from how long a step takes; the number of candidates
-from the rank of the first layer, which is the attacker's own estimate of how many samples are held. Nothing
-here knows how many there are.
+of them. Their number and length follow from the budget and from how long a step takes, unless rounds are counted;
+the number of candidates from the rank of the first layer, which is the attacker's own estimate of how many samples
+are held. Nothing here knows how many there are.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ _BATCH = 8
 """Restarts in one batch, if their shortest schedule fits."""
 _SHORTEST, _LONGEST = 1000, 6000
 """Steps of a schedule, at least and at most."""
-_MOST_ROUNDS = 8
+_STEPS_OF_A_ROUND = 2000
+"""Steps of a schedule where rounds are counted; a round is `_BATCH` restarts."""
+_MOST_BATCHES = 8
 """In one slice at most."""
 _WORTH_STARTING = 0.4
-"""Share of a round's time that must be left for another to begin."""
+"""Share of a batch's time that must be left for another to begin."""
 _WORTH_SPLITTING = 200
 """Steps that the first schedule must have room for: a split takes as long as 20 to 60 of them."""
 _PROBE_STEPS = 6
@@ -45,6 +47,8 @@ class Plan:
     """Candidates per restart at the end, restarts in a batch, and the length of the schedule."""
     splits: bool
     """Whether to begin with half of the candidates, and split these."""
+    batches: int
+    """One after the other, at most."""
     seconds: tuple[tuple[int, float], ...]
     """(restarts in a batch, seconds that a step of it takes), as far as measured; infinite where memory does not
     hold it."""
@@ -54,6 +58,8 @@ def make_plan(
     problem: Problem, budget: Budget, classes: int, *, splitting: bool, earlier: Plan | None = None
 ) -> Plan:
     """Plan a slice: as many restarts as their shortest schedule leaves time for. Takes a few steps to find out.
+
+    Where rounds are counted, a slice is one of them, whatever its time: only memory may divide it into batches.
 
     Parameters
     ----------
@@ -80,13 +86,16 @@ def make_plan(
         if descent.restarts not in seconds:
             seconds[descent.restarts] = _measure_step(descent, problem, budget)
         cost = seconds[descent.restarts]
-        steps = int(budget.left / cost)
+        steps = budget.left / cost
         if steps >= _SHORTEST or descent.restarts == 1 or (cost < math.inf and budget.left <= 0):
             break
         descent = replace(descent, restarts=descent.restarts // 2)
     splits = earlier.splits if earlier else budget.left / cost >= _WORTH_SPLITTING and splitting
-    schedule = replace(descent, steps=min(max(steps, _SHORTEST), _LONGEST))
-    return Plan(schedule, splits, tuple(seconds.items()))
+    counted = budget.rounds is not None
+    longest = _STEPS_OF_A_ROUND if counted else _LONGEST
+    schedule = replace(descent, steps=int(min(max(steps, _SHORTEST), longest)))
+    batches = _BATCH // descent.restarts if counted else _MOST_BATCHES
+    return Plan(schedule, splits, batches, tuple(seconds.items()))
 
 
 def _measure_step(descent: Descent, problem: Problem, budget: Budget) -> float:
@@ -117,18 +126,18 @@ class Restarts:
     def minimise(
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
-        """Fill the budget with rounds; the last one is compressed into what is left."""
+        """Fill the budget with batches; the last one is compressed into what is left."""
         descent = self.plan.descent
         solver = SampleSplitting(descent) if self.plan.splits else descent
         solutions: list[Solution] = []
         taken = 0
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(self.plan.batches):
             began = budget.spent
 
-            def watch_round(step: int, loss: float, before: int = taken) -> None:
+            def watch_batch(step: int, loss: float, before: int = taken) -> None:
                 watch(before + step, min([loss, *(s.relative_loss for s in solutions)]))
 
-            solutions.append(solver.minimise(problem, budget, generator, watch_round))
+            solutions.append(solver.minimise(problem, budget, generator, watch_batch))
             taken += solutions[-1].steps // descent.restarts
             if budget.left <= _WORTH_STARTING * (budget.spent - began):
                 break

@@ -201,7 +201,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, clock, *scripts):
             script = scripts[self.classes]
             seen = sum(number == self.classes for number, _ in slices)
             slices.append((self.classes, budget.seconds))
-            clock.now += budget.seconds
+            clock.now += 1.0 if budget.rounds else budget.seconds
             found = script[min(seen, len(script) - 1)]
             if isinstance(found, Exception):
                 raise found
@@ -257,6 +257,25 @@ def test_slices_go_to_whoever_explains_most_per_slice(
     for number, outcome in enumerate(outcomes):
         given = sum(seconds for other, seconds in slices if other == number)
         assert outcome.seconds == pytest.approx(given)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "scripts", "expected"),
+    [
+        (1, [GOOD, NOTHING], [0, 1]),
+        (3, [GOOD, NOTHING], [0, 1, 0, 0, 0, 0]),
+        (2, [GOOD, GOOD, GOOD], [0, 1, 2, 0, 1, 2]),
+        (4, [GOOD], [0, 0, 0, 0]),
+        (2, [[RuntimeError("x")], NOTHING], [0, 1, 1, 1]),
+    ],
+)
+def test_rounds_go_once_to_everybody_and_then_as_slices_do(
+    monkeypatch: pytest.MonkeyPatch, rounds, scripts, expected
+) -> None:
+    clock = Clock()
+    attacks, slices = scripted(monkeypatch, clock, *scripts)
+    run_battery(small_observation(), attacks, None, Budget(math.inf, clock, rounds=rounds), 0)
+    assert slices == [(number, math.inf) for number in expected]
 
 
 def test_what_every_slice_found_is_pooled(monkeypatch: pytest.MonkeyPatch) -> None:

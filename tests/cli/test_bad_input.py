@@ -99,6 +99,8 @@ OPTIONS = [
     (nothing, ["--seed", "-1"], ["--seed is -1", "2^63 - 1"]),
     (nothing, ["--seed", 2**63], [f"--seed is {2**63}", "2^63 - 1"]),
     (nothing, ["--seed", "1.5"], ["'--seed'"]),
+    (nothing, ["--rounds", "0"], ["--rounds is 0", "from 1 on"]),
+    (nothing, ["--rounds", "2", "--budget", "2m"], ["--rounds and --budget", "one of them"]),
     (nothing, ["--datta", "x"], ["--datta", "--data", "(see model-audit scan --help)"]),
 ]
 OUTPUTS = [

@@ -50,6 +50,39 @@ def test_the_command_line_wins(model_audit: Run, config: Path, steps: None) -> N
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "line", "counted"),
+    [
+        ({}, ["--rounds", "2"], ["--rounds", "2"]),
+        ({"budget": None, "rounds": 2}, ["--budget", "1h"], ["--budget", "1h"]),
+        ({"budget": None, "rounds": 2}, [], ["--rounds", "2"]),
+    ],
+)
+def test_time_on_the_command_line_takes_the_place_of_rounds_in_the_file_and_the_other_way_round(
+    model_audit: Run,
+    config: Path,
+    steps: None,
+    file: dict[str, int | None],
+    line: list[str],
+    counted: list[str],
+) -> None:
+    content = yaml.safe_load(config.read_text()) | file
+    config.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+    assert model_audit("scan", "--config", config, *line).code == 0
+    provenance = json.loads(Path("out/report.json").read_text())["provenance"]
+    expected = (None, 2) if "--rounds" in counted else (3600, None)
+    assert (provenance["budget_seconds"], provenance["rounds"]) == expected
+    words = shlex.split(provenance["command"])
+    place = words.index(counted[0])
+    assert words[place : place + 2] == counted
+    assert not {"--budget", "--rounds"} - {counted[0]} & set(words)
+
+
+def test_time_and_rounds_in_one_file_are_refused(model_audit: Run, config: Path, no_attack: None) -> None:
+    config.write_text(config.read_text() + "rounds: 2\n")
+    complains(model_audit("scan", "--config", config), "--rounds and --budget exclude each other")
+
+
 def test_the_report_has_the_whole_command(model_audit: Run, config: Path, steps: None) -> None:
     model_audit("scan", "--config", config, "--seed", "0", "--quiet")
     said = json.loads(Path("out/report.json").read_text())["provenance"]["command"]

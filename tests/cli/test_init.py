@@ -26,7 +26,7 @@ def test_what_init_writes_can_be_scanned_with_other_data(model_audit: Run, tiny:
     assert "# 144-100-1, 14,600 parameters\n" in text
     complains(model_audit("scan", "--config", "own.yaml"), "members.npz is neither a file, nor a folder")
     text = text.replace(": members.npz", f": {tiny.members}").replace(": controls.npz", f": {tiny.controls}")
-    Path("own.yaml").write_text(text.replace("# mean: X|FILE", f"mean: {tiny.mean}"))
+    Path("own.yaml").write_text(text.replace("# mean: 0", f"mean: {tiny.mean}"))
     ended = model_audit("scan", "--config", "own.yaml", "--budget", "1h", "--out", "out")
     assert ended.code == 1
 

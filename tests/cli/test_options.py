@@ -32,7 +32,7 @@ def test_defaults_are_those_of_the_fields() -> None:
     assert run() == {
         "data": None,
         "attacks": None,
-        "budget": "2m",
+        "budget": None,
         "seed": 0,
         "format": None,
         "progress": True,

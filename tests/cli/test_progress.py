@@ -1,4 +1,5 @@
 import io
+import math
 import re
 import sys
 
@@ -61,6 +62,16 @@ def test_a_loss_goes_by_its_own_name() -> None:
     file = io.StringIO()
     Lines(console(file)).step("training", 1.0, 60.0, 0.5, "training loss")
     assert file.getvalue() == "training: 1 of 60 s, training loss 0.5\n"
+
+
+def test_where_rounds_are_counted_the_time_has_no_end() -> None:
+    file, screen = io.StringIO(), Terminal()
+    Lines(console(file)).step("kkt-margin", 12.0, math.inf, 0.5)
+    assert file.getvalue() == "kkt-margin: 12 s, relative loss 0.5\n"
+    with Bar(console(screen, 120)) as told:
+        told.step("kkt-margin", 12.0, math.inf, 0.5)
+        told._progress.refresh()
+    assert re.search(r"kkt-margin .*loss 0\.5 12 s", plain(screen.getvalue()))
 
 
 @pytest.mark.parametrize("width", [10, 40, 120])

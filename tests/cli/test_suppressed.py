@@ -68,10 +68,10 @@ def test_only_what_is_new_since_the_baseline_counts(model_audit: Run, tiny: Tiny
 
 
 def test_a_baseline_of_other_members_is_refused(model_audit: Run, tiny: Tiny, steps: None) -> None:
-    assert model_audit(*scan(tiny)).code == 1
+    assert model_audit(*scan(tiny, "--out", "earlier")).code == 1
     before = tree(Path())
     np.savez(tiny.members, images=blobs(MEMBERS, seed=77))
-    complains(model_audit(*scan(tiny, "--baseline", "out")), "--baseline out/report.json", "sha256")
+    complains(model_audit(*scan(tiny, "--baseline", "earlier")), "--baseline earlier/report.json", "sha256")
     assert tree(Path()) == before
 
 

@@ -1,5 +1,6 @@
 """What came of the battery, and which of its equations came down furthest."""
 
+import math
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from audit.attacks import BATTERY
 from audit.battery import AttackSkipped, prepare
 from audit.pipeline.session import Attacked, Session
+from audit.request.request import Request
 from tests.pipeline.outcomes import ATTACKS, noise, ran
 from tests.planted import observation, small_network
 
@@ -40,9 +42,17 @@ def test_where_no_attack_ran_there_is_none() -> None:
 def test_a_budget_is_counted_by_the_clock_of_the_session_and_ends_with_an_interrupt() -> None:
     now, stop = [0.0], [False]
     nothing: Any = None
-    session = Session(nothing, nothing, nothing, lambda: now[-1], lambda: stop[-1])
+    request = Request.of("model.pt")
+    session = Session(request, nothing, nothing, lambda: now[-1], lambda: stop[-1])
     budget = session.budget(10.0)
     now.append(4.0)
     assert budget.left == 6.0
     stop.append(True)
     assert budget.left == 0.0
+
+
+def test_where_rounds_are_counted_no_budget_ends_by_the_clock() -> None:
+    nothing: Any = None
+    session = Session(Request.of("model.pt", rounds=3), nothing, nothing, lambda: 1e9, lambda: False)
+    budget = session.budget(10.0)
+    assert (budget.left, budget.rounds) == (math.inf, 3)

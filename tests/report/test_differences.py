@@ -23,6 +23,7 @@ def changed(part: str, **changes: Any) -> Report:
             ("release, confirmed <= 0", "strict, confirmed <= 0, recovered <= 0"),
         ),
         (changed("provenance", budget_seconds=7.5), "budget", ("60 s", "7.5 s")),
+        (changed("provenance", budget_seconds=None, rounds=2), "budget", ("60 s", "2 rounds")),
         (changed("provenance", seed=1), "seed", ("0", "1")),
         (changed("provenance", device="cuda"), "device", ("cpu", "cuda")),
         (changed("tool", version="9"), "version", ("0.1.0", "9")),

@@ -42,7 +42,7 @@ def test_fields_are_read_from_annotations() -> None:
         ("seed", 1.5, "seed is 1.5, expected a whole number"),
         ("threshold", "a", "threshold is 'a', expected a number"),
         ("redact", "no", "redact is 'no', expected True or False"),
-        ("budget", None, "budget is None, expected a value"),
+        ("seed", None, "seed is None, expected a value"),
         ("policy", None, "policy is None, expected a value"),
     ],
 )

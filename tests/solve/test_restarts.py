@@ -148,7 +148,9 @@ def test_it_can_be_interrupted_at_any_moment(calls) -> None:
 # What a step costs
 
 
-def descents(monkeypatch: pytest.MonkeyPatch, *slices, cost=0.001, most=8, error=MemoryError, breaks=1):
+def descents(
+    monkeypatch: pytest.MonkeyPatch, *slices, cost=0.001, most=8, error=MemoryError, breaks=1, rounds=None
+):
     """(restarts, steps) of every descent, in as many slices, whose steps take `cost` seconds a restart.
 
     More than `most` restarts do not fit, from schedules of `breaks` steps on.
@@ -160,7 +162,7 @@ def descents(monkeypatch: pytest.MonkeyPatch, *slices, cost=0.001, most=8, error
         if descent.restarts > most and descent.steps >= breaks:
             raise error
         each = cost * descent.restarts
-        taken = min(descent.steps, math.ceil(budget.left / each))
+        taken = math.ceil(min(descent.steps, budget.left / each))
         clock.now += each * taken
         values = torch.zeros(descent.restarts, descent.count, 1)
         steps = taken * descent.restarts
@@ -170,7 +172,7 @@ def descents(monkeypatch: pytest.MonkeyPatch, *slices, cost=0.001, most=8, error
     plan, problem = None, planted_problem().problem
     for seconds in slices:
         asked.append([])
-        budget = Budget(seconds, clock)
+        budget = Budget(seconds, clock, rounds=rounds)
         plan = make_plan(problem, budget, classes=0, splitting=False, earlier=plan)
         Restarts(plan).minimise(problem, budget, generator(), silent)
     return asked
@@ -391,3 +393,34 @@ def test_a_problem_without_a_finite_equation_diverges() -> None:
     broken = replace(objective, target=objective.target.rebuild([first, last * math.nan]))
     found, _ = solve(replace(given, problem=replace(given.problem, objective=broken)), 80.0)
     assert found.status is Status.DIVERGED
+
+
+# Rounds
+
+
+@pytest.mark.parametrize(("most", "batches"), [(8, 1), (4, 2), (1, 8)])
+def test_a_round_is_eight_restarts_in_as_many_batches_as_memory_asks_for(
+    monkeypatch: pytest.MonkeyPatch, most: int, batches: int
+) -> None:
+    for cost in (1e-6, 1e6):  # of a step, in seconds
+        first, second = descents(monkeypatch, math.inf, math.inf, cost=cost, most=most, rounds=5)
+        assert first[-batches:] == second == [(most, restarts._STEPS_OF_A_ROUND)] * batches
+
+
+@pytest.mark.parametrize("splitting", [True, False])
+def test_a_round_finds_the_same_however_slow_steps_are(
+    monkeypatch: pytest.MonkeyPatch, splitting: bool
+) -> None:
+    monkeypatch.setattr(restarts, "_STEPS_OF_A_ROUND", 30)
+    given, found = planted_problem(), []
+    for cost in (1e-9, 1e5):
+        clock, problem = on_a_clock(given, cost)
+        budget = Budget(math.inf, clock, rounds=1)
+        solver = Restarts(make_plan(problem, budget, 2, splitting=splitting))
+        found.append(solver.minimise(problem, budget, generator(), silent))
+    swift, slow = found
+    assert swift.status is slow.status is Status.FINISHED
+    assert (swift.splitting is not None) == splitting
+    assert swift.steps == slow.steps == 30 * 8
+    assert torch.equal(swift.candidates.inputs, slow.candidates.inputs)
+    assert torch.equal(swift.losses, slow.losses)

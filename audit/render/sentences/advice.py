@@ -208,7 +208,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
         yield Advice(
             "Give more time",
             " ".join(why),
-            "Raise --budget, or pass --device cuda where there is one.",
+            "Raise --budget or --rounds, or pass --device cuda where there is one.",
             "The loss at the true samples, in this report"
             if short
             else "The status of attacks, in this report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.render.sentences.repeat import work
 from audit.report.schema import Report
 from audit.scoring.intervals import resolution
 from audit.words import bound, duration, plural
@@ -13,7 +14,7 @@ def limitations(report: Report) -> list[str]:
         _other_attacks(report),
         f"An attacker with more time, faster machines or more knowledge ({_unknown(report)} seen in training, "
         f"similar public {report.noun}s) may recover more. This audit had a budget of "
-        f"{duration(report.provenance.budget_seconds)} and took {duration(report.provenance.seconds)}"
+        f"{work(report.provenance)} and took {duration(report.provenance.seconds)}"
         f"{_for_the_control(report)}.",
         f"The audit looked for nothing but the {plural(report.summary.members, report.noun)} in "
         f"{report.data.members.source}. Training data that was not given was not audited.",
