@@ -117,7 +117,7 @@ def _flags(field: Field) -> list[str]:
     flag = f"--{field.key}"
     if field.type is not bool:
         return [flag]
-    return [f"{flag}/--no-{field.key}" if field.default else flag]
+    return [f"{flag}/--no-{field.key}" if field.default or field.optional else flag]
 
 
 def _default(field: Field, *, required: bool) -> str:

@@ -65,6 +65,16 @@ class ControlModel:
     """How training went."""
 
 
+def fewest(members: int, fdr: float) -> int:
+    """How many controls a positive control takes at least: of those left, some must be able to confirm."""
+
+    def enough(given: int) -> bool:
+        drawn = min(members, given // _SHARE)
+        return drawn > 0 and resolution(drawn, given - drawn, fdr) <= drawn
+
+    return next(given for given in itertools.count() if enough(given))
+
+
 def share(members: int, controls: int, fdr: float) -> int:
     """How many controls are memorised: as many as members, at most a third of the controls.
 
@@ -73,13 +83,7 @@ def share(members: int, controls: int, fdr: float) -> int:
     UsageError
         When so few are left that none of them could be confirmed.
     """
-
-    def enough(given: int) -> bool:
-        drawn = min(members, given // _SHARE)
-        return drawn > 0 and resolution(drawn, given - drawn, fdr) <= drawn
-
-    if not enough(controls):
-        least = next(given for given in itertools.count(controls) if enough(given))
+    if controls < (least := fewest(members, fdr)):
         raise UsageError(
             f"--positive-control trains a model on a third of the controls and compares with the others: "
             f"{controls} of them are too few",

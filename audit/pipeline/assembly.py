@@ -1,4 +1,4 @@
-"""Outcomes and truth meet: match, calibrate, judge, and put all of it into a report."""
+"""Everything that an audit found and measured becomes a report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
 from audit.diagnostics.reading import Reading
 from audit.pipeline.attack_entries import attack_entry
+from audit.pipeline.decision import Compared, decide
 from audit.pipeline.entries import (
     control_entries,
     data_entry,
@@ -17,14 +18,11 @@ from audit.pipeline.entries import (
     ground_entries,
     model_entry,
     policy_entry,
-    sample_entries,
     summary_entry,
-    with_diagnostics,
 )
-from audit.pipeline.facts import facts_of
+from audit.pipeline.facts import power_fact
 from audit.pipeline.gallery import exhibits
 from audit.pipeline.reading import reading_entry
-from audit.pipeline.scores import score
 from audit.pipeline.session import Attacked
 from audit.pipeline.trajectory import follow
 from audit.render.sentences.verdict import reason
@@ -32,21 +30,20 @@ from audit.report.evidence import Audit
 from audit.report.measured import PositiveControl
 from audit.report.schema import Provenance, Report, Tool
 from audit.request.check import Inputs
-from audit.verdict.finding import Finding, with_suppressions
-from audit.verdict.findings import findings
-from audit.verdict.judgement import judge
+from audit.verdict.finding import Finding
 from audit.version import __version__
 
 
 def assemble(
     inputs: Inputs,
     attacked: Attacked,
+    compared: Compared,
     provenance: Provenance,
-    measured: Measurements | None = None,
+    measured: Measurements,
     control: PositiveControl | None = None,
     reading: Reading | None = None,
 ) -> Audit:
-    """Match, calibrate, judge and put into a report what the attacks returned.
+    """Judge what came back, and put all of it into a report.
 
     Parameters
     ----------
@@ -54,25 +51,25 @@ def assemble(
         Members, controls and policy.
     attacked:
         What came of every attack of the battery.
+    compared:
+        Who came back.
     provenance:
         How the audit was made.
     measured:
-        The memorisation diagnostics; None where nothing was measured.
+        The memorisation diagnostics.
     control:
         What came of the positive control, if there was one.
     reading:
         How well the network as read knows the samples; None where that was not looked at.
     """
-    measured, outcomes = measured or Measurements(), attacked.outcomes
-    policy, rule, truth, data = inputs.policy, inputs.rule, inputs.truth, inputs.data
-    scores = score(outcomes, truth, rule.threshold, rule.fdr, complete=provenance.complete)
-    samples = with_diagnostics(sample_entries(data.members, scores, truth), measured)
-    facts = facts_of(
-        inputs, outcomes, scores, samples, measured, control, reading, complete=provenance.complete
+    outcomes, scores, samples = attacked.outcomes, compared.scores, compared.samples
+    policy, truth, data = inputs.policy, inputs.truth, inputs.data
+    facts = replace(
+        compared.facts,
+        positive_control=None if control is None else power_fact(control),
+        complete=provenance.complete,
     )
-    found = with_suppressions(findings(facts, samples, policy.require), inputs.accepted.suppressions)
-    suppressed = {one.id: one.suppression for one in found if one.suppression is not None}
-    judgement = judge(policy, replace(facts, suppressed=suppressed))
+    found, judgement = decide(inputs, samples, facts)
     report = Report(
         tool=Tool(name="model-audit", version=__version__),
         verdict=judgement.verdict,

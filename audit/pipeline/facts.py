@@ -22,12 +22,11 @@ def facts_of(
     scores: Scores,
     samples: Sequence[Sample],
     measured: Measurements,
-    control: PositiveControl | None,
     reading: Reading | None = None,
     *,
     complete: bool,
 ) -> Facts:
-    """Sum an audit up for the verdict.
+    """Sum an audit up for the verdict, but for a positive control.
 
     Parameters
     ----------
@@ -37,8 +36,6 @@ def facts_of(
         The members as the report has them.
     measured:
         The memorisation diagnostics.
-    control:
-        The positive control, if there was one.
     reading:
         How well the network as read knows the samples; None where that was not looked at.
     complete:
@@ -69,7 +66,6 @@ def facts_of(
         membership=membership_fact(measured),
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         untrained=None if reading is None else reading.untrained,
-        positive_control=None if control is None else power_fact(control),
         complete=complete,
     )
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audit.attacks import Observation
 from audit.battery import Outcome
 from audit.dataset.truth import Truth
-from audit.diagnostics.control_model import Draw, draw, share, strongest_source, train_control_model
+from audit.diagnostics.control_model import Draw, draw, fewest, share, strongest_source, train_control_model
 from audit.errors import first_line
 from audit.model.modality import Source
+from audit.pipeline.decision import Compared, decide
 from audit.pipeline.scores import score
 from audit.pipeline.session import Session
 from audit.report.measured import PositiveControl
 from audit.request.check import Inputs
-from audit.words import plural
+from audit.verdict.facts import PowerFact
+from audit.verdict.judgement import Verdict
+from audit.words import duration, plural
+
+_TRAINING = 0.5
+"""Time for training, in budgets of the audit; attacks on the model then take as long as the audit's own."""
+_PERFECT = PowerFact(images=1000, confirmed=1000)
+"""What a positive control finds at best."""
 
 
 def measure(
@@ -59,6 +68,46 @@ def measure(
     )
 
 
+def is_wanted(session: Session, compared: Compared) -> tuple[bool, list[str]]:
+    """Whether a positive control is to run: it was asked for, or the verdict hangs on it.
+
+    Returns
+    -------
+    tuple[bool, list[str]]
+        With the reason, for the reader, why none runs although the verdict hangs on it.
+    """
+    asked, inputs = session.request.attack.positive_control, session.inputs
+    if asked is not None:
+        return asked, []
+    if _verdict(inputs, compared, None) == "PASS" or _verdict(inputs, compared, _PERFECT) != "PASS":
+        return False, []
+    least = fewest(len(inputs.truth.members), inputs.rule.fdr)
+    given = len(inputs.truth.controls)
+    if given < least:
+        return False, [f"no positive control: it takes {least} controls at least, and {given} were given"]
+    return True, []
+
+
+def _verdict(inputs: Inputs, compared: Compared, power: PowerFact | None) -> Verdict:
+    return decide(inputs, compared.samples, replace(compared.facts, positive_control=power))[1].verdict
+
+
+def expected(session: Session) -> str:
+    """Say what an audit will take, a positive control included."""
+    asked, require = session.request.attack, session.inputs.policy.require
+    count = len(session.inputs.truth.controls)
+    may = require.informative or require.least_power > 0
+    may = may and count >= fewest(len(session.inputs.truth.members), session.inputs.rule.fdr)
+    forced, rounds = asked.positive_control, asked.rounds
+    amount = duration(asked.seconds) if rounds is None else f"{plural(rounds, 'round')} for every attack"
+    if forced is False or not (forced or may):
+        return f"{amount} in all"
+    more = "with the positive control" if forced else "if the verdict hangs on a positive control"
+    if rounds is not None:
+        return f"{amount}, and as many again {more}"
+    return f"{amount}, and up to {duration(asked.seconds * (1 + _TRAINING) + asked.seconds)} in all {more}"
+
+
 def try_positive_control(
     session: Session, observation: Observation, seconds: float
 ) -> PositiveControl | None:
@@ -79,11 +128,12 @@ def try_positive_control(
         None if the user interrupted before there was a model to attack.
     """
     inputs, seed, tell = session.inputs, session.request.attack.seed, session.listener
-    budget, truth = session.budget(session.request.attack.seconds), inputs.truth
+    budget, truth = session.budget(_TRAINING * session.request.attack.seconds), inputs.truth
     count = share(len(truth.members), len(truth.controls), inputs.rule.fdr)
     drawn = draw(truth.controls, truth.control_labels, count, inputs.weights.architecture.outputs, seed)
     leaked = plural(count, f"held-out {inputs.data.members.modality.name}")
-    tell.stage(f"positive control: training a model to memorise {leaked}, {budget.seconds:g} s at most")
+    most = "" if budget.rounds else f", {duration(budget.seconds)} at most"
+    tell.stage(f"positive control: training a model to memorise {leaked}{most}")
 
     def watch(step: int, loss: float) -> None:
         tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,7 +21,8 @@ from audit.diagnostics.reading import read
 from audit.model.network import network
 from audit.model.preprocessing import Preprocessing
 from audit.pipeline.assembly import assemble
-from audit.pipeline.positive_control import try_positive_control
+from audit.pipeline.decision import compare
+from audit.pipeline.positive_control import expected, is_wanted, try_positive_control
 from audit.pipeline.progress import Listener, Silent
 from audit.pipeline.session import Attacked, Session
 from audit.report.evidence import Audit
@@ -101,20 +102,22 @@ def run(
         session = Session(request, inputs, tell, clock, interrupted)
         part, most = _KEPT_BACK
         seconds = whole.left - min(part * whole.left, most)
-        tell.stage(f"attacking {inputs.weights.architecture.sizes}")
+        tell.stage(f"attacking {inputs.weights.architecture.sizes}: {expected(session)}")
         observation = observe_inputs(inputs)
         reading = read(observation.network, inputs.truth)
         attacked = session.attack(observation, seconds)
-        measured = control = None
+        measured, control = Measurements(), None
         if not interrupted():
             tell.stage("measuring what the model memorised")
             granted = session.budget(_MEASURING * min(part * request.attack.seconds, most))
             measured = _measure(session, attacked, granted)
-        if request.attack.positive_control and not interrupted():
-            control = try_positive_control(session, observation, seconds)
         tell.stage("matching reconstructions with members and controls")
-        provenance = _provenance(session, started, complete=not interrupted())
-        finished = assemble(inputs, attacked, provenance, measured, control, reading)
+        compared = compare(inputs, attacked.outcomes, measured, reading, complete=not interrupted())
+        wanted, notes = is_wanted(session, compared)
+        if wanted and not interrupted():
+            control = try_positive_control(session, observation, seconds)
+        provenance = _provenance(session, started, notes, complete=not interrupted())
+        finished = assemble(inputs, attacked, compared, provenance, measured, control, reading)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})
         return replace(finished, report=finished.report.model_copy(update={"provenance": took}))
 
@@ -126,7 +129,7 @@ def _measure(session: Session, attacked: Attacked, budget: Budget) -> Measuremen
     return measure(attacked.equations, attacked.prepared, truth, generator, budget)
 
 
-def _provenance(session: Session, started: datetime, *, complete: bool) -> Provenance:
+def _provenance(session: Session, started: datetime, notes: Sequence[str], *, complete: bool) -> Provenance:
     request, inputs = session.request, session.inputs
     return Provenance(
         command=printable(request.command),
@@ -142,6 +145,6 @@ def _provenance(session: Session, started: datetime, *, complete: bool) -> Prove
         repeatable=complete and is_repeatable(request.attack, inputs.machine),
         complete=complete,
         redacted=request.output.redact,
-        notes=list(inputs.notes),
+        notes=[*inputs.notes, *notes],
         similarity=inputs.data.members.modality.convention,
     )

@@ -122,12 +122,15 @@ class AttackOptions:
     ] = "float32"
     no_splitting: Annotated[bool, Option("Start with all candidates instead of splitting a few.")] = False
     positive_control: Annotated[
-        bool,
+        bool | None,
         Option(
-            "Run the same attacks on a model that was made to leak, to measure their power; takes up to three "
-            "times the budget."
+            "Run the same attacks on a model that was made to leak, to measure their power. This comes on top of "
+            "`--budget`: half of it for training at most, and as long as before for attacks, so two and a half "
+            "times the budget in all.",
+            "",
+            "only if the verdict hangs on it",
         ),
-    ] = False
+    ] = None
     seed: Annotated[int, Option("Seed for the attacks and the positive control.", "N")] = 0
 
     def __post_init__(self) -> None:

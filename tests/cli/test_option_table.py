@@ -33,7 +33,7 @@ def default(field: Field) -> str:
 
 def row(field: Field) -> str:
     name = field.option.metavar if field.name == "checkpoint" else f"--{field.key} {field.option.metavar}"
-    both = f"`, `--no-{field.key}" if field.default is True else ""
+    both = f"`, `--no-{field.key}" if field.default is True or (field.type is bool and field.optional) else ""
     cells = [f"`{name.strip()}{both}`", default(field), field.option.help]
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 

@@ -10,6 +10,7 @@ from audit.attacks import BATTERY
 from audit.battery import AttackResult, prepare
 from audit.diagnostics.measure import Measurements
 from audit.pipeline.assembly import assemble
+from audit.pipeline.decision import compare
 from audit.pipeline.run import observe_inputs
 from audit.pipeline.session import Attacked
 from audit.report.evidence import Audit
@@ -54,10 +55,10 @@ def assembled(tiny: Tiny, copies: list[int], **options: Any) -> Audit:
     )
     found = inputs.truth.members[copies] + 0.01 * noise(len(copies), size=SIDE * SIDE)
     result: AttackResult = ran("kkt-margin", np.concatenate([found, noise(3, size=SIDE * SIDE)]))
-    members = Measurements(stationarity={"kkt-margin": 0.1})
-    return assemble(
-        inputs, Attacked(prepare(observe_inputs(inputs), BATTERY), [result]), provenance(), members
-    )
+    measured = Measurements(stationarity={"kkt-margin": 0.1})
+    attacked = Attacked(prepare(observe_inputs(inputs), BATTERY), [result])
+    compared = compare(inputs, attacked.outcomes, measured, complete=True)
+    return assemble(inputs, attacked, compared, provenance(), measured)
 
 
 def test_what_came_back_decides(tiny: Tiny) -> None:

@@ -11,16 +11,15 @@ import pytest
 from audit.battery import AttackFailed, AttackSkipped, Outcome
 from audit.diagnostics.measure import Measurements
 from audit.pipeline.entries import sample_entries
-from audit.pipeline.facts import attack_fact, facts_of, membership_fact
+from audit.pipeline.facts import attack_fact, facts_of, membership_fact, power_fact
 from audit.pipeline.scores import score
-from audit.verdict.facts import Facts, MembershipFact
+from audit.verdict.facts import Facts, MembershipFact, PowerFact
 from tests.pipeline.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
 
 
 def summed(
     outcomes: Sequence[Outcome],
     gradient: Any = None,
-    control: Any = None,
     initial: Any = None,
     reading: Any = None,
 ) -> Facts:
@@ -32,7 +31,7 @@ def summed(
         data=SimpleNamespace(members=data.members, controls=data.controls),
         weights=SimpleNamespace(gradient=gradient, initial=initial),
     )
-    return facts_of(inputs, outcomes, scores, samples, Measurements(), control, reading, complete=True)
+    return facts_of(inputs, outcomes, scores, samples, Measurements(), reading, complete=True)
 
 
 def test_what_came_back_is_counted_with_what_it_came_from() -> None:
@@ -88,10 +87,8 @@ def test_whether_the_network_was_trained_is_handed_on() -> None:
 
 
 def test_the_positive_control_is_summed_up() -> None:
-    control = SimpleNamespace(images=4, confirmed=3, note="early")
-    power = summed([], control=control).positive_control
-    assert power is not None
-    assert (power.images, power.confirmed, power.note) == (4, 3, "early")
+    control: Any = SimpleNamespace(images=4, confirmed=3, note="early")
+    assert power_fact(control) == PowerFact(4, 3, "early")
     assert summed([]).positive_control is None
 
 

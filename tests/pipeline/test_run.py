@@ -29,6 +29,7 @@ from audit.request.check import Inputs, check
 from audit.request.request import Request
 from audit.scoring.similarity import ssim
 from audit.solve.base import Solution
+from audit.words import duration
 from tests.tiny import (
     CONTROLS,
     HIDDEN,
@@ -538,7 +539,7 @@ def test_a_part_of_the_budget_is_kept_for_the_report(
     run(request(tiny).but(budget=budget), listener=heard, clock=lambda: 0.0)
     assert sum(given) == pytest.approx(attacking, abs=0.1)
     assert heard.stages == [
-        "attacking 144-100-1",
+        f"attacking 144-100-1: {duration(budget)} in all",
         "measuring what the model memorised",
         "matching reconstructions with members and controls",
     ]

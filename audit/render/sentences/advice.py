@@ -224,7 +224,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
         yield Advice(
             "Measure what these attacks would find",
             "Nothing was confirmed, and how much of a leak would have been was not measured.",
-            "Pass --positive-control: the same attacks on a model that was made to leak, at twice the time.",
+            "Pass --positive-control: the same attacks on a model that was made to leak, on top of --budget.",
             "The power of a test; see Positive control",
         )
 

@@ -141,7 +141,8 @@ def _control_failed(confirmed: int, samples: int, required: float, note: str) ->
 def _control_missing() -> str:
     return (
         "The policy requires a positive control (the same attacks on a model that was made to leak), and none was "
-        "run: pass --positive-control."
+        "run: leave out --no-positive-control, and give enough controls. It runs by itself once nothing else "
+        "stands against a PASS."
     )
 
 
@@ -233,7 +234,8 @@ MEANING: dict[Kind, str] = {
     "null-attack-missing": "Whether the similarity measure is fair to the data was not tested.",
     "positive-control-failed": "The same attacks did not find the samples of a model that was made to leak them, "
     "so a negative result says little. Give more time or controls.",
-    "positive-control-missing": "The policy requires a positive control. Pass --positive-control.",
+    "positive-control-missing": "The policy requires a positive control, and none was run. Leave out "
+    "--no-positive-control, and give enough controls.",
     "uninformative-silence": "Nothing was found, and nothing shows that these attacks would have found a leak in "
     "such a network. Pass --positive-control, or give the weights from before training with --initial.",
 }
