@@ -75,7 +75,7 @@ def reconstruct(
     """
     outcomes: dict[Attack, Outcome] = {}
     attempts: list[Attempt] = []
-    for place, (attack, found) in enumerate(prepared.items()):
+    for place, (attack, found) in _more_than_weights_first(prepared):
         # Attacks of one shape would begin with the same candidates, and find less together.
         generator = torch.Generator().manual_seed((seed + place * _STRIDE) % 2**63)
         if chosen is not None and attack.id not in chosen:
@@ -98,6 +98,16 @@ def reconstruct(
     for one in ended:
         outcomes[one.attack] = _outcome(one) if isinstance(one, Attempt) else one
     return [outcomes[attack] for attack in prepared]
+
+
+def _more_than_weights_first(
+    prepared: Mapping[Attack, Prepared],
+) -> list[tuple[int, tuple[Attack, Prepared]]]:
+    """Order the battery, with its places: attacks on a change or a gradient come first.
+
+    The attacker holds more there, and such an attack must not lose its first step to others.
+    """
+    return sorted(enumerate(prepared.items()), key=lambda entry: entry[1][0].source == "weights")
 
 
 def _begin(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from audit.errors import ArchitectureError
+import torch
+
+from audit.errors import ArchitectureError, UsageError
 from audit.model.architecture import Architecture, check_same_layers, infer_architecture
 from audit.model.checkpoint import Checkpoint, load_checkpoint
 from audit.request.observed import Observed, load_gradient
@@ -60,6 +62,7 @@ def read_weights(asked: ModelOptions) -> tuple[Weights, list[str]]:
         initial = load_initial(asked.initial, checkpoint, architecture)
         notes.append(f"weights before training: {initial[0].path}, sha256 {initial[0].sha256}")
         notes += [f"--initial: {note}" for note in initial[1].notes if note not in architecture.notes]
+        notes += _frozen((checkpoint, architecture), initial)
     if asked.gradient is not None:
         kind, rate = cast("Kind", asked.gradient_kind), asked.learning_rate
         gradient = load_gradient(asked.gradient, checkpoint, architecture, kind, rate)
@@ -81,3 +84,30 @@ def load_initial(path: Path, checkpoint: Checkpoint, architecture: Architecture)
         raise ArchitectureError(f"--initial {path}: {error.problem}", error.remedy) from error
     check_same_layers(architecture, before, str(checkpoint.path), str(path))
     return initial, before
+
+
+def _frozen(model: Model, initial: Model) -> list[str]:
+    """Name the layers that training left as they were.
+
+    Raises
+    ------
+    UsageError
+        When these are all layers: there is no change to attack then.
+    """
+    checkpoint, before = model[0], initial[0]
+    pairs = list(zip(model[1].layers, initial[1].layers, strict=True))
+    same = [
+        after.weight
+        for after, first in pairs
+        if all(
+            torch.equal(checkpoint.tensors[name].double(), before.tensors[other].double())
+            for name, other in ((after.weight, first.weight), (after.bias, first.bias))
+            if name is not None and other is not None
+        )
+    ]
+    if len(same) == len(pairs):
+        raise UsageError(
+            f"--initial {before.path} holds the same weights as {checkpoint.path}: nothing changed between them",
+            "give the weights from before training, or the public base model, or leave out --initial",
+        )
+    return [f"layers that are as before training: {', '.join(same)}"] if same else []

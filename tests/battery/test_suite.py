@@ -389,6 +389,19 @@ def test_breaking_off_ends_all_attacks_and_keeps_what_was_found(moment, expected
     assert any(Status.INTERRUPTED.value in one.note for one in found) == (len(found) == len(outcomes))
 
 
+def test_what_the_attacker_holds_besides_the_weights_is_attacked_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where an early slice overruns, it is not the attack on the change or the gradient that gets no time."""
+    clock = Clock()
+    attacks, slices = scripted(monkeypatch, clock, NOTHING, NOTHING, NOTHING, NOTHING)
+    for attack, source in zip(attacks, ("weights", "change", "weights", "gradient"), strict=True):
+        monkeypatch.setattr(attack, "source", source, raising=False)
+    outcomes = run(attacks, clock, seconds=240.0)
+    assert [number for number, _ in slices[:4]] == [1, 3, 0, 2]
+    assert [outcome.attack for outcome in outcomes] == attacks
+
+
 def test_the_watcher_hears_which_attack_runs() -> None:
     clock = Clock()
     heard = []

@@ -98,7 +98,6 @@ def test_how_far_the_theory_applies(
     ("start", "sentence"),
     [
         (None, "does not apply: needs the weights from before training"),
-        (1.0, "does not apply: the initial weights are those of the checkpoint"),
         (0.5, "applies"),
     ],
 )

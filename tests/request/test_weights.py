@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audit.errors import ArchitectureError
+from audit.errors import ArchitectureError, UsageError
 from audit.request.request import ModelOptions
 from audit.request.weights import read_weights
 from tests.tiny import untrained, weights
@@ -45,3 +45,18 @@ def test_two_files_with_tensors_are_told_apart(checkpoint: Path) -> None:
     save_file({"fc1.weight": torch.ones(8, 1, 3, 3)}, before)
     with pytest.raises(ArchitectureError, match=f"--initial {before}: "):
         read_weights(ModelOptions(checkpoint, initial=before))
+
+
+def test_weights_from_before_training_that_are_those_of_the_checkpoint_are_refused(checkpoint: Path) -> None:
+    before = checkpoint.with_name("copy.safetensors")
+    save_file({name: tensor.double() for name, tensor in weights().items()}, before)
+    with pytest.raises(UsageError, match=f"--initial {before} holds the same weights as {checkpoint}"):
+        read_weights(ModelOptions(checkpoint, initial=before))
+
+
+def test_layers_that_training_left_alone_are_named(checkpoint: Path) -> None:
+    before = checkpoint.with_name("before.safetensors")
+    frozen = {name: tensor for name, tensor in weights().items() if name.startswith("fc1")}
+    save_file(untrained() | frozen, before)
+    _, notes = read_weights(ModelOptions(checkpoint, initial=before))
+    assert notes[-1] == "layers that are as before training: fc1.weight"
