@@ -125,14 +125,18 @@ def _run(request: Request, config: Path | None) -> tuple[Audit, list[Path]]:
 
 
 def _outcome(finished: Audit, *, quiet: bool) -> Iterator[str]:
+    from audit.render.sentences.grounds import stated
     from audit.render.sentences.reading import lines
 
     report = finished.report
-    yield f"{report.verdict}: {report.reasons[0]}"
+    yield f"{report.headline}: {report.reasons[0]}"
     reading = lines(report)
     yield from (reading[1:] if quiet else reading)
     if not quiet:
         yield from (f"  {line}" for line in report.reasons[1:])
+        yield from (
+            f"  {one.mark}: {one.title}.{'' if one.said else f' {one.sentence}'}" for one in stated(report)
+        )
         yield from (f"  note: {line}" for line in report.provenance.notes)
 
 

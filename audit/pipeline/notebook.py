@@ -34,7 +34,7 @@ from audit.report.evidence import Audit
 from audit.report.schema import Report
 from audit.request.option import fields_of
 from audit.request.request import OutputOptions, Request
-from audit.verdict.judgement import Verdict
+from audit.verdict.limits import Verdict
 
 Model = nn.Module | Mapping[str, Tensor] | str | PathLike[str]
 """A module, its state dict, or the path of a checkpoint."""
@@ -93,7 +93,7 @@ class Result:
         return run_folder.write(self.audit, Path(folder), formats)
 
     def __repr__(self) -> str:
-        return f"{self.verdict}: {self.report.reasons[0]}"
+        return f"{self.report.headline}: {self.report.reasons[0]}"
 
     def _repr_html_(self) -> str:
         page = FORMATS["html"].render(self.report, self.audit.evidence, self.audit.trajectories)

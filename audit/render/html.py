@@ -22,6 +22,7 @@ from audit.render.sentences import attacks, counts, diagnostics
 from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppression
 from audit.render.sentences.glossary import glossary
+from audit.render.sentences.grounds import stated
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
 from audit.render.sentences.reading import lines
@@ -68,7 +69,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         report=report,
         script=Markup(script),
         script_hash=_hash(script),
-        reading=lines(report),
+        **_head(report),
         cards=pictured.cards,
         table=table,
         gallery_remarks=pictured.remarks,
@@ -87,15 +88,26 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         chance=counts.chance(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
-        batch=counts.batch(report),
-        confirmed_from=origins_of(report, [sample for sample in report.samples if sample.confirmed]),
         shown_from=origins_of(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
-        interval=counts.interval(report),
         dp=counts.dp(report),
         advice=advice(report),
         limitations=limitations(report),
         glossary=glossary(report),
     )
+
+
+def _head(report: Report) -> dict[str, object]:
+    """What the head of the page needs: the verdict, what it rests on, and the counts."""
+    return {
+        "reading": lines(report),
+        "grounds": stated(report),
+        "silent": any(
+            one.kind == "uninformative-silence" and one.suppression is None for one in report.findings
+        ),
+        "batch": counts.batch(report),
+        "confirmed_from": origins_of(report, [sample for sample in report.samples if sample.confirmed]),
+        "interval": counts.interval(report),
+    }
 
 
 def _table(report: Report, evidence: Sequence[Evidence]) -> list[tuple[Sample, Evidence]]:

@@ -1,7 +1,8 @@
 """`report.junit.xml`: the verdict as test cases, for GitLab, Jenkins and others that show test reports.
 
 One case per limit of the policy: it passes, fails when it is violated, is an error when the audit was interrupted,
-and is skipped when there was too little evidence to decide. One per attack: skipped when it did not apply, an error
+and is skipped when there was too little evidence to decide. One per ground of a PASS, unless the verdict is FAIL:
+skipped when it is missing or was not checked. One per attack: skipped when it did not apply, an error
 when it failed. Neither GitLab nor Jenkins minds a skipped case, so one more says whether the audit could decide
 at all, and is an error when it could not: what is inconclusive never looks like a pass.
 """
@@ -15,11 +16,12 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from audit.render.sentences.findings import suppression
+from audit.render.sentences.grounds import Stated, stated
 from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
-from audit.verdict.judgement import LimitResult
+from audit.verdict.limits import LimitResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document can hold, escaped or not."""
@@ -30,7 +32,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     suite = Element("testsuite", name=_clean(f"{report.tool.name} {report.model.checkpoint}"))
     properties = SubElement(suite, "properties")
     for name, value in {
-        "verdict": report.verdict,
+        "verdict": report.headline,
         "policy": report.policy.name,
         "sha256": report.model.sha256,
         **({"reading": " ".join(said)} if (said := lines(report)) else {}),
@@ -39,6 +41,8 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     _decided(suite, report)
     for limit in report.policy.limits:
         _limit(suite, report, limit)
+    for ground in stated(report):
+        _ground(suite, report, ground)
     for attack in report.attacks:
         _attack(suite, report, attack)
     counts = {
@@ -84,6 +88,12 @@ def _limit(suite: Element, report: Report, limit: LimitResult) -> None:
     elif any(finding.suppression for finding in report.findings):
         seen = f"{limit.metric} is {limit.value:g} without what is suppressed."
         SubElement(case, "system-out").text = _clean("\n".join([seen, *report.reasons]))
+
+
+def _ground(suite: Element, report: Report, ground: Stated) -> None:
+    case = _case(suite, report, f"ground: {ground.title}")
+    if ground.mark != "holds":
+        _end(case, "skipped", ground.mark.replace(" ", "-"), ground.sentence, [])
 
 
 def _attack(suite: Element, report: Report, attack: AttackReport) -> None:

@@ -12,6 +12,7 @@ from audit.render.jinja import environment
 from audit.render.sentences import attacks, counts, diagnostics
 from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppressed
+from audit.render.sentences.grounds import stated
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
 from audit.render.sentences.reading import lines
@@ -34,6 +35,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         report=report,
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
         reading=lines(report),
+        grounds=stated(report),
         withheld=counts.withheld(report),
         chance=counts.chance(report),
         positive_control=positive_control(report),

@@ -21,7 +21,7 @@ from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import FindingReport, Report
 from audit.verdict.finding import RULES, Kind
-from audit.verdict.judgement import LimitResult
+from audit.verdict.limits import LimitResult
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {"high": "error", "medium": "warning", "low": "note", "info": "note"}
@@ -74,9 +74,10 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         ],
         "results": results,
         "properties": {
-            "verdict": report.verdict,
+            "verdict": report.headline,
             "reasons": report.reasons,
             "reading": lines(report),
+            "verdictGrounds": [one.model_dump(mode="json") for one in report.verdict_grounds],
             "policy": report.policy.name,
             "summary": report.summary.model_dump(mode="json"),
         },

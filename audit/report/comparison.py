@@ -9,9 +9,9 @@ from audit.report.base import Part
 from audit.report.differences import Difference, best_equation, differences
 from audit.report.figures import Figure, figures
 from audit.report.outcomes import AttackReport, Sample
-from audit.report.schema import Report
+from audit.report.schema import Headline, Report
 from audit.verdict.facts import AttackStatus
-from audit.verdict.judgement import Verdict
+from audit.verdict.limits import Verdict
 
 
 class Side(Part):
@@ -25,6 +25,8 @@ class Side(Part):
     """Start of the run, ISO 8601, UTC."""
     verdict: Verdict
     """Verdict under the policy of the run."""
+    headline: Headline
+    """The verdict in a word, which is REPORT where the policy sets no limit."""
     members: int
     """Number of training samples that were compared."""
     similarity: str
@@ -153,6 +155,7 @@ def _side(report: Report) -> Side:
         sha256=report.model.sha256,
         started=report.provenance.started,
         verdict=report.verdict,
+        headline=report.headline,
         members=report.summary.members,
         similarity=report.similarity,
         confirmed_interval=report.summary.confirmed_interval,

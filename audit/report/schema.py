@@ -13,10 +13,11 @@ from audit.report.outcomes import AttackReport, Control, Sample
 from audit.report.reading import Reading
 from audit.verdict.finding import Finding
 from audit.verdict.grounds import GroundId
-from audit.verdict.judgement import LimitResult, Verdict
+from audit.verdict.limits import LimitResult, Verdict
 from audit.verdict.policy import Requirements
 
 SCHEMA_VERSION = 2
+Headline = Literal["PASS", "FAIL", "INCONCLUSIVE", "REPORT"]
 
 
 class Tool(Part):
@@ -232,6 +233,11 @@ class Report(Part):
     """What a reviewer should know: confirmed reconstructions, then validity issues."""
     provenance: Provenance
     """Command, versions, times and assumptions."""
+
+    @property
+    def headline(self) -> Headline:
+        """The verdict in a word; REPORT instead of PASS where the policy sets no limit that could be kept."""
+        return "REPORT" if self.verdict == "PASS" and not self.policy.limits else self.verdict
 
     @property
     def similarity(self) -> str:

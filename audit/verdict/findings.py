@@ -71,17 +71,15 @@ def _of_attacks(facts: Facts, require: Requirements) -> Iterator[Finding]:
         yield make_finding("incomplete-audit")
     if not any(fact.status == "ran" for fact in facts.attacks.values()):
         yield make_finding("no-attack-ran")
-    if facts.observed and not any(facts.attacks[attack].status == "ran" for attack in facts.observed):
-        first = facts.observed[0]
-        yield make_finding(
-            "observed-not-attacked",
-            {"observed": facts.gradient_kind, **_outcome(first, facts.attacks[first])},
-        )
     if facts.batch_rank is not None:
         yield make_finding(
             "batch-unclear",
             {"observed": facts.gradient_kind, "rank": facts.batch_rank, "members": facts.members},
         )
+    if (unused := _unused(facts.observed, facts, require)) is not None:
+        yield make_finding("observed-not-attacked", {"observed": facts.gradient_kind, **unused})
+    if (unused := _unused(facts.initial, facts, require)) is not None:
+        yield make_finding("initial-not-attacked", unused)
     for attack in require.attacks:
         fact = facts.attacks.get(attack)
         if fact is None or fact.status != "ran":
@@ -89,6 +87,25 @@ def _of_attacks(facts: Facts, require: Requirements) -> Iterator[Finding]:
     for attack, fact in facts.attacks.items():
         if fact.status == "failed" and attack not in require.attacks:
             yield make_finding("attack-failed", _outcome(attack, fact), about=attack)
+
+
+def _unused(attacks: Sequence[str], facts: Facts, require: Requirements) -> dict[str, Value] | None:
+    """How the best attack ended on what the user gave besides the checkpoint; None if it explained some of it.
+
+    That is also None where nothing was given.
+    """
+    if not attacks:
+        return None
+    found = {attack: facts.attacks[attack] for attack in attacks}
+    ran = {attack: fact for attack, fact in found.items() if fact.status == "ran"} or found
+    best, fact = min(ran.items(), key=lambda pair: _explained(pair[1]))
+    if fact.status == "ran" and _explained(fact) <= require.attack_loss:
+        return None
+    return {**_outcome(best, fact), "reached": fact.relative_loss, "limit": require.attack_loss}
+
+
+def _explained(fact: AttackFact) -> float:
+    return 1.0 if fact.relative_loss is None else fact.relative_loss
 
 
 def _outcome(attack: str, fact: AttackFact | None) -> dict[str, Value]:

@@ -24,6 +24,7 @@ GROUND_OF: dict[Kind, GroundId] = {
     "no-attack-ran": "tested",
     "observed-not-attacked": "tested",
     "batch-unclear": "tested",
+    "initial-not-attacked": "tested",
     "required-attack-missing": "tested",
     "uncalibrated-audit": "calibrated",
     "too-few-controls": "calibrated",
@@ -67,6 +68,8 @@ class Ground:
     issue: Finding | None = None
     """The finding that takes it away, a suppressed one only if there is no other; None where it holds or was not
     checked."""
+    asked: bool = True
+    """Whether the policy withholds PASS for that finding."""
 
 
 def grounds(facts: Facts, issues: Sequence[Finding], require: Requirements) -> tuple[Ground, ...]:
@@ -90,7 +93,7 @@ def grounds(facts: Facts, issues: Sequence[Finding], require: Requirements) -> t
 
 def _ground(name: GroundId, facts: Facts, issue: Finding | None, require: Requirements) -> Ground:
     if issue is not None:
-        return Ground(name, holds=False, issue=issue)
+        return Ground(name, False, issue=issue, asked=require.informative or issue.kind not in EARNED)
     found = _BASES[name](facts, require) if name in _BASES else None
     return Ground(name, None) if found is None else Ground(name, True, found[0], dict(found[1]))
 

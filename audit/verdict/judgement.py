@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from audit.verdict.facts import Facts
 from audit.verdict.finding import Finding, Suppression, Value, confirmed_id, with_suppressions
 from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import EARNED, Ground, grounds
-from audit.verdict.policy import CALIBRATED, Limit, Metric, Policy
+from audit.verdict.limits import LimitResult, Verdict, apply
+from audit.verdict.policy import CALIBRATED, Policy
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 ReasonKind = Literal[
     "limit-violated",
+    "membership-violated",
+    "membership-undecided",
     "no-limit",
     "nothing-tested",
     "not-calibrated",
@@ -35,21 +35,6 @@ ReasonKind = Literal[
     "suppressed-finding",
     "other-threshold",
 ]
-
-
-class LimitResult(BaseModel):
-    """One limit, and what was measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    metric: Metric
-    """What is limited: a count of members, or a fraction of all of them."""
-    maximum: float
-    """Largest value that the policy allows."""
-    value: float | None
-    """Value that was measured; None when it could not be."""
-    verdict: Verdict
-    """Verdict on this limit alone."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +74,19 @@ def judge(policy: Policy, facts: Facts) -> Judgement:
     issues = with_suppressions(validity_issues(facts, policy.require), facts.suppressed)
     bearing = [issue for issue in issues if _matters(issue, policy, facts)]
     standing = [issue for issue in bearing if issue.suppression is None]
-    unasked = [issue for issue in issues if issue.kind in EARNED]
-    rest_on = grounds(facts, [*bearing, *unasked], policy.require)
-    limits = tuple(_apply(limit, facts, undecided=bool(standing)) for limit in policy.limits)
+    rest_on = grounds(facts, [one for one in issues if one in bearing or one.kind in EARNED], policy.require)
+    limits = tuple(apply(limit, facts, undecided=bool(standing)) for limit in policy.limits)
     violations = [_violation(limit, facts) for limit in limits if limit.verdict == "FAIL"]
+    undecided = [
+        Reason("membership-undecided", _of_test(limit))
+        for limit in limits
+        if limit.metric == "membership_auc" and limit.verdict == "INCONCLUSIVE" and not _within(limit)
+    ]
     remarks = [*_suppressions(facts), *_other_threshold(policy, facts)]
     if violations:
         return Judgement("FAIL", (*violations, *standing, *remarks), limits, rest_on)
-    if standing:
-        return Judgement("INCONCLUSIVE", (*standing, *remarks), limits, rest_on)
+    if standing or undecided:
+        return Judgement("INCONCLUSIVE", (*standing, *undecided, *remarks), limits, rest_on)
     return Judgement("PASS", (*_acquittal(policy, facts), *remarks), limits, rest_on)
 
 
@@ -117,24 +106,19 @@ def _matters(issue: Finding, policy: Policy, facts: Facts) -> bool:
     return True
 
 
-def _value(metric: Metric, facts: Facts) -> float | None:
-    if metric in CALIBRATED and facts.controls == 0:
-        return None
-    count = facts.confirmed_counted if metric in CALIBRATED else facts.recovered_counted
-    return count / facts.members if metric.endswith("_fraction") else float(count)
+def _within(limit: LimitResult) -> bool:
+    """Whether a test keeps a limit that only other issues leave undecided."""
+    return limit.interval is not None and limit.interval[1] <= limit.maximum
 
 
-def _apply(limit: Limit, facts: Facts, *, undecided: bool) -> LimitResult:
-    value = _value(limit.metric, facts)
-    discredited = bool(facts.null_confirmed) and "null-attack-confirmed" not in facts.suppressed
-    unreliable = limit.metric in CALIBRATED and discredited
-    verdict: Verdict = "INCONCLUSIVE" if undecided else "PASS"
-    if value is not None and value > limit.maximum and not unreliable:
-        verdict = "FAIL"  # however incomplete the audit: p-values stay valid, and more work only adds
-    return LimitResult(metric=limit.metric, maximum=limit.maximum, value=value, verdict=verdict)
+def _of_test(limit: LimitResult) -> dict[str, Value]:
+    low, high = limit.interval or (None, None)
+    return {"maximum": limit.maximum, "auc": limit.value, "low": low, "high": high}
 
 
 def _violation(limit: LimitResult, facts: Facts) -> Reason:
+    if limit.metric == "membership_auc":
+        return Reason("membership-violated", _of_test(limit))
     calibrated = limit.metric in CALIBRATED
     return Reason(
         "limit-violated",
@@ -160,14 +144,15 @@ def _acquittal(policy: Policy, facts: Facts) -> Iterator[Reason]:
         "threshold": facts.threshold,
     }
     if not policy.limits:
-        yield Reason("no-limit")
+        counts: dict[str, Value] = {"confirmed": facts.confirmed, "recovered": facts.recovered}
+        yield Reason("no-limit", counts | rule)
     elif not ran:  # this and the next pass only where somebody waived them
         yield Reason("nothing-tested")
     elif not facts.controls:
         yield Reason("not-calibrated", {"recovered": facts.recovered, **rule})
     elif facts.confirmed:
-        counts: dict[str, Value] = {"confirmed": facts.confirmed, "counted": facts.confirmed_counted}
-        yield Reason("confirmed-allowed", counts | rule)
+        counted: dict[str, Value] = {"confirmed": facts.confirmed, "counted": facts.confirmed_counted}
+        yield Reason("confirmed-allowed", counted | rule)
         yield from _bounds(facts)
     else:
         yield Reason("resistant", {"attacks": list[str](ran), **rule})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,7 +13,7 @@ from audit.model.modality import IMAGES, MODALITIES, Measure
 from audit.verdict.policy_file import policy_path
 from audit.yaml_file import read_mapping, validate
 
-Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction"]
+Metric = Literal["confirmed", "confirmed_fraction", "recovered", "recovered_fraction", "membership_auc"]
 
 _LEAST_POWER = 0.1
 """What a policy requires that asks for a positive control without a number."""
@@ -49,9 +49,16 @@ class Limit(_Part):
     """The largest value of a metric that may be released."""
 
     metric: Metric
-    """What is limited: a count of members, or a fraction of all members, from 0 to 1."""
+    """What is limited: a count of members, a fraction of all members, from 0 to 1, or `membership_auc`: how well
+    contributions to the weights distinguish members from controls, from 0.5, chance, to 1."""
     maximum: float = Field(ge=0.0)
     """Largest value that is allowed."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.metric == "membership_auc" and not 0.5 <= self.maximum <= 1:
+            raise ValueError("membership_auc takes a maximum from 0.5, which is chance, to 1")
+        return self
 
 
 def _power(value: object) -> object:

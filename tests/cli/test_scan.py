@@ -46,8 +46,10 @@ def test_without_controls_nothing_is_decided(model_audit: Run, tiny: Tiny, steps
 
 def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None) -> None:
     ended = model_audit(*scan(tiny, "--policy", "research"))
-    assert (ended.code, ended.out.split(":")[0]) == (0, "PASS")
-    assert report()["summary"]["confirmed"] > 0
+    assert (ended.code, ended.out.split(":")[0]) == (0, "REPORT")
+    confirmed = report()["summary"]["confirmed"]
+    assert (confirmed > 0, report()["verdict"]) == (True, "PASS")
+    assert ended.out.startswith(f"REPORT: {confirmed} of 4 training samples confirmed")
 
 
 # --- what is attacked, and with what ----------------------------------------------------------------------

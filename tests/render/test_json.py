@@ -56,5 +56,5 @@ def test_fields_of_the_interface() -> None:
         "id", "label", "similarity", "ncc", "p_value", "recovered", "confirmed", "attack", "candidate",
         "contribution", "contribution_rank", "attainable",
     } <= content["samples"][0].keys()  # fmt: skip
-    assert {"metric", "maximum", "value", "verdict"} == content["policy"]["limits"][0].keys()
+    assert {"metric", "maximum", "value", "interval", "verdict"} == content["policy"]["limits"][0].keys()
     assert {"command", "seed", "device", "torch", "started", "seconds"} <= content["provenance"].keys()

@@ -6,6 +6,7 @@ import pytest
 
 from audit.render.junit import render
 from audit.render.sentences.findings import suppression
+from audit.render.sentences.grounds import stated
 from audit.report.outcomes import AttackReport
 from audit.report.schema import Report
 from audit.verdict.finding import Suppression
@@ -43,7 +44,11 @@ def cases(report: Report) -> dict[str, Element]:
         for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             assert counted.attrib[name] == str(sum(case.find(tag) is not None for case in found))
     named = {case.attrib["name"]: case for case in found}
-    assert len(named) == len(found) == 1 + len(report.policy.limits) + len(report.attacks)
+    assert (
+        len(named)
+        == len(found)
+        == (1 + len(report.policy.limits) + len(report.attacks) + len(stated(report)))
+    )
     return named
 
 
@@ -63,6 +68,7 @@ def test_golden_inconclusive() -> None:
     assert_golden("inconclusive.junit.xml", render(make_report(controls=0, complete=False)))
 
 
+GROUND = "ground: "
 ATTACKS = {"attack: kkt-margin": "passed", "attack: weight-delta": "skipped"}
 
 
@@ -78,12 +84,25 @@ ATTACKS = {"attack: kkt-margin": "passed", "attack: weight-delta": "skipped"}
 )
 def test_how_cases_end(report: Report, verdict: str, decided: str, limit: str) -> None:
     assert report.verdict == verdict
-    assert ends(report) == {DECIDED: decided, LIMIT: limit} | ATTACKS
+    found = {name: end for name, end in ends(report).items() if not name.startswith(GROUND)}
+    assert found == {DECIDED: decided, LIMIT: limit} | ATTACKS
+
+
+def test_every_ground_of_a_pass_is_a_case() -> None:
+    report = make_report(confirmed=0, controls=19)
+    grounds = [end for name, end in ends(report).items() if name.startswith(GROUND)]
+    holding = {True: "passed", False: "skipped", None: "skipped"}
+    assert grounds == [holding[one.holds] for one in report.verdict_grounds]
+    missing = cases(report)["ground: The count is calibrated"].find("skipped")
+    assert missing is not None
+    assert missing.attrib["message"] == report.reasons[0]  # said once, in full
+    assert not any(name.startswith(GROUND) for name in ends(make_report()))  # a FAIL needs none
 
 
 def test_without_limits_what_is_inconclusive_is_no_pass_either() -> None:
     report = make_report(policy="research", controls=0)
-    assert ends(report) == {DECIDED: "error" if report.verdict == "INCONCLUSIVE" else "passed"} | ATTACKS
+    assert ends(report)[DECIDED] == ("error" if report.verdict == "INCONCLUSIVE" else "passed")
+    assert not any(name.startswith("limit: ") for name in ends(report))
     undecided = report.model_copy(update={"verdict": "INCONCLUSIVE"})
     assert ends(undecided)[DECIDED] == "error"
 

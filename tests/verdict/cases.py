@@ -59,6 +59,7 @@ OBSERVED = {
     "observed": ("gradient",),
     "attacks": {**CLEAN.attacks, "gradient": AttackFact("skipped", "it holds nothing")},
 }
+CHANGED = {"initial": ("weight-delta",)}
 ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     ({"complete": False}, ["incomplete-audit"], {}),
     ({"controls": 0, "null_confirmed": None}, ["uncalibrated-audit"], {}),
@@ -103,6 +104,31 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
         OBSERVED,
         ["observed-not-attacked"],
         {"observed": "gradient", "attack": "gradient", "status": "skipped", "reason": "it holds nothing"},
+    ),
+    (
+        OBSERVED | {"attacks": {**CLEAN.attacks, "gradient": AttackFact("ran", "", 0.8, 0.9)}},
+        ["observed-not-attacked"],
+        {"attack": "gradient", "status": "ran", "reached": 0.8, "limit": 0.5},
+    ),
+    (
+        CHANGED | {"attacks": {**CLEAN.attacks, "weight-delta": AttackFact("failed", "the time ended")}},
+        ["initial-not-attacked", "attack-failed/weight-delta"],
+        {"attack": "weight-delta", "status": "failed", "reason": "the time ended", "reached": None},
+    ),
+    (
+        CHANGED | {"attacks": {**CLEAN.attacks, "weight-delta": AttackFact("skipped", "it is frozen")}},
+        ["initial-not-attacked"],
+        {"status": "skipped", "reason": "it is frozen"},
+    ),
+    (
+        CHANGED | {"attacks": {**CLEAN.attacks, "weight-delta": AttackFact("ran", "", 0.51, 0.9)}},
+        ["initial-not-attacked"],
+        {"attack": "weight-delta", "reached": 0.51, "limit": 0.5},
+    ),
+    (
+        CHANGED | {"attacks": {**CLEAN.attacks, "weight-delta": AttackFact("ran", "diverged")}},
+        ["initial-not-attacked"],
+        {"status": "ran", "reached": None},
     ),
     (
         {"attacks": {"kkt-margin": AttackFact("ran", "", 0.9, 0.95)}, "positive_control": PowerFact(20, 3)},

@@ -69,6 +69,6 @@ def test_a_few_members_ahead_of_the_controls_are_no_issue_when_chance_does_it_of
 
 def test_one_attack_on_what_was_observed_is_enough() -> None:
     skipped = AttackFact("skipped", "it holds nothing")
-    attacks = {**CLEAN.attacks, "gradient": skipped, "gradient-exact": AttackFact("ran", "")}
+    attacks = {**CLEAN.attacks, "gradient": skipped, "gradient-exact": AttackFact("ran", "", 0.5)}
     facts = replace(CLEAN, observed=("gradient", "gradient-exact"), attacks=attacks)
     assert validity_issues(facts, Requirements()) == []

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.verdict.facts import AttackFact, Facts, PowerFact
+from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import Judgement, Reason, judge
 from audit.verdict.policy import Policy, load_policy
-from tests.verdict.cases import ADA, CLEAN, KNOWN, SKIPPED, audited, policy
+from tests.verdict.cases import ADA, CHANGED, CLEAN, KNOWN, RAN, SKIPPED, audited, policy
 
 ATTACKS = ("kkt-margin", "kkt-loss")
 LAX = {"limits": [{"metric": "confirmed", "maximum": 5}]}
@@ -18,6 +18,9 @@ RECOVERED = {"limits": [{"metric": "recovered", "maximum": 0}]}
 OPEN = {"limits": [], "require": {}}
 CONTROL = {"require": {"positive_control": True}}
 HALF = {"require": {"positive_control": 0.5}}
+MEMBERSHIP = {"limits": [{"metric": "membership_auc", "maximum": 0.6}]}
+EARNED = {"require": {"informative": True}}
+LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
 LEAK = {"confirmed": 3, "recovered": 3}
 UNCALIBRATED = {"controls": 0, "null_confirmed": None}
 
@@ -81,6 +84,31 @@ def values(judgement: Judgement, kind: str) -> dict[str, Any]:
         (CONTROL, LEAK, "FAIL", "limit-violated"),
         ({}, {"positive_control": PowerFact(40, 0)}, "INCONCLUSIVE", "positive-control-failed"),
         ({}, {"positive_control": PowerFact(40, 1)}, "PASS", "resistant"),
+        # what an attacker holds besides the weights
+        ({}, CHANGED | {"attacks": CLEAN.attacks | {"weight-delta": RAN}}, "PASS", "resistant"),
+        (
+            {},
+            CHANGED | {"attacks": CLEAN.attacks | {"weight-delta": AttackFact("skipped", "x")}},
+            "INCONCLUSIVE",
+            "initial-not-attacked",
+        ),
+        # the membership test
+        (MEMBERSHIP, {"membership": MembershipFact(0.55, 0.48, 0.6)}, "PASS", "resistant"),
+        (MEMBERSHIP, {"membership": MembershipFact(0.65, 0.58, 0.7)}, "INCONCLUSIVE", "membership-undecided"),
+        (MEMBERSHIP, {"membership": MembershipFact(0.7, 0.61, 0.8)}, "FAIL", "membership-violated"),
+        (MEMBERSHIP, {}, "INCONCLUSIVE", "membership-undecided"),
+        (MEMBERSHIP, LEAK | {"membership": MembershipFact(0.7, 0.61, 0.8)}, "FAIL", "membership-violated"),
+        (
+            MEMBERSHIP,
+            {"membership": MembershipFact(0.7, 0.61, 0.8), "null_confirmed": 1},
+            "FAIL",
+            "membership-violated",
+        ),
+        # a PASS that must be earned
+        (EARNED, {}, "PASS", "resistant"),
+        (EARNED, {"attacks": LITTLE}, "INCONCLUSIVE", "uninformative-silence"),
+        ({}, {"attacks": LITTLE}, "PASS", "resistant"),
+        (EARNED, LEAK | {"attacks": LITTLE}, "FAIL", "limit-violated"),
         # interrupted
         ({}, {"complete": False}, "INCONCLUSIVE", "incomplete-audit"),
         ({}, LEAK | {"complete": False}, "FAIL", "limit-violated"),

@@ -56,7 +56,7 @@ _DIFFERENCES: dict[DifferenceKind, str] = {
 
 def headline(found: Comparison) -> list[str]:
     """Say what changed, in sentences."""
-    first, second = found.before.verdict, found.after.verdict
+    first, second = found.before.headline, found.after.headline
     lines = [
         f"Verdict: {first} in both runs." if first == second else f"Verdict: {first} before, {second} after."
     ]

@@ -13,8 +13,9 @@ TITLES: dict[Kind, str] = {
     "recovered-not-confirmed": "Matches that chance may explain",
     "incomplete-audit": "The audit is incomplete",
     "no-attack-ran": "No attack ran",
-    "observed-not-attacked": "No attack used what was observed",
     "batch-unclear": "Which samples are of the observed batch is unclear",
+    "observed-not-attacked": "What was observed was not used",
+    "initial-not-attacked": "The weights from before training were not used",
     "required-attack-missing": "A required attack did not run",
     "attack-failed": "An attack failed",
     "uncalibrated-audit": "The count is not calibrated",
@@ -60,15 +61,47 @@ def _recovered(count: int, measure: str, threshold: float) -> str:
 
 
 def _incomplete() -> str:
-    return "The audit was interrupted before it was finished: what it did not reach is not counted."
+    return "The audit was interrupted: run it again to the end. What it did not reach is not counted."
 
 
 def _nothing_ran() -> str:
-    return "No attack ran, so nothing was tested."
+    return (
+        "Nothing was tested, for no attack ran: give more time, or what an attack needs. The report says why each "
+        "was left out."
+    )
 
 
-def _not_attacked(observed: str, attack: str, status: str, reason: str) -> str:
-    return f"The observed {observed} was not tested. The attack {attack} {_outcome(status, reason)}."
+def _observed_unused(
+    observed: str, attack: str, status: str, reason: str, reached: float | None, limit: float
+) -> str:
+    if status == "ran":
+        return (
+            f"The observed {observed} was not explained: give that of these members, at this checkpoint. "
+            f"{_explained(attack, reached, limit)}"
+        )
+    todo = _more_time(reason) or "give one to which an attack applies, or leave out --gradient"
+    return f"The observed {observed} was not tested: {todo}. The attack {attack} {_outcome(status, reason)}."
+
+
+def _initial_unused(attack: str, status: str, reason: str, reached: float | None, limit: float) -> str:
+    if status == "ran":
+        return (
+            f"The weights from before training explain little: give those that this training began from. "
+            f"{_explained(attack, reached, limit)}"
+        )
+    todo = _more_time(reason) or "give those from which every layer was trained"
+    ended = _outcome(status, reason)
+    return f"The weights from before training were not used: {todo}. The attack {attack} {ended}."
+
+
+def _explained(attack: str, reached: float | None, limit: float) -> str:
+    left = "diverged" if reached is None else f"leaves {share(reached)} of its equation unexplained"
+    return f"The attack {attack} {left}; the policy allows {share(limit)}."
+
+
+def _more_time(reason: str) -> str:
+    """What to do about an attack that had no time for its first step; empty for any other reason."""
+    return "give more time with --budget" if "time ended" in reason else ""
 
 
 def _batch_unclear(observed: str, rank: int, members: int) -> str:
@@ -80,7 +113,12 @@ def _batch_unclear(observed: str, rank: int, members: int) -> str:
 
 
 def _attack_missing(attack: str, status: str, reason: str) -> str:
-    return f"The policy requires the attack {attack}. It {_outcome(status, reason)}."
+    todo = _more_time(reason) or "give what it needs, or choose a policy that does not require it"
+    if status == "absent" or "asked for" in reason:
+        todo = "name it in --attacks, or leave out that option"
+    return (
+        f"The attack {attack}, which the policy requires, did not run: {todo}. It {_outcome(status, reason)}."
+    )
 
 
 def _attack_failed(attack: str, status: str, reason: str) -> str:
@@ -93,56 +131,63 @@ def _outcome(status: str, reason: str) -> str:
 
 
 def _uncalibrated() -> str:
-    return "Without controls the count is not calibrated: how many matches are due to chance is unknown."
+    return (
+        "The count is not calibrated: give held-out samples with --controls. How many matches are due to chance is "
+        "unknown without them."
+    )
 
 
 def _too_few(controls: int, required: int) -> str:
-    return f"The policy requires {plural(required, 'control')}; {controls} given."
+    return f"Too few controls: give at least {required}, as the policy requires. There are {controls}."
 
 
 def _cannot_confirm(controls: int, smallest_p: float, fdr: float, needed: int) -> str:
     return (
-        f"With {plural(controls, 'control')} the smallest possible p-value is {smallest_p:.2g}, above the false "
-        f"discovery rate of {fdr:g}: nothing could have been confirmed. That takes at least {needed} controls."
+        f"Too few controls to confirm anything: give at least {needed}. With {plural(controls, 'control')} the "
+        f"smallest possible p-value is {smallest_p:.2g}, above the false discovery rate of {fdr:g}."
     )
 
 
 def _unresolved(unresolved: int, chance: float, controls: int, least: int, members: int, needed: int) -> str:
     return (
-        f"Ahead of every control, but not confirmed: {plural(unresolved, 'recovered training sample')}. Chance "
-        f"does this with probability {chance:.2g}, but {plural(controls, 'control')} cannot confirm fewer than "
-        f"{least} of {members} samples. About {needed} controls could."
+        f"Members stand out whom so few controls cannot settle: give about {needed} controls, or only the "
+        f"suspected members as --data. Ahead of every control, but not confirmed: "
+        f"{plural(unresolved, 'recovered training sample')}. Chance does this with probability {chance:.2g}, but "
+        f"{plural(controls, 'control')} cannot confirm fewer than {least} of {members} samples."
     )
 
 
 def _null_confirmed(count: int) -> str:
     return (
-        f"The negative control, which learns nothing from the model, confirmed {plural(count, 'training sample')}: "
-        f"the similarity measure is biased for this data, and the count cannot be relied on."
+        f"The count cannot be relied on: give controls that are drawn like the training samples. The negative "
+        f"control, which learns nothing from the model, confirmed {plural(count, 'training sample')}: the "
+        f"similarity measure is biased for this data."
     )
 
 
 def _null_missing() -> str:
-    return "The negative control did not run: whether the similarity measure is fair to this data is unknown."
+    return (
+        "Whether the similarity measure is fair to this data is unknown: run the audit again to its end, with more "
+        "time. The negative control did not run."
+    )
 
 
 def _control_failed(confirmed: int, samples: int, required: float, note: str) -> str:
     needed = f"; the policy requires {share(required)}" if required else ""
     remark = f" ({note})" if note else ""
-    worth = "The attacks find nothing even there: a negative result is not informative."
-    if confirmed:
-        worth = "A negative result says little."
+    what = "too little" if confirmed else "nothing"
+    worth = "A negative result says little" if confirmed else "A negative result is not informative"
     return (
-        f"The same attacks confirmed {confirmed} of {plural(samples, 'sample')} of a model that was made to "
-        f"leak{remark}{needed}. {worth} More time or controls may help."
+        f"The attacks found {what} where they should have: give more time or controls. They confirmed {confirmed} "
+        f"of {plural(samples, 'sample')} of a model that was made to leak{remark}{needed}. {worth}."
     )
 
 
 def _control_missing() -> str:
     return (
-        "The policy requires a positive control (the same attacks on a model that was made to leak), and none was "
-        "run: leave out --no-positive-control, and give enough controls. It runs by itself once nothing else "
-        "stands against a PASS."
+        "The policy requires a positive control, and none was run: leave out --no-positive-control, and give enough "
+        "controls. It runs the same attacks on a model that was made to leak, by itself once nothing else stands "
+        "against a PASS."
     )
 
 
@@ -194,8 +239,9 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "recovered-not-confirmed": _recovered,
     "incomplete-audit": _incomplete,
     "no-attack-ran": _nothing_ran,
-    "observed-not-attacked": _not_attacked,
     "batch-unclear": _batch_unclear,
+    "observed-not-attacked": _observed_unused,
+    "initial-not-attacked": _initial_unused,
     "required-attack-missing": _attack_missing,
     "attack-failed": _attack_failed,
     "uncalibrated-audit": _uncalibrated,
@@ -216,9 +262,12 @@ MEANING: dict[Kind, str] = {
     "that the model never saw. Look at them; more controls distinguish them from chance.",
     "incomplete-audit": "The audit was interrupted. What it did not reach is not counted: run it again to the end.",
     "no-attack-ran": "Nothing was tested, so nothing is known. The report says why each attack was left out.",
-    "observed-not-attacked": "A gradient or an update was given, and no attack on it ran. The report says why.",
     "batch-unclear": "Far more members were given than the observed gradient or update shows above its noise. Give "
     "the samples of its batch alone.",
+    "observed-not-attacked": "A gradient or an update was given, and no attack on it ran, or none explained it. "
+    "The report says why.",
+    "initial-not-attacked": "Weights from before training were given, and the attack on the change since did not "
+    "run, or explained little of it. Give more time, or the weights that this training began from.",
     "required-attack-missing": "The policy requires an attack that did not run. Give what it needs, or require "
     "another.",
     "attack-failed": "An attack ended with an error, so what it would have found is unknown.",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from audit.render.sentences.findings import detail, suppression
+from audit.report.schema import Report
 from audit.verdict.grounds import Basis, Ground, GroundId
 from audit.words import bound, listed, number, plural, share
 
@@ -19,11 +22,43 @@ TITLES: dict[GroundId, str] = {
 """Every ground in a few words, as where it holds."""
 
 
+Mark = Literal["holds", "missing", "not checked"]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A ground as reports list it."""
+
+    mark: Mark
+    """Whether it holds."""
+    title: str
+    """The ground in a few words."""
+    sentence: str
+    """What it rests on, or what it lacks and what to do."""
+    said: bool
+    """Whether a reason for the verdict says the same."""
+
+
+def stated(report: Report) -> list[Stated]:
+    """List the grounds of a report that does not fail; a FAIL needs none of them."""
+    if report.verdict == "FAIL":
+        return []
+    return [
+        Stated(_MARKS[one.holds], TITLES[one.ground], one.sentence, one.sentence in report.reasons)
+        for one in report.verdict_grounds
+    ]
+
+
+_MARKS: dict[bool | None, Mark] = {True: "holds", False: "missing", None: "not checked"}
+
+
 def sentence(ground: Ground) -> str:
     """Say in a sentence or two what a ground rests on, what takes it away, or that it was not checked."""
     if ground.issue is not None:
         accepted = ground.issue.suppression
         tail = "" if accepted is None else f" Suppressed: {suppression(accepted)}."
+        if not ground.asked:
+            tail += " This policy does not ask for it."
         return f"{detail(ground.issue)}{tail}"
     if ground.basis is None:
         return "This was not checked."

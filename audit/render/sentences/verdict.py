@@ -10,7 +10,7 @@ from audit.render.sentences.sources import origins
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import Reason, ReasonKind
 from audit.verdict.policy import CALIBRATED
-from audit.words import bound, plural
+from audit.words import bound, number, plural
 
 NO_LIMIT_AT_POWER = (
     "the power is too low, or too uncertain, to limit what may leak as the samples of the positive control do"
@@ -48,8 +48,34 @@ def _not_suppressed(count: int, counted: int) -> str:
     return "" if counted == count else f" Not suppressed: {counted}."
 
 
-def _no_limit() -> str:
-    return "The policy sets no limit; this run only reports."
+def _membership_violated(maximum: float, auc: float, low: float, high: float) -> str:
+    return (
+        f"The membership test tells training samples from samples that the model never saw: "
+        f"{_auc(auc, low, high)}. The policy allows {maximum:.3g}."
+    )
+
+
+def _membership_undecided(maximum: float, auc: float | None, low: float | None, high: float | None) -> str:
+    if auc is None or low is None or high is None:
+        return (
+            f"The policy limits the membership AUC to {maximum:.3g}, and it was not measured: give more time, at "
+            f"least 10 controls and 4 training samples."
+        )
+    return (
+        f"Whether the membership AUC is above the {maximum:.3g} that the policy allows is undecided: give more "
+        f"training samples and controls. {_auc(auc, low, high)}."
+    )
+
+
+def _auc(auc: float, low: float, high: float) -> str:
+    return f"AUC {number(auc)}, 95 % interval {number(low)} to {number(high)}"
+
+
+def _no_limit(confirmed: int, recovered: int, members: int, measure: str, threshold: float) -> str:
+    return (
+        f"{confirmed} of {plural(members, 'training sample')} confirmed, {recovered} recovered ({measure} >= "
+        f"{threshold:g}, chance included). The policy sets no limit; this run only reports."
+    )
 
 
 def _nothing_tested() -> str:
@@ -119,6 +145,8 @@ def _other_threshold(measure: str, threshold: float, stated: float) -> str:
 
 _REASONS: dict[ReasonKind, Callable[..., str]] = {
     "limit-violated": _violated,
+    "membership-violated": _membership_violated,
+    "membership-undecided": _membership_undecided,
     "no-limit": _no_limit,
     "nothing-tested": _nothing_tested,
     "not-calibrated": _not_calibrated,

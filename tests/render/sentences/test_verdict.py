@@ -2,13 +2,14 @@ import re
 from typing import Any, get_args
 
 from audit.render.sentences.verdict import reason
-from audit.verdict.facts import PowerFact
+from audit.verdict.facts import MembershipFact, PowerFact
 from audit.verdict.judgement import ReasonKind, judge
 from tests.report.golden import assert_golden
 from tests.verdict.cases import ADA, CLEAN, KNOWN, audited, policy
 
 LEAK = {"confirmed": 3, "recovered": 3}
 MIXED = {"sources": ("weights", "gradient"), "gradient_kind": "update"}
+MEMBERSHIP = {"limits": [{"metric": "membership_auc", "maximum": 0.6}]}
 CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({}, LEAK),
@@ -19,7 +20,10 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"controls": 60, "recovered": 2, "unresolved": 2, "threshold": 0.9}),
     ({}, {"positive_control": PowerFact(40, 24)}),
     ({}, {"positive_control": PowerFact(40, 1)}),
-    ({"limits": []}, {}),
+    ({"limits": []}, LEAK | {"recovered": 5}),
+    (MEMBERSHIP, {"membership": MembershipFact(0.7, 0.61, 0.8)}),
+    (MEMBERSHIP, {"membership": MembershipFact(0.65, 0.58, 0.7)}),
+    (MEMBERSHIP, {}),
     ({"require": {}}, {"attacks": {}, "suppressed": {"no-attack-ran": KNOWN}}),
     ({}, {"controls": 0, "recovered": 7, "suppressed": {"uncalibrated-audit": ADA}}),
     ({}, LEAK | {"suppressed": {"confirmed-reconstruction/a": ADA}, "complete": False}),
