@@ -17,7 +17,7 @@ from audit.pipeline.session import Session
 from audit.report.measured import PositiveControl
 from audit.request.check import Inputs
 from audit.verdict.facts import PowerFact
-from audit.verdict.judgement import Verdict
+from audit.verdict.limits import Verdict
 from audit.words import duration, plural
 
 _TRAINING = 0.5
