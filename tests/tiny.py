@@ -52,11 +52,13 @@ class Steps:
     splitting: bool
     steps: int
     watch: "Watch"
+    candidates: int | None = None
 
     def minimise(
         self, problem: Problem, budget: Budget, generator: torch.Generator, watch: Watcher
     ) -> Solution:
-        descent = Descent(count=4 * max(self.classes, 2), restarts=2, steps=self.steps)
+        count = self.candidates or 4 * max(self.classes, 2)
+        descent = Descent(count=count, restarts=2, steps=self.steps)
         solver: Solver = SampleSplitting(descent) if self.splitting else descent
         solution = solver.minimise(problem, budget, generator, watch)
         self.watch.now += budget.left if budget.rounds is None else 1.0
@@ -79,12 +81,15 @@ class Watch:
         return Budget(seconds, self, interrupted, rounds)
 
 
-def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120) -> None:
-    """Let attacks take as many steps with every slice of their time, however long or short it is."""
+def fix_steps(monkeypatch: pytest.MonkeyPatch, steps: int = 120, candidates: int | None = None) -> None:
+    """Let attacks take as many steps with every slice of their time, however long or short it is.
+
+    Candidates are four for each class, if no number is given.
+    """
     watch = Watch()
 
     def plan(attempt: Attempt, budget: Budget) -> Steps:
-        return Steps(attempt.equation.classes, attempt.splitting, steps, watch)
+        return Steps(attempt.equation.classes, attempt.splitting, steps, watch, candidates)
 
     monkeypatch.setattr("audit.battery.attempt.plan_restarts", plan)
     monkeypatch.setattr("audit.pipeline.session.Budget", watch.budget)
