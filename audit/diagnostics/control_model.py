@@ -5,16 +5,19 @@ which the audited network would show most:
 
     a gradient was observed     the audited network, with the gradient of a batch of these samples
     initial weights were given  those, trained until the samples are memorised
-    otherwise                   a network of the same shape, trained from a small first layer far past zero error,
-                                near a KKT point of the maximum margin (Lyu and Li 2020; Haim et al. 2022); that
-                                layer begins in the span of the images, for the rest would be noise that stays
+    otherwise                   a network of the same shape, trained far past zero error, near a KKT point of the
+                                maximum margin (Lyu and Li 2020; Haim et al. 2022)
 
-The confirmed share of the memorised samples is the power of the audit. Members are not used for any of it.
+What hides samples from attacks is noise: of the initialisation in weights, of training in their change, of clipping
+or privacy in a gradient. The model has, layer by layer, as much of it as the audited network (`layer_noise`), or
+its power would say nothing about that one. Weights begin with it, and training leaves it; to a change or a gradient
+it is added. The confirmed share of the memorised samples is the power. Members are not used for any of it.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -25,16 +28,18 @@ from torch import Tensor
 
 from audit.attacks import Observation
 from audit.budget import Budget
-from audit.diagnostics.training import Trained, descend, loss_gradient, small_start
+from audit.diagnostics import layer_noise
+from audit.diagnostics.training import Trained, descend, loss_gradient
 from audit.errors import UsageError
 from audit.model.modality import Source
 from audit.model.network import Network
+from audit.model.parameters import Parameters
 from audit.scoring.intervals import resolution
 
 _SHARE = 3
 """One in so many controls is memorised, at most."""
 _SMALL = 1e-4
-"""Standard deviation of its first layer before training, as in the demonstration."""
+"""Standard deviation of its first layer before training, as in the demonstration, besides noise."""
 _MARGINS: dict[Source, float] = {"weights": 100.0, "change": 3.0}
 """Smallest margin at which training ends. Far from its start, a change is no sum of gradients at its ends."""
 _STRIDE = 0x51ED270B
@@ -148,15 +153,32 @@ def train_control_model(
     """
     inputs = torch.from_numpy(drawn.images).to(audited.low)
     labels = torch.from_numpy(drawn.labels).to(audited.low.device)
+    generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
     if audited.gradient is not None:
-        return ControlModel(replace(audited, gradient=loss_gradient(audited.network, inputs, labels)), "")
+        gradient = loss_gradient(audited.network, inputs, labels)
+        return ControlModel(replace(audited, gradient=_as_noisy(gradient, audited.gradient, generator)), "")
     if audited.initial is not None:
         trained = descend(audited.initial, inputs, labels, _MARGINS["change"], budget, watch)
+        network = _as_blurred(trained.network, audited.initial, audited.network, generator)
     else:
-        generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
         trained = _from_small(audited.network, inputs, labels, generator, budget, watch)
+        network = trained.network
     note = _note(trained, _MARGINS[strongest_source(audited)], budget)
-    return ControlModel(replace(audited, network=trained.network), note)
+    return ControlModel(replace(audited, network=network), note)
+
+
+def _as_noisy(gradient: Parameters, observed: Parameters, generator: torch.Generator) -> Parameters:
+    """A gradient of the observed one's length, which may be an update, with as much noise."""
+    levels = layer_noise.of_signal(observed)
+    noise = layer_noise.draw(observed, levels, generator)
+    signal = math.sqrt(max(observed.norm**2 - noise.norm**2, 0.0))
+    return gradient.times(signal / (gradient.norm or 1.0)) + noise
+
+
+def _as_blurred(trained: Network, initial: Network, audited: Network, generator: torch.Generator) -> Network:
+    """A trained network, with as much noise in the change of its weights as the audited one has."""
+    levels = layer_noise.of_signal(audited.parameters - initial.parameters)
+    return trained.at(trained.parameters + layer_noise.draw(trained.parameters, levels, generator))
 
 
 def _from_small(
@@ -167,18 +189,20 @@ def _from_small(
     budget: Budget,
     watch: Callable[[int, float], None],
 ) -> Trained:
-    """Train from a small first layer; from a larger one where outputs are too small to feel its gradient.
+    """Train from the noise of the audited network, and a small first layer besides.
 
-    Training moves the first layer within the span of the images only (and weight decay would take away the rest),
-    so it begins there: else what is left of a larger start hides the images, as it does with x^3.
+    That begins in the span of the images, in which training moves it; it is larger where outputs are too small to
+    feel its gradient, as with x^3. What is left of the noise outside the span hides the images, as in the audited
+    network.
     """
-    scale = _SMALL
-    basis = torch.linalg.qr(inputs.T).Q
+    noise = layer_noise.draw(like.parameters, layer_noise.of_weights(like.parameters), generator)
+    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
+    noise = replace(noise, biases=biases)
+    basis, scale = torch.linalg.qr(inputs.T).Q, _SMALL
+    small = torch.randn(like.weights[0].shape, generator=generator).to(basis) @ basis @ basis.T
     while True:
-        start = small_start(like, scale, generator)
-        inside = start.weights[0] @ basis @ basis.T
-        start = start.at(start.parameters.with_first_weight(inside))
-        trained = descend(start, inputs, labels, _MARGINS["weights"], budget, watch)
+        start = noise.with_first_weight(noise.weights[0] + scale * small)
+        trained = descend(like.at(start), inputs, labels, _MARGINS["weights"], budget, watch)
         if trained.margin > 0 or scale > 1 or budget.left == 0:
             return trained
         scale *= 10

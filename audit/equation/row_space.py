@@ -99,16 +99,23 @@ def row_space(block: Tensor, source: Source) -> RowSpace:
 def bulk_edge(singular_values: Tensor, rows: int, columns: int) -> float | None:
     """Largest singular value that noise of the level seen would leave by itself in a (rows, columns) matrix.
 
-    The edge sigma (sqrt(rows) + sqrt(columns)) of the Marchenko-Pastur distribution, with sigma from the median
-    singular value, which a few signals hardly move. The median of the distribution, mu, follows from
-    omega = lambda / sqrt(mu) (Gavish and Donoho 2014, eq. 3 and 11). It lies below `noise_edge`, from which on a
-    direction is known well enough to be worth keeping. None where it is less than rounding: the change of a layer
-    that began as noise has none of it left.
+    The edge sigma (sqrt(rows) + sqrt(columns)) of the Marchenko-Pastur distribution, with sigma = `noise_level`. It
+    lies below `noise_edge`, from which on a direction is known well enough to be worth keeping. None where it is
+    less than rounding: the change of a layer that began as noise has none of it left.
+    """
+    edge = (math.sqrt(rows) + math.sqrt(columns)) * noise_level(singular_values, rows, columns)
+    return edge if edge > _rounding(singular_values, rows, columns) else None
+
+
+def noise_level(singular_values: Tensor, rows: int, columns: int) -> float:
+    """Standard deviation of the entries of a (rows, columns) matrix of noise, to which a few signals were added.
+
+    From the median singular value, which these hardly move. The median of the Marchenko-Pastur distribution, mu,
+    follows from omega = lambda / sqrt(mu) (Gavish and Donoho 2014, eq. 3 and 11).
     """
     beta = min(rows, columns) / max(rows, columns)
     known = math.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + math.sqrt(beta**2 + 14 * beta + 1)))
-    edge = (1 + math.sqrt(beta)) * _omega(beta) / known * float(singular_values.median())
-    return edge if edge > _rounding(singular_values, rows, columns) else None
+    return _omega(beta) / known * float(singular_values.median()) / math.sqrt(max(rows, columns))
 
 
 def noise_edge(singular_values: Tensor, rows: int, columns: int) -> float:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from audit.attacks import Observation
 from audit.battery import AttackResult, Outcome
 from audit.budget import Budget
+from audit.diagnostics import layer_noise
 from audit.diagnostics.control_model import (
     ControlModel,
     Draw,
@@ -22,6 +23,7 @@ from audit.diagnostics.control_model import (
     strongest_source,
     train_control_model,
 )
+from audit.diagnostics.training import loss_gradient
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.parameters import Parameters
@@ -119,7 +121,7 @@ def few(inputs: int, outputs: int) -> Draw:
     ("sizes", "activation"),
     [([20, 40, 1], "relu"), ([20, 30, 30, 3], "gelu"), ([20, 40, 1], "polynomial:3"), ([20, 30, 1], "tanh")],
 )
-def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
+def test_a_twin_has_the_shape_and_the_noise_of_the_network_and_nothing_else_of_its_weights(
     sizes: list[int], activation: str
 ) -> None:
     audited = seen(sizes, activation)
@@ -132,7 +134,7 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     assert [tensor.shape for tensor in network.parameters.tensors] == [
         tensor.shape for tensor in audited.network.parameters.tensors
     ]
-    other = replace(audited, network=audited.network.at(audited.network.parameters.times(7)))
+    other = replace(audited, network=audited.network.at(audited.network.parameters.times(-1)))
     torch.testing.assert_close(
         train_control_model(other, drawn, 0, PLENTY).observation.network.parameters.tensors,
         network.parameters.tensors,
@@ -141,9 +143,11 @@ def test_a_twin_has_the_shape_of_the_network_and_nothing_of_its_weights(
     outputs = network.forward(inputs)
     predicted = (outputs[:, 0] > 0).long() if sizes[-1] == 1 else outputs.argmax(1)
     assert predicted.tolist() == drawn.labels.tolist()
-    images = torch.linalg.qr(inputs.T).Q  # its first layer lies in the span of what it was trained on
+    images = torch.linalg.qr(inputs.T).Q  # outside of whose span only noise is left
     outside = network.weights[0] - network.weights[0] @ images @ images.T
-    assert float(outside.norm()) < 1e-5 * float(network.weights[0].norm())
+    level = layer_noise.of_weights(audited.network.parameters)[0]
+    rank = sizes[0] - len(inputs)
+    assert float(outside.norm()) == pytest.approx(level * (sizes[1] * rank) ** 0.5, rel=0.1)
 
 
 def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
@@ -161,7 +165,8 @@ def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
 
 def test_a_twin_of_a_gradient_needs_no_training() -> None:
     network = random_network([20, 40, 3], "relu")
-    audited = replace(seen([20, 40, 3], "relu"), gradient=network)
+    exact = loss_gradient(network, torch.randn(6, 20), torch.arange(6) % 3)
+    audited = replace(seen([20, 40, 3], "relu"), gradient=exact)
     assert strongest_source(audited) == "gradient"
     out_of_time = Budget(0.0, Clock())
     drawn = few(20, 3)
@@ -173,11 +178,51 @@ def test_a_twin_of_a_gradient_needs_no_training() -> None:
     assert float(left.norm()) < 1e-5 * float(found.gradient.weights[0].norm())
 
 
+WIDE = [90, 80, 70, 3]
+"""Sizes of which the first two layers tell noise from signal."""
+
+
+def test_the_noise_of_upper_layers_stays_in_a_twin() -> None:
+    audited, drawn = seen(WIDE, "relu"), few(90, 3)
+    first, second, last = audited.network.weights
+    quiet = audited.network.at(replace(audited.network.parameters, weights=(1e-3 * first, second, last)))
+    found = train_control_model(replace(audited, network=quiet), drawn, 0, PLENTY).observation.network
+    expected = layer_noise.of_weights(quiet.parameters)
+    assert expected[0] == pytest.approx(1e-3 / 90**0.5, rel=0.1)
+    assert layer_noise.of_weights(found.parameters)[:2] == pytest.approx(expected[:2], rel=0.15)
+
+
+def test_a_twin_of_a_change_has_the_noise_of_the_change() -> None:
+    audited = seen(WIDE, "relu")
+    levels = (1e-4, 3e-4, 2e-4)
+    noise = layer_noise.draw(audited.network.parameters, levels, torch.Generator().manual_seed(1))
+    drawn = few(90, 3)
+    shifted = audited.network.at(audited.network.parameters + noise)
+    change: Any
+    for network, expected in ((audited.network, 0.0), (shifted, levels[0])):
+        twin = train_control_model(
+            replace(audited, network=network, initial=audited.network), drawn, 0, PLENTY
+        )
+        change = twin.observation.network.parameters - audited.network.parameters
+        assert layer_noise.of_signal(change)[0] == pytest.approx(expected, rel=0.15)
+
+
+def test_a_twin_of_a_gradient_has_its_noise_and_its_length() -> None:
+    audited, drawn = seen(WIDE, "relu"), few(90, 3)
+    gradient = loss_gradient(audited.network, torch.randn(6, 90), torch.arange(6) % 3).times(-0.01)
+    noise = layer_noise.draw(gradient, (1e-5, 1e-5, 1e-5), torch.Generator().manual_seed(1))
+    observed = gradient + noise
+    found = train_control_model(replace(audited, gradient=observed), drawn, 0, PLENTY).observation.gradient
+    assert found is not None
+    assert found.norm == pytest.approx(observed.norm, rel=0.02)
+    assert layer_noise.of_signal(found) == pytest.approx((1e-5,) * 3, rel=0.15)
+
+
 def test_training_that_ran_out_of_time_is_noted() -> None:
     audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
-    assert train_control_model(audited, drawn, 0, Budget(0.0, Clock())).note == (
-        "training ended early, at a smallest margin of -0.00032, before the model had memorised all of its samples"
-    )
+    note = train_control_model(audited, drawn, 0, Budget(0.0, Clock())).note
+    assert note.startswith("training ended early, at a smallest margin of -")
+    assert note.endswith(", before the model had memorised all of its samples")
 
 
 def test_images_that_cannot_be_learnt_are_noted() -> None:

@@ -185,9 +185,9 @@ def _control_failed(confirmed: int, samples: int, required: float, note: str) ->
 
 def _control_missing() -> str:
     return (
-        "The policy requires a positive control, and none was run: leave out --no-positive-control, and give enough "
-        "controls. It runs the same attacks on a model that was made to leak, by itself once nothing else stands "
-        "against a PASS."
+        "The policy requires a positive control, and none was run: leave out --no-positive-control, and give "
+        "enough controls. It runs the same attacks on a model that was made to leak, by itself once nothing else "
+        "stands against a PASS."
     )
 
 
