@@ -18,6 +18,7 @@ ELSEWHERE = {
     "cli/json_schema.py": "cli/test_schemas.py",
     "cli/shell.py": "cli/test_stops.py",
     "diagnostics/measure.py": "pipeline/test_measured.py",
+    "scoring/shares.py": "scoring/test_confirmation.py",
     "version.py": "cli/test_help.py",
 }
 """Modules that the test file of another name covers."""

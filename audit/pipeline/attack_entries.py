@@ -6,7 +6,7 @@ from audit.battery import AttackResult, Outcome
 from audit.pipeline.facts import attack_fact
 from audit.pipeline.scores import Scores
 from audit.report.outcomes import AttackReport, Splitting
-from audit.scoring.calibration import Calibration
+from audit.scoring.calibration import Part
 
 
 def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
@@ -37,7 +37,7 @@ def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     )
 
 
-def _splitting(result: AttackResult, after: Calibration, before: Calibration | None) -> Splitting | None:
+def _splitting(result: AttackResult, after: Part, before: Part | None) -> Splitting | None:
     """Compare an attack before and after sample splitting; None if it did not split."""
     done = result.splitting
     if done is None or before is None:

@@ -112,6 +112,9 @@ def summary_entry(facts: Facts, scores: Scores) -> Summary:
         control_matches=scores.pooled.control_matches,
         null_confirmed=facts.null_confirmed,
         fdr=facts.fdr,
+        by_threshold=dict(scores.pooled.by_threshold),
+        identified=facts.identified if calibrated else None,
+        controls_confirmed=facts.controls_confirmed if calibrated else None,
         upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
         upper_limit_at_power=None
         if power is None
@@ -188,7 +191,9 @@ def sample_entries(members: Samples, scores: Scores, truth: Truth) -> list[Sampl
                 margin=float(margins.members[i]),
                 p_value=None if margins.p_values is None else float(margins.p_values[i]),
                 recovered=bool(belief.recovered[i]),
-                confirmed=bool(belief.confirmed[i]),
+                confirmed=belief.evidence[i] is not None,
+                evidence=belief.evidence[i],
+                identified=bool(belief.identified[i]),
                 attack=attack,
                 candidate=row,
             )

@@ -13,7 +13,7 @@ from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.request.batch import far_more
 from audit.request.check import Inputs
-from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact, ahead_of_controls
+from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
 
 
 def facts_of(
@@ -56,7 +56,10 @@ def facts_of(
         fdr=pooled.fdr,
         recovered=pooled.recovered_count,
         confirmed=pooled.confirmed_count,
-        unresolved=len(ahead_of_controls(samples, controls)),
+        unresolved=pooled.at_floor,
+        tests=pooled.tests,
+        identified=int(pooled.identified.sum()),
+        controls_confirmed=pooled.controls_confirmed,
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,
         attacks={o.attack.id: attack_fact(o, measured.stationarity.get(o.attack.id)) for o in outcomes},
         sources=tuple(dict.fromkeys(sources)),

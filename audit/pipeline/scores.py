@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from audit.battery import AttackResult, Outcome
 from audit.dataset.truth import Truth
-from audit.scoring.calibration import Calibration, calibrate
+from audit.scoring.calibration import Calibration, Part, calibrate, part_of
+from audit.scoring.votes import Field
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,9 @@ class Scores:
     """What was matched."""
     pooled: Calibration
     """Of all candidates together: what the verdict counts."""
-    by_attack: dict[str, Calibration]
+    by_attack: dict[str, Part]
     """Of the candidates of each attack that ran."""
-    before_splitting: dict[str, Calibration]
+    before_splitting: dict[str, Part]
     """Of its candidates as they were before sample splitting; only of attacks that split."""
     negative: Calibration | None
     """The negative control, of noise; None without an attack or without controls."""
@@ -60,28 +61,27 @@ def score(
     threshold:
         Similarity from which a match counts as recovered.
     fdr:
-        Rate of Benjamini-Hochberg, within (0, 1).
+        Rate of false discoveries, within (0, 1).
     complete:
         Whether the audit ran to its end. If it was interrupted, nothing is matched again for the comparison before
         and after splitting.
     """
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     pool = Pool.of(ran, truth.members.shape[1])
-    compare = _comparison(truth, threshold, fdr)
-    pooled = compare(pool.values)
+    field = Field.of(truth.members, truth.controls, truth.preprocessing)
+    votes = [field.votes(result.reconstructions) for result in ran] or [field.votes(pool.values)]
+    pooled = calibrate(field, votes, threshold, fdr)
+    noise = [field.votes(result.null) for result in ran] if len(truth.controls) else []
     return Scores(
         pool=pool,
         pooled=pooled,
-        by_attack={r.attack.id: pooled if len(ran) == 1 else compare(r.reconstructions) for r in ran},
-        before_splitting={
-            r.attack.id: compare(r.splitting.images) for r in ran if complete and r.splitting is not None
+        by_attack={
+            r.attack.id: part_of(pooled, field, of_one) for r, of_one in zip(ran, votes, strict=False)
         },
-        negative=compare(np.concatenate([r.null for r in ran])) if ran and len(truth.controls) else None,
+        before_splitting={
+            r.attack.id: part_of(pooled, field, field.votes(r.splitting.images))
+            for r in ran
+            if complete and r.splitting is not None
+        },
+        negative=calibrate(field, noise, threshold, fdr) if noise else None,
     )
-
-
-def _comparison(truth: Truth, threshold: float, fdr: float) -> Callable[[NDArray[np.float32]], Calibration]:
-    def compare(candidates: NDArray[np.float32]) -> Calibration:
-        return calibrate(candidates, truth.members, truth.controls, truth.preprocessing, threshold, fdr)
-
-    return compare

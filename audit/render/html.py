@@ -86,6 +86,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         before=attacks.BEFORE_SPLITTING,
         courses=list(_courses(report, trajectories)),
         chance=counts.chance(report),
+        strength=counts.strength(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
         shown_from=origins_of(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),
@@ -140,11 +141,11 @@ def _plots(report: Report) -> Iterator[tuple[Markup, str]]:
         margin = plots.similarity_histogram(
             [sample.margin for sample in samples],
             [control.margin for control in controls],
-            "identification margin",
+            "identification score",
         )
         caption = (
-            "How much closer a reconstruction is to its match than to every other sample. Confirmation rests on "
-            "members to the right of all controls."
+            "How close a reconstruction is to the sample that it speaks for, with what all samples have in common "
+            "taken out. Confirmation rests on members to the right of the controls."
         )
         yield Markup(margin), caption
     curves = plots.loss_curves(report.attacks)

@@ -38,6 +38,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         grounds=stated(report),
         withheld=counts.withheld(report),
         chance=counts.chance(report),
+        strength=counts.strength(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
         batch=counts.batch(report),

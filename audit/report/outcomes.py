@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from audit.model.modality import Source
 from audit.report.base import Count, Curve, Fraction, Measured, Part
-from audit.verdict.facts import AttackStatus
+from audit.verdict.facts import AttackStatus, Evidence
 
 
 class Splitting(Part):
@@ -104,7 +104,9 @@ class Match(Part):
     ncc: float
     """Centred correlation; of rows of a table, in standard deviations of each column."""
     margin: float
-    """Identification margin: how much closer a candidate is to this sample than to every other one."""
+    """Identification score: cosine with the candidate that speaks for this sample, whatever their similarity, in
+    coordinates in which members and controls together vary alike in all directions; -2 where none speaks for it. In
+    reports of version 1, how much closer a candidate is to this sample than to every other one."""
 
 
 class Sample(Match):
@@ -113,11 +115,17 @@ class Sample(Match):
     label: int | None
     """Label (class index) of the sample; None if it was not given."""
     p_value: Fraction | None
-    """Conformal p-value against the controls; None without controls."""
+    """Conformal p-value of the score among candidates that reach the threshold, against the controls; None without
+    controls."""
     recovered: bool
     """Whether its similarity reached the threshold."""
     confirmed: bool
     """Whether it was recovered beyond chance."""
+    evidence: Evidence | None = None
+    """What confirms it: its rank among controls, the tail of their scores (extrapolated), or that the
+    reconstruction is exact to 1 % of its range. None where it is not confirmed, and in reports of version 1."""
+    identified: bool = False
+    """Whether its rank would confirm it if no similarity were asked for."""
     attack: str | None
     """Id of the attack that made the candidate; None without a match."""
     candidate: int | None

@@ -41,7 +41,7 @@ class Summary(Part):
     recovered: Count
     """Members with a similarity at or above the threshold: the count that papers report, not calibrated."""
     confirmed: Count
-    """Recovered members that Benjamini-Hochberg also rejects: recovered beyond chance."""
+    """Recovered members that are more than chance explains."""
     confirmed_fraction: Fraction
     """Share of the members that is confirmed."""
     confirmed_interval: tuple[Fraction, Fraction] | None
@@ -56,9 +56,15 @@ class Summary(Part):
     reconstructions; None when it did not run or there are no controls."""
     fdr: Fraction
     """False discovery rate among the confirmed members."""
+    by_threshold: dict[str, Count] = Field(default={})
+    """Members confirmed at other thresholds, by threshold; empty in reports of version 1."""
+    identified: Count | None = None
+    """Members that would be confirmed if no similarity were asked for; None without controls."""
+    controls_confirmed: Count | None = None
+    """Controls that the same test confirms against the members, the roles exchanged; None without controls."""
     upper_limit: Fraction | None = None
     """Share of samples like the members that the audit would confirm, at most: one-sided 95 % limit, exact. Members
-    that beat every control and are not confirmed for want of controls count as confirmed. None without controls."""
+    that beat every control and are not confirmed count as confirmed. None without controls."""
     upper_limit_at_power: Fraction | None = None
     """Share of samples that leak as those of the positive-control model do, at most: joint 95 % limit, by the
     audit's count and that of the positive control. None without a positive control."""

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from audit.errors import DataError
 from audit.model.modality import IMAGES, ROWS, Modality
 from audit.model.preprocessing import Preprocessing
-from audit.scoring.similarity import check_columns, column_units, constant_columns, ssim_pairs, window
+from audit.scoring.similarity import (
+    check_columns,
+    column_units,
+    constant_columns,
+    rescale,
+    ssim_pairs,
+    window,
+)
 
 Values = NDArray[np.floating]
 """(n, d), one sample per row."""
@@ -21,6 +28,8 @@ Values = NDArray[np.floating]
 class Comparison:
     """The steps in which candidates are compared with samples."""
 
+    levels: tuple[float, ...]
+    """Similarities at which confirmed members are counted side by side."""
     check: Callable[[Sequence[Values], str], None]
     """Takes all sets of samples in their own units, (n, h, w, c) or (n, d), and their sources in words. Raises a
     DataError where no similarity can be computed."""
@@ -30,6 +39,9 @@ class Comparison:
     """Leads from these units to what is compared pair by pair: (n, h, w, c) or (n, d)."""
     similarity: Callable[[Values, Values, NDArray[np.float32]], NDArray[np.floating]]
     """Compares p pairs of what `view` returned, of which the correlation (p,) is known: (p,)."""
+    difference: Callable[[Values, Values, Values], NDArray[np.floating]]
+    """Root mean square difference of p pairs of what `view` returned, relative to the range of an image, or to the
+    range (d,) of every column: (p,)."""
 
 
 def comparison(modality: Modality) -> Comparison:
@@ -60,17 +72,35 @@ def _pixels(preprocessing: Preprocessing, inputs: Values) -> Values:
         return preprocessing.denormalise(inputs)
 
 
+def _of_images(candidates: Values, images: Values, _: Values) -> NDArray[np.floating]:
+    """Both stretched to [0, 1] as for SSIM, so that an image of one colour has no range and is equal to nothing."""
+    error = (rescale(candidates) - rescale(images)).reshape(len(images), -1)
+    flat = np.ptp(images.reshape(len(images), -1), axis=1) == 0
+    return np.where(flat, np.inf, np.sqrt(np.square(error).mean(axis=1)))
+
+
+def _of_rows(candidates: Values, rows: Values, ranges: Values) -> NDArray[np.floating]:
+    """Over the columns that differ between rows."""
+    varying = ranges > 0
+    error = (candidates - rows)[:, varying] / ranges[varying]
+    return np.asarray(np.sqrt(np.square(error).mean(axis=1)))
+
+
 _COMPARISONS = {
     IMAGES: Comparison(
+        levels=(0.4, 0.6, 0.8),
         check=_check_images,
         scale=_as_they_are,
         view=_pixels,
         similarity=lambda candidates, images, _: ssim_pairs(candidates, images),
+        difference=_of_images,
     ),
     ROWS: Comparison(
+        levels=(0.8, 0.9, 0.95),
         check=_check_rows,
         scale=column_units,
         view=lambda _, rows: rows,
         similarity=lambda candidates, rows, correlation: correlation,
+        difference=_of_rows,
     ),
 }

@@ -6,14 +6,22 @@ import math
 
 from scipy.stats import binomtest
 
+from audit.scoring.shares import TOGETHER
+
 
 def resolution(members: int, controls: int, fdr: float) -> int:
     """Smallest number of members that can be confirmed together.
 
-    Benjamini-Hochberg rejects i of n members only if their p-values are at most i * fdr / n, and none is
-    below 1 / (1 + controls). A result above `members` means that nothing can be confirmed at all.
+    Benjamini-Hochberg rejects i of n members only if their p-values are at most i * rate / n, and none is below
+    1 / (1 + controls); the rate is the share of the false discovery rate that ranks have. A result above `members`
+    means that ranks can confirm nothing at all.
     """
-    return max(1, math.ceil(members / (fdr * (1 + controls)) - 1e-9))
+    return max(1, math.ceil(members / (TOGETHER * fdr * (1 + controls)) - 1e-9))
+
+
+def controls_needed(members: int, leaking: int, fdr: float) -> int:
+    """Smallest number of controls with which so many of the members can be confirmed together."""
+    return math.ceil(members / (TOGETHER * fdr * leaking) - 1e-9) - 1
 
 
 def clopper_pearson(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:

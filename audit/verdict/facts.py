@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from audit.model.modality import Source
 from audit.scoring.intervals import resolution
+from audit.scoring.shares import Evidence as Evidence  # and for reports
 from audit.verdict.finding import Suppression, confirmed_id
 
 AttackStatus = Literal["ran", "skipped", "failed"]
@@ -63,19 +64,26 @@ class Facts:
     threshold: float
     """From which a match counted as recovered in this audit."""
     fdr: float
-    """False discovery rate given to Benjamini-Hochberg."""
+    """False discovery rate among confirmed members."""
     recovered: int
     """Members with a similarity at or above the threshold."""
     confirmed: int
-    """Recovered members that Benjamini-Hochberg rejects."""
+    """Recovered members that are more than chance explains."""
     unresolved: int
-    """Recovered members that beat every control and are still not confirmed: `len(ahead_of_controls(..))`."""
+    """Members not confirmed that are ahead of every control, whatever their similarity, in the test where there are
+    most."""
     null_confirmed: int | None
     """Members confirmed by the negative control; None when it did not run or there are no controls."""
     attacks: Mapping[str, AttackFact]
     """By attack id, every attack of the battery."""
     sources: tuple[Source, ...] = ()
     """What confirmed members were reconstructed from."""
+    tests: int = 1
+    """Number of tests that were looked at for `unresolved`."""
+    identified: int = 0
+    """Members that would be confirmed if no similarity were asked for."""
+    controls_confirmed: int = 0
+    """Controls that the same test confirms against the members, the roles exchanged."""
     gradient_kind: Literal["gradient", "update"] = "gradient"
     """What was observed, if anything."""
     observed: tuple[str, ...] = ()
@@ -125,13 +133,15 @@ class Facts:
 
     @property
     def unresolved_chance(self) -> float:
-        """Probability that chance alone puts at least `unresolved` members ahead of every control.
+        """Probability that chance alone puts at least `unresolved` members ahead of every control in some test.
 
         If members and controls are exchangeable, the u highest of n + k scores all belong to members with
-        probability C(n, u) / C(n + k, u). Only ever used to withhold a PASS.
+        probability C(n, u) / C(n + k, u), and in one of several tests with at most their sum. Only ever used to
+        withhold a PASS.
         """
-        return math.comb(self.members, self.unresolved) / math.comb(
-            self.members + self.controls, self.unresolved
+        every = self.members + self.controls
+        return min(
+            1.0, self.tests * math.comb(self.members, self.unresolved) / math.comb(every, self.unresolved)
         )
 
 
@@ -158,10 +168,6 @@ class Matched(Protocol):
     def confirmed(self) -> bool:
         """Whether it was recovered beyond chance."""
 
-
-def ahead_of_controls(samples: Sequence[Matched], controls: int) -> list[str]:
-    """Ids of recovered members that no control matches in margin, yet are not confirmed."""
-    if controls == 0:
-        return []
-    highest = 1.5 / (1 + controls)  # halfway between the smallest p-value and the next one
-    return [s.id for s in samples if s.recovered and not s.confirmed and (s.p_value or 1.0) < highest]
+    @property
+    def evidence(self) -> Evidence | None:
+        """What confirms it."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
+from audit.scoring.intervals import controls_needed
 from audit.verdict.facts import AttackFact, Facts, Matched
 from audit.verdict.finding import Finding, Value, make_finding
 from audit.verdict.grounds import informative, silence
@@ -52,6 +52,7 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
                     "measure": facts.similarity,
                     "similarity": sample.similarity,
                     "p_value": sample.p_value,
+                    "evidence": sample.evidence,
                 },
                 about=sample.id,
                 samples=[sample.id],
@@ -127,7 +128,7 @@ def _of_calibration(facts: Facts, require: Requirements) -> Iterator[Finding]:
                 "controls": facts.controls,
                 "smallest_p": facts.smallest_p,
                 "fdr": facts.fdr,
-                "needed": math.ceil(1 / facts.fdr - 1e-9) - 1,
+                "needed": controls_needed(facts.members, facts.members, facts.fdr),
             },
         )
     elif facts.unresolved and facts.unresolved_chance < facts.fdr:
@@ -139,7 +140,7 @@ def _of_calibration(facts: Facts, require: Requirements) -> Iterator[Finding]:
                 "controls": facts.controls,
                 "least": facts.resolution,
                 "members": facts.members,
-                "needed": math.ceil(facts.members / (facts.fdr * facts.possible) - 1e-9) - 1,
+                "needed": controls_needed(facts.members, facts.possible, facts.fdr),
             },
         )
 

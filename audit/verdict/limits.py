@@ -63,8 +63,8 @@ def _measured(metric: Metric, facts: Facts) -> tuple[float | None, float | None,
     if metric == "membership_auc":
         test = facts.membership
         return (None, None, None) if test is None else (test.low, test.auc, test.high)
-    if metric in CALIBRATED and facts.controls == 0:
-        return None, None, None
+    if metric in CALIBRATED and facts.controls == 0 and not facts.confirmed:
+        return None, None, None  # an exact copy of a member is confirmed without any
     count = facts.confirmed_counted if metric in CALIBRATED else facts.recovered_counted
     value = count / facts.members if metric.endswith("_fraction") else float(count)
     return value, value, value

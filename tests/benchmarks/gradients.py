@@ -35,6 +35,7 @@ from audit.battery import AttackResult
 from audit.budget import Budget
 from audit.errors import AuditError
 from audit.scoring.calibration import calibrate
+from audit.scoring.votes import Field
 from tests.benchmarks.gradient_targets import RECIPES, GradientTarget, make
 from tests.benchmarks.gradients_table import table
 from tests.benchmarks.published_gradients import SOLVED, Run, Seen, dlg, geiping
@@ -120,7 +121,8 @@ def score(candidates: NDArray[np.float32], target: GradientTarget) -> dict[str, 
     """Figures of one set of candidates, cut off at the box, against the batch and the controls."""
     low, high = target.format.box()
     inside = np.clip(candidates, low, high)
-    belief = calibrate(inside, target.members, target.controls, target.format, THRESHOLD, FDR)
+    field = Field.of(target.members, target.controls, target.format)
+    belief = calibrate(field, [field.votes(inside)], THRESHOLD, FDR)
     ssim = belief.matching.members.similarity
     return {
         "recovered": belief.recovered_count,

@@ -41,6 +41,7 @@ from audit.errors import AuditError
 from audit.pipeline.run import observe
 from audit.request.weights import load_initial, load_model
 from audit.scoring.calibration import calibrate
+from audit.scoring.votes import Field
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
 
@@ -123,12 +124,13 @@ def published(target: Target, seconds: float, seed: int) -> Found:
 def score(found: Found, target: Target) -> dict[str, Any]:
     """Count what was found, against members, against controls, and against chance."""
     members, controls = target.members, target.controls
-    pool = np.concatenate([members[:0], *found.candidates])
-    belief = calibrate(pool, members, controls, target.format, THRESHOLD, FDR)
-    null = calibrate(found.null, members, controls, target.format, THRESHOLD, FDR)
+    field = Field.of(members, controls, target.format)
+    votes = [field.votes(candidates) for candidates in found.candidates or [members[:0]]]
+    belief = calibrate(field, votes, THRESHOLD, FDR)
+    null = calibrate(field, [field.votes(found.null)], THRESHOLD, FDR)
     runs = []
-    for entry, candidates in zip(found.log, found.candidates, strict=True):
-        alone = calibrate(candidates, members, controls, target.format, THRESHOLD, FDR)
+    for entry, candidates in zip(found.log, votes, strict=False):
+        alone = calibrate(field, [candidates], THRESHOLD, FDR)
         runs.append({**entry, "recovered": alone.recovered_count, "confirmed": alone.confirmed_count})
     figures: dict[str, Any] = {
         "confirmed": belief.confirmed_count,
@@ -138,15 +140,15 @@ def score(found: Found, target: Target) -> dict[str, Any]:
         "control_matches": belief.control_matches,
         "best_ssim": round(float(np.sort(belief.matching.members.similarity)[-BEST:].mean()), 4),
         "best_run_confirmed": max((run["confirmed"] for run in runs), default=0),
-        "candidates": len(pool),
+        "candidates": sum(len(part.values) for part in votes),
         "null_confirmed": null.confirmed_count,
         "seconds": round(found.seconds, 2),
     }
     if target.name == UNSEEN:
         half = len(controls) // 2
-        figures["unseen_confirmed"] = calibrate(
-            pool, controls[:half], controls[half:], target.format, THRESHOLD, FDR
-        ).confirmed_count
+        strangers = Field.of(controls[:half], controls[half:], target.format)
+        unseen = [strangers.votes(part.values) for part in votes]
+        figures["unseen_confirmed"] = calibrate(strangers, unseen, THRESHOLD, FDR).confirmed_count
     return {**figures, "runs": runs}
 
 

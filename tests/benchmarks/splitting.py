@@ -34,6 +34,7 @@ from audit.equation.candidates import Candidates
 from audit.equation.objective import Objective
 from audit.equation.row_space import RowSpace
 from audit.scoring.calibration import calibrate
+from audit.scoring.votes import Field
 from audit.solve.base import Problem, Solver
 from audit.solve.constraints import Box
 from audit.solve.descent import Descent
@@ -134,7 +135,8 @@ def attacked(case: Case, solver: Solver, seed: int, budget: Budget) -> dict[str,
         kept, box = pool([solution]).candidates, case.problem.box  # without restarts that diverged
         found = images(kept, case.space, Rescalings(box), both_signs=case.both_signs).float().cpu().numpy()
         loss = 1 - case.share * (1 - solution.relative_loss)
-    belief = calibrate(found, target.members, target.controls, target.format, THRESHOLD, FDR)
+    field = Field.of(target.members, target.controls, target.format)
+    belief = calibrate(field, [field.votes(found)], THRESHOLD, FDR)
     ssim, split = np.sort(belief.matching.members.similarity), solution.splitting
     return {
         "confirmed": belief.confirmed_count,

@@ -41,7 +41,7 @@ IMAGES = [
     (spoiled.overlap, [], ["1 of the 61 controls", "image 60 of"]),
     (spoiled.images_too_small, [], ["1 x 144 pixels", "SSIM"]),
     (spoiled.mean_of_another_size, [], ["mean.npy", "(12, 13)", "(12, 12)"]),
-    (spoiled.few_controls, ["--positive-control"], ["22 of them", "at least 23"]),
+    (spoiled.few_controls, ["--positive-control"], ["22 of them", "at least 28"]),
     (nothing, ["--data", ""], ["--data is empty"]),
     (nothing, ["--controls", ""], ["--controls is empty"]),
     (nothing, ["--data", "mnist:train[:500]"], ["mnist:train[:500]", "data"]),

@@ -14,7 +14,7 @@ from tests.tiny import Tiny, fix_steps
 def test_quiet_prints_the_verdict_what_was_assumed_and_the_path(
     model_audit: Run, tiny: Tiny, steps: None
 ) -> None:
-    ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.3"))
+    ended = model_audit(*scan(tiny, "--quiet", "--threshold", "0.5"))
     verdict, assumed, path = ended.out.splitlines()
     assert verdict.startswith("FAIL: ")
     assert assumed.startswith("Read as: activation relu; layers 144-100-1 in a chain, without skip")

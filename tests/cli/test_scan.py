@@ -37,11 +37,17 @@ def test_a_model_that_learnt_nothing_passes(model_audit: Run, tmp_path: Path, st
     assert report()["summary"]["confirmed"] == 0
 
 
-def test_without_controls_nothing_is_decided(model_audit: Run, tiny: Tiny, steps: None) -> None:
+def test_without_controls_nothing_but_exact_copies_is_confirmed(
+    model_audit: Run, tiny: Tiny, tmp_path: Path, steps: None
+) -> None:
     ended = model_audit("scan", *tiny.arguments, "--out", "out")
-    assert (ended.code, report()["verdict"]) == (3, "INCONCLUSIVE")
+    assert (ended.code, report()["verdict"]) == (1, "FAIL")
+    assert report()["summary"]["controls"] == 0
+    assert {sample["evidence"] for sample in report()["samples"]} == {"exact", None}
+    untrained = make(tmp_path / "untrained", trained=False)
+    ended = model_audit("scan", *untrained.arguments, "--out", "other")
+    assert ended.code == 3
     assert re.match(r"INCONCLUSIVE: .*not calibrated", ended.out)
-    assert report()["summary"]["confirmed"] == report()["summary"]["controls"] == 0
 
 
 def test_a_lenient_policy_only_reports(model_audit: Run, tiny: Tiny, steps: None) -> None:

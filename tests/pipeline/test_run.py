@@ -256,11 +256,13 @@ def test_a_leaky_model_passes_with_members_it_never_saw(tiny: Tiny, once: None) 
     assert report.verdict == "PASS"
 
 
-def test_without_controls_it_is_inconclusive(tiny: Tiny, once: None) -> None:
+def test_without_controls_nothing_but_exact_copies_is_confirmed(tiny: Tiny, once: None) -> None:
     report = run(request(tiny).but(controls=None)).report
-    assert report.verdict == "INCONCLUSIVE"
-    assert report.summary.controls == report.summary.confirmed == 0
-    assert report.summary.recovered > 0
+    assert report.verdict == "FAIL"
+    assert "uncalibrated-audit" in [finding.kind for finding in report.findings]
+    assert report.summary.controls == 0
+    assert report.summary.recovered > report.summary.confirmed > 0
+    assert {sample.evidence for sample in report.samples if sample.confirmed} == {"exact"}
     assert report.summary.null_confirmed is None
     assert report.data.controls is None
 
@@ -464,19 +466,19 @@ def test_a_gradient_of_any_precision_works(tiny: Tiny, dtype: torch.dtype) -> No
 
 
 @pytest.mark.parametrize(
-    ("members", "controls", "confirmed", "doubt"),
-    [(4, 50, 4, []), (1, 19, 1, []), (1, 10, 0, ["cannot-confirm"]), (4, 10, 0, ["cannot-confirm"])],
+    ("members", "controls", "evidence", "doubt"),
+    [(4, 50, "rank", []), (1, 24, "rank", []), (1, 23, "exact", ["cannot-confirm"])],
 )
-def test_a_handful_of_members_needs_few_controls(
-    tiny: Tiny, members: int, controls: int, confirmed: int, doubt: list[str]
+def test_a_handful_of_members_needs_few_controls_or_exact_copies(
+    tiny: Tiny, members: int, controls: int, evidence: str, doubt: list[str]
 ) -> None:
     tiny = untrained_tiny(tiny)
     np.savez(tiny.members, images=np.load(tiny.members)["images"][:members])
     np.savez(tiny.controls, images=np.load(tiny.controls)["images"][:controls])
     seen = write_gradient(tiny)
     report = run(request(tiny).but(gradient=seen, attacks=("gradient-exact",), policy="research")).report
-    assert report.summary.recovered == members
-    assert report.summary.confirmed == confirmed
+    assert report.summary.recovered == report.summary.confirmed == members
+    assert {sample.evidence for sample in report.samples} == {evidence}
     kinds = [finding.kind for finding in report.findings if "confirmed" not in finding.kind]
     assert [kind for kind in kinds if kind != "recovered-not-confirmed"] == doubt
 

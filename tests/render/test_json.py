@@ -42,7 +42,7 @@ def test_fields_of_the_interface() -> None:
     assert {
         "members", "controls", "threshold", "recovered", "confirmed", "confirmed_fraction",
         "confirmed_interval", "expected_false", "control_matches", "null_confirmed", "fdr",
-            "upper_limit", "upper_limit_at_power",
+        "upper_limit", "upper_limit_at_power", "by_threshold", "identified", "controls_confirmed",
     } == content["summary"].keys()  # fmt: skip
     assert {
         "id", "status", "reason", "seconds", "restarts", "steps", "relative_loss", "recovered", "confirmed",

@@ -14,7 +14,7 @@ from audit.report.outcomes import AttackReport, Control, Sample, Splitting
 from audit.report.reading import Assumption, Fit, Reading
 from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
 from audit.scoring.intervals import limit_at_power, upper_limit
-from audit.verdict.facts import AttackFact, Facts, ahead_of_controls
+from audit.verdict.facts import AttackFact, Facts
 from audit.verdict.findings import findings
 from audit.verdict.judgement import judge
 from audit.verdict.policy import load_policy
@@ -85,7 +85,7 @@ def make_report(
         fdr=0.05,
         recovered=sum(sample.recovered for sample in samples),
         confirmed=confirmed,
-        unresolved=len(ahead_of_controls(samples, controls)),
+        unresolved=0,
         null_confirmed=0 if calibrated else None,
         attacks={
             attack.id: AttackFact(attack.status, attack.reason, attack.relative_loss, 0.00284)
@@ -116,6 +116,9 @@ def make_report(
             control_matches=reached,
             null_confirmed=facts.null_confirmed,
             fdr=0.05,
+            by_threshold={"0.4": confirmed, "0.6": confirmed, "0.8": confirmed} if calibrated else {},
+            identified=confirmed if calibrated else None,
+            controls_confirmed=0 if calibrated else None,
             upper_limit=upper_limit(facts.possible, MEMBERS) if calibrated else None,
         ),
         reading=_reading(controls),
@@ -370,6 +373,8 @@ def _sample(index: int, confirmed: int, controls: int, prefix: str) -> Sample:
         p_value=p_value,
         recovered=recovered,
         confirmed=is_confirmed,
+        evidence="rank" if is_confirmed else None,
+        identified=is_confirmed,
         attack="kkt-margin" if matched else None,
         candidate=10 + index if matched else None,
         contribution=0.5 - 0.07 * index,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, false_discovery_control
 
-from audit.scoring.intervals import clopper_pearson, limit_at_power, resolution, upper_limit
+from audit.scoring.intervals import clopper_pearson, controls_needed, limit_at_power, resolution, upper_limit
+from audit.scoring.shares import TOGETHER
 
 
 @pytest.mark.parametrize(
@@ -57,12 +58,12 @@ def test_the_limit_at_power_holds_as_often_as_it_says(share, power) -> None:
     assert missed <= 0.05
 
 
-@pytest.mark.parametrize(("members", "controls"), [(40, 60), (40, 19), (100, 399), (7, 1000), (1, 19)])
+@pytest.mark.parametrize(("members", "controls"), [(40, 60), (40, 24), (100, 399), (7, 1000), (1, 24)])
 def test_resolution_is_where_benjamini_hochberg_begins_to_reject(members: int, controls: int) -> None:
     def rejections(leaks: int) -> int:
         p_values = np.ones(members)
         p_values[:leaks] = 1 / (1 + controls)
-        return int((false_discovery_control(p_values) <= 0.05 + 1e-12).sum())
+        return int((false_discovery_control(p_values) <= TOGETHER * 0.05 + 1e-12).sum())
 
     least = resolution(members, controls, 0.05)
     assert rejections(least) == least
@@ -70,5 +71,13 @@ def test_resolution_is_where_benjamini_hochberg_begins_to_reject(members: int, c
 
 
 def test_too_few_controls_confirm_nothing() -> None:
-    assert resolution(40, 18, 0.05) > 40
+    assert resolution(40, 23, 0.05) > 40
     assert resolution(40, 0, 0.05) > 40
+
+
+@pytest.mark.parametrize(("members", "leaking"), [(40, 40), (40, 6), (800, 4), (1, 1)])
+def test_the_controls_needed_are_the_fewest_with_which_so_many_are_confirmed(
+    members: int, leaking: int
+) -> None:
+    needed = controls_needed(members, leaking, 0.05)
+    assert resolution(members, needed, 0.05) <= leaking < resolution(members, needed - 1, 0.05)

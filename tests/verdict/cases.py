@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from audit.scoring.shares import Evidence
 from audit.verdict.facts import AttackFact, Facts, PowerFact
 from audit.verdict.finding import Suppression
 from audit.verdict.policy import Policy, Requirements
@@ -37,6 +38,7 @@ class Match:
     p_value: float | None = 0.001
     recovered: bool = True
     confirmed: bool = True
+    evidence: Evidence | None = "rank"
 
 
 def policy(**changes: Any) -> Policy:
@@ -98,7 +100,7 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     (
         {"controls": 60, "recovered": 6, "unresolved": 6},
         ["unresolved-recoveries"],
-        {"unresolved": 6, "controls": 60, "least": 14, "members": 40, "needed": 133},
+        {"unresolved": 6, "controls": 60, "least": 17, "members": 40, "needed": 166},
     ),
     (
         OBSERVED,

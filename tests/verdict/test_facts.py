@@ -1,19 +1,17 @@
 from dataclasses import replace
 
-from audit.verdict.facts import ahead_of_controls
+import pytest
+
 from audit.verdict.finding import Suppression
-from tests.verdict.cases import CLEAN, Match
+from tests.verdict.cases import CLEAN
 
 
-def test_ahead_of_controls_means_recovered_with_the_smallest_p_value() -> None:
-    samples = [
-        Match("ahead", p_value=1 / 61, confirmed=False),
-        Match("second", p_value=2 / 61, confirmed=False),
-        Match("confirmed", p_value=1 / 61),
-        Match("unlike", p_value=1 / 61, recovered=False, confirmed=False),
-    ]
-    assert ahead_of_controls(samples, 60) == ["ahead"]
-    assert ahead_of_controls([Match("a", p_value=None, confirmed=False)], 0) == []
+def test_the_chance_of_members_ahead_of_all_controls_grows_with_the_tests_that_were_looked_at() -> None:
+    facts = replace(CLEAN, controls=60, unresolved=3)
+    once = 40 * 39 * 38 / (100 * 99 * 98)
+    assert facts.unresolved_chance == pytest.approx(once)
+    assert replace(facts, tests=3).unresolved_chance == pytest.approx(3 * once)
+    assert replace(facts, tests=30).unresolved_chance == 1.0
 
 
 def test_what_a_limit_sees() -> None:

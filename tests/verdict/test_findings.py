@@ -21,7 +21,9 @@ def test_every_confirmed_member_is_a_finding_of_its_own() -> None:
         "recovered-not-confirmed",
     ]
     assert [finding.samples for finding in found] == [["a"], ["c"], ["b"]]
-    assert found[0].values == {"member": "a", "measure": "SSIM", "similarity": 0.9, "p_value": 0.001}
+    assert found[0].values == {
+        "member": "a", "measure": "SSIM", "similarity": 0.9, "p_value": 0.001, "evidence": "rank",
+    }  # fmt: skip
     assert found[2].values == {"count": 1, "measure": "SSIM", "threshold": 0.4}
 
 
@@ -49,13 +51,13 @@ def test_validity_issues(changes: dict[str, Any], ids: list[str], values: dict[s
 
 
 def test_the_smallest_number_of_controls_that_can_confirm_is_given() -> None:
-    (issue,) = validity_issues(replace(CLEAN, controls=18), Requirements())
-    assert issue.values == {"controls": 18, "smallest_p": 1 / 19, "fdr": 0.05, "needed": 19}
-    assert validity_issues(replace(CLEAN, controls=19), Requirements()) == []
+    (issue,) = validity_issues(replace(CLEAN, controls=23), Requirements())
+    assert issue.values == {"controls": 23, "smallest_p": 1 / 24, "fdr": 0.05, "needed": 24}
+    assert validity_issues(replace(CLEAN, controls=24), Requirements()) == []
 
 
 def test_nothing_is_doubted_that_was_not_required() -> None:
-    assert validity_issues(replace(CLEAN, controls=20), Requirements()) == []
+    assert validity_issues(replace(CLEAN, controls=25), Requirements()) == []
 
 
 def test_a_few_members_ahead_of_the_controls_are_no_issue_when_chance_does_it_often() -> None:

@@ -50,12 +50,12 @@ def values(judgement: Judgement, kind: str) -> dict[str, Any]:
         (RECOVERED, UNCALIBRATED, "INCONCLUSIVE", "uncalibrated-audit"),
         # controls
         ({}, UNCALIBRATED, "INCONCLUSIVE", "uncalibrated-audit"),
-        ({}, LEAK | UNCALIBRATED, "INCONCLUSIVE", "uncalibrated-audit"),
+        ({}, LEAK | UNCALIBRATED, "FAIL", "limit-violated"),  # an exact copy
         ({}, {"controls": 49}, "INCONCLUSIVE", "too-few-controls"),
         ({}, {"controls": 50}, "PASS", "resistant"),
         ({}, LEAK | {"controls": 49}, "FAIL", "limit-violated"),
-        ({"require": {}}, {"controls": 18}, "INCONCLUSIVE", "cannot-confirm"),
-        ({"require": {}}, {"controls": 19}, "PASS", "resistant"),
+        ({"require": {}}, {"controls": 23}, "INCONCLUSIVE", "cannot-confirm"),
+        ({"require": {}}, {"controls": 24}, "PASS", "resistant"),
         # too few controls to distinguish a group of recoveries from chance
         ({}, {"controls": 60, "recovered": 9, "unresolved": 9}, "INCONCLUSIVE", "unresolved-recoveries"),
         ({}, {"controls": 60, "recovered": 2, "unresolved": 2}, "PASS", "resistant"),
@@ -156,7 +156,7 @@ def test_a_pass_says_how_many_leaks_too_few_controls_would_hide() -> None:
     assert kinds(judge(policy(), CLEAN)) == ["resistant", "upper-limit"]
     judgement = judge(policy(), audited(controls=60))
     assert kinds(judgement) == ["resistant", "upper-limit", "hidden-by-controls"]
-    assert values(judgement, "hidden-by-controls") == {"controls": 60, "hidden": 13, "members": 40}
+    assert values(judgement, "hidden-by-controls") == {"controls": 60, "hidden": 16, "members": 40}
 
 
 def test_another_threshold_than_that_of_the_policy_is_the_last_reason() -> None:

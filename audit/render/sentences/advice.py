@@ -195,7 +195,7 @@ def _to_find_more(report: Report) -> Iterator[Advice]:
             yield Advice(
                 "Give more controls" if report.summary.controls else "Give controls",
                 finding.detail,
-                f"Pass as --controls {report.noun}s of the same kind that the model never saw: 20 for each "
+                f"Pass as --controls {report.noun}s of the same kind that the model never saw: 25 for each "
                 "member can confirm a single one.",
                 "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x",
             )

@@ -27,6 +27,18 @@ def chance(report: Report) -> str:
     )
 
 
+def strength(report: Report) -> str:
+    """Count the confirmed members by how alike they are, and those identified; empty without such counts."""
+    summary = report.summary
+    if not summary.by_threshold or summary.identified is None:
+        return ""
+    counts = ", ".join(f"{count} at >= {level}" for level, count in summary.by_threshold.items())
+    return (
+        f"By {report.similarity}: {counts}. Identified whatever the {report.similarity}, as closer to some "
+        f"candidate than chance explains: {summary.identified}."
+    )
+
+
 def limits(report: Report) -> str:
     """Say how much may leak although no more was confirmed; empty without attacks or controls, or where all may."""
     summary = report.summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from audit.report.schema import Report
+from audit.scoring.shares import Evidence
 from audit.verdict.finding import Finding, Kind, Suppression
 from audit.words import plural, share
 
@@ -48,8 +49,14 @@ def grounds(kind: str, reason: str, owner: str, expires: str | None) -> str:
     return f"not new: {reason.rstrip('.')}"
 
 
-def _confirmed(member: str, measure: str, similarity: float, p_value: float | None) -> str:
+def _confirmed(
+    member: str, measure: str, similarity: float, p_value: float | None, evidence: Evidence | None
+) -> str:
     beyond = "" if p_value is None else f", p-value {p_value:.2g}"
+    if evidence == "tail":
+        beyond = ", so far ahead of every control that their scores, extrapolated, do not explain it"
+    if evidence == "exact":
+        beyond = ", equal to within 1 % of its range"
     return f"{member} was reconstructed beyond chance ({measure} {similarity:.2f}{beyond})."
 
 
@@ -143,8 +150,9 @@ def _too_few(controls: int, required: int) -> str:
 
 def _cannot_confirm(controls: int, smallest_p: float, fdr: float, needed: int) -> str:
     return (
-        f"Too few controls to confirm anything: give at least {needed}. With {plural(controls, 'control')} the "
-        f"smallest possible p-value is {smallest_p:.2g}, above the false discovery rate of {fdr:g}."
+        f"Too few controls to confirm any but exact copies: give at least {needed}. With "
+        f"{plural(controls, 'control')} the smallest possible p-value is {smallest_p:.2g}, too large for a false "
+        f"discovery rate of {fdr:g}."
     )
 
 
@@ -152,7 +160,7 @@ def _unresolved(unresolved: int, chance: float, controls: int, least: int, membe
     return (
         f"Members stand out whom so few controls cannot settle: give about {needed} controls, or only the "
         f"suspected members as --data. Ahead of every control, but not confirmed: "
-        f"{plural(unresolved, 'recovered training sample')}. Chance does this with probability {chance:.2g}, but "
+        f"{plural(unresolved, 'training sample')}. Chance does this with probability {chance:.2g}, but "
         f"{plural(controls, 'control')} cannot confirm fewer than {least} of {members} samples."
     )
 

@@ -17,10 +17,12 @@ GLOSSARY: dict[str, str] = {
     "for unrelated ones.",
     "recovered": "a member whose reconstruction reaches the SSIM threshold. This is the count that papers report; "
     "chance contributes to it.",
-    "margin": "how much closer a reconstruction is to this image than to every other image.",
+    "score": "how close a reconstruction is to the image that it speaks for, with what all images have in common "
+    "taken out: 1 for equal images, near 0 for unrelated ones. Each candidate speaks for one image at most.",
     "p-value": "how often a control does at least as well as this member. Small values are unlikely by chance.",
     "confirmed": "recovered, and with p-values so small that at most the stated share (the false discovery "
-    "rate) of all confirmed members is expected to be chance. Policies count these.",
+    "rate) of all confirmed members is expected to be chance; or an exact copy. Policies count these. Identified "
+    "is the same for any similarity.",
     "negative control": "the same comparison with random starting images, which contain no information about the "
     "data. If it confirms any member, the similarity measure is biased.",
     "relative loss": "the share of an attack's equation that its reconstructions leave unexplained: 0 is solved, "
@@ -67,7 +69,8 @@ _OF_ROWS = {
     "equal rows, 1 for no better than the mean. Weights often leave the scale of a row open, which this counts as "
     "error, and correlation does not.",
     "recovered": "a member whose reconstruction reaches the threshold of correlation. Chance contributes to it.",
-    "margin": "how much closer a reconstruction is to this row than to every other row.",
+    "score": "how close a reconstruction is to the row that it speaks for, with what all rows have in common taken "
+    "out: 1 for equal rows, near 0 for unrelated ones. Each candidate speaks for one row at most.",
     "negative control": "the same comparison with random starting rows, which contain no information about the "
     "data. If it confirms any member, the similarity measure is biased.",
 }

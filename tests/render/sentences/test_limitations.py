@@ -7,7 +7,7 @@ def test_what_was_not_tried_is_named() -> None:
     assert "weight-delta" in attacks
     assert all(word in time for word in ("1 min", "1 min 2 s", "the initial weights, gradients"))
     assert "6 images in members.npz" in data
-    assert all(word in precision for word in ("0 confirmed of 6", "39.4 %", "1 leaking member"))
+    assert all(word in precision for word in ("0 confirmed of 6", "39.4 %", "2 leaking members"))
 
 
 def test_initial_weights_that_were_used_are_not_called_unknown() -> None:

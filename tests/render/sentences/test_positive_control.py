@@ -24,5 +24,5 @@ def test_an_attack_that_finds_nothing_even_there_is_not_informative(source: str)
 
 def test_controls_too_few_to_confirm_one_are_mentioned() -> None:
     few = positive_control(make_controlled(images=6, controls=60))
-    assert "fewer than 2 cannot be confirmed" in few
+    assert "fewer than 3 cannot be confirmed" in few
     assert "cannot be confirmed" not in positive_control(make_controlled(images=6))
