@@ -10,29 +10,40 @@ Everything here sees members. It says what a result is worth, and never feeds an
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest, fisher_exact, mannwhitneyu
+from torch import Tensor
 
 from audit.dataset.truth import Truth
 from audit.diagnostics.initialisation import untrained
+from audit.model.modality import ROWS
 from audit.model.network import Network
 
 MULTIPLICATIONS = 2e10
 """Spent on a reading at most, about a second; of more samples than that allows, some are taken evenly."""
 _LEAST = 100
 """Samples looked at, however large the network."""
+_RENUMBERED = 0.01
+"""Level of the test for another numbering of classes."""
+_FARTHEST_MEAN, _WIDEST = 1.0, 4.0
+"""Of a normalised column: distance of its mean from 0, and times 1 its standard deviation, or part of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
     """What the network says of some samples; all arrays are (n,)."""
 
+    said: NDArray[np.int64]
+    """The class it says."""
     sureness: NDArray[np.float64]
-    """Output of the class it says, less the next best one; the absolute output of a network with one output."""
+    """Output of that class, less the next best one; the absolute output of a network with one output."""
     confidence: NDArray[np.float64]
     """Probability of the class it says, by softmax or the logistic function."""
     right: NDArray[np.bool_] | None = None
@@ -44,6 +55,16 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.sureness)
+
+    @property
+    def wrong(self) -> int:
+        """How many it gets wrong; 0 without labels."""
+        return 0 if self.right is None else int((~self.right).sum())
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean cross-entropy; not finite without labels."""
+        return math.nan if self.loss is None else float(self.loss.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +83,20 @@ class Tests:
     """Likewise, against less sure."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """How far the columns of a table are normalised, by members and controls together."""
+
+    off: int
+    """Columns whose mean lies beyond 1 from 0, or whose standard deviation not from 1/4 to 4."""
+    all: int
+    """Columns that are not the same in all rows."""
+    mean: float
+    """Median distance of their means from 0."""
+    spread: float
+    """Median standard deviation."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """The network as read, on members and controls."""
@@ -76,6 +111,10 @@ class Reading:
     """What follows."""
     untrained: bool | None
     """Whether no layer can be told from a random initialisation; None where no layer says anything."""
+    columns: Columns | None
+    """Of a table; None for images."""
+    renumbered: bool
+    """Whether the network tells the classes of members apart, but numbers them otherwise than their labels."""
 
 
 def read(network: Network, truth: Truth) -> Reading:
@@ -89,19 +128,59 @@ def read(network: Network, truth: Truth) -> Reading:
         Members (n, d) and controls (k, d), with labels where known.
     """
     most = affordable(network, 2)
-    members = answers(network, *some(truth.members, truth.labels, most))
+    taken, labels = some(truth.members, truth.labels, most)
+    members = answers(network, taken, labels)
     controls = None
     if len(truth.controls):
         controls = answers(network, *some(truth.controls, truth.control_labels, most))
-    majority = None if truth.labels is None else float(np.bincount(truth.labels).max() / len(truth.labels))
+    majority = None if labels is None else largest_share(labels)
+    tests = _tests(members, controls, majority)
     return Reading(
-        members, controls, majority, _tests(members, controls, majority), untrained(network.weights)
+        members,
+        controls,
+        majority,
+        tests,
+        untrained(network.weights),
+        _columns(truth),
+        labels is not None and _renumbered(members.said, labels),
     )
 
 
-def affordable(network: Network, passes: int) -> int:
-    """How many samples there is time for, in so many passes through a network."""
-    return max(_LEAST, int(MULTIPLICATIONS / (passes * network.parameters.size)))
+def _renumbered(said: NDArray[np.int64], labels: NDArray[np.int64]) -> bool:
+    """Whether labels (n,) are another numbering of the classes (n,) that are said.
+
+    The numbering is chosen on every other sample, and has to get halfway from guessing to all of the rest.
+    """
+    count = 1 + max(int(said.max()), int(labels.max()))
+    table = np.zeros((count, count))
+    np.add.at(table, (labels[::2], said[::2]), 1.0)
+    _, numbers = linear_sum_assignment(table, maximize=True)
+    rest = labels[1::2]
+    if len(rest) == 0 or np.array_equal(numbers, np.arange(count)):
+        return False
+    right, majority = int((numbers[rest] == said[1::2]).sum()), largest_share(rest)
+    enough = right >= len(rest) * (1 + majority) / 2
+    return enough and bool(binomtest(right, len(rest), majority, "greater").pvalue < _RENUMBERED)
+
+
+def _columns(truth: Truth) -> Columns | None:
+    if truth.preprocessing.modality is not ROWS:
+        return None
+    rows = np.concatenate([truth.members, truth.controls]).astype(np.float64)
+    rows = rows[:, rows.min(axis=0) < rows.max(axis=0)]
+    means, spreads = np.abs(rows.mean(axis=0)), rows.std(axis=0)
+    near = (means <= _FARTHEST_MEAN) & (spreads >= 1 / _WIDEST) & (spreads <= _WIDEST)
+    return Columns(int((~near).sum()), len(near), float(np.median(means)), float(np.median(spreads)))
+
+
+def affordable(network: Network, passes: int, least: int = _LEAST) -> int:
+    """How many samples there is time for, in so many passes through a network, but so many at least."""
+    return max(least, int(MULTIPLICATIONS / (passes * network.parameters.size)))
+
+
+def largest_share(labels: NDArray[np.int64]) -> float:
+    """Share of the most frequent label: what always saying that one gets right."""
+    return float(np.bincount(labels).max() / len(labels))
 
 
 def some(
@@ -114,14 +193,20 @@ def some(
     return inputs[rows], None if labels is None else labels[rows]
 
 
-def answers(network: Network, inputs: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Answers:
+def answers(
+    network: Network,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> Answers:
     """Run a network on samples (n, d) with labels (n,), if they are known.
 
+    Another way through its layers than a chain can be given as `forward`, from inputs (n, d) to outputs (n, c).
     Outputs that are not finite, as of a network read as another one, are taken for 0.
     """
     with torch.no_grad():
         tensor = torch.from_numpy(np.ascontiguousarray(inputs)).to(network.weights[0])
-        outputs = network.forward(tensor).double().cpu().numpy()
+        outputs = (forward or network.forward)(tensor).double().cpu().numpy()
     outputs = np.nan_to_num(outputs, nan=0.0, posinf=0.0, neginf=0.0)
     if outputs.shape[1] == 1:
         outputs = np.hstack([-outputs / 2, outputs / 2])  # the logistic function is a softmax of these two
@@ -130,12 +215,12 @@ def answers(network: Network, inputs: NDArray[np.float32], labels: NDArray[np.in
     logarithms = outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True)
     confidence = np.exp(logarithms.max(axis=1))
     if labels is None:
-        return Answers(sureness, confidence)
+        return Answers(said, sureness, confidence)
     rows = np.arange(len(outputs))
     others = outputs.copy()
     others[rows, labels] = -np.inf
     margin = outputs[rows, labels] - others.max(axis=1)
-    return Answers(sureness, confidence, said == labels, margin, -logarithms[rows, labels])
+    return Answers(said, sureness, confidence, said == labels, margin, -logarithms[rows, labels])
 
 
 def _tests(members: Answers, controls: Answers | None, majority: float | None) -> Tests:
@@ -143,17 +228,17 @@ def _tests(members: Answers, controls: Answers | None, majority: float | None) -
     if members.right is not None and majority is not None:
         chance = float(binomtest(int(members.right.sum()), len(members), majority, "greater").pvalue)
     if controls is not None:
-        surer = _higher(members.sureness, controls.sureness)
-        less = _higher(controls.sureness, members.sureness)
+        surer = larger(members.sureness, controls.sureness)
+        less = larger(controls.sureness, members.sureness)
         if members.right is not None and controls.right is not None:
             right = np.array([members.right.sum(), controls.right.sum()])
             table = np.array([right, [len(members), len(controls)] - right]).T
             fewer = float(fisher_exact(table, "less").pvalue)
         if members.margin is not None and controls.margin is not None:
-            higher = _higher(controls.margin, members.margin)
+            higher = larger(controls.margin, members.margin)
     return Tests(chance, fewer, higher, surer, less)
 
 
-def _higher(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+def larger(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     """One-sided p-value for our values being the higher ones."""
     return float(mannwhitneyu(ours, theirs, alternative="greater").pvalue)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from audit.battery import AttackResult
 from audit.diagnostics.measure import Measurements
-from audit.diagnostics.reading import Reading
 from audit.pipeline.attack_entries import attack_entry
 from audit.pipeline.decision import Compared, decide
 from audit.pipeline.entries import (
@@ -22,12 +21,12 @@ from audit.pipeline.entries import (
 )
 from audit.pipeline.facts import power_fact
 from audit.pipeline.gallery import exhibits
-from audit.pipeline.reading import reading_entry
 from audit.pipeline.session import Attacked
 from audit.pipeline.trajectory import follow
 from audit.render.sentences.verdict import reason
 from audit.report.evidence import Audit
 from audit.report.measured import PositiveControl
+from audit.report.reading import Reading
 from audit.report.schema import Provenance, Report, Tool
 from audit.request.check import Inputs
 from audit.verdict.finding import Finding
@@ -77,7 +76,7 @@ def assemble(
         verdict_grounds=ground_entries(judgement),
         modality=data.members.modality.name,
         summary=summary_entry(facts, scores),
-        reading=None if reading is None else reading_entry(reading, inputs.assumed),
+        reading=reading,
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(attacked, inputs, measured, control),

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from audit.battery import Outcome
 from audit.diagnostics.measure import Measurements
-from audit.diagnostics.reading import Reading
 from audit.pipeline.entries import sample_entries, with_diagnostics
 from audit.pipeline.facts import facts_of
 from audit.pipeline.scores import Scores, score
 from audit.report.outcomes import Sample
+from audit.report.reading import Reading
 from audit.request.check import Inputs
 from audit.verdict.facts import Facts
 from audit.verdict.finding import Finding, with_suppressions

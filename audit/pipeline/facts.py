@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.diagnostics.measure import Measurements
-from audit.diagnostics.reading import Reading
 from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
+from audit.report.reading import Reading
 from audit.request.batch import far_more
 from audit.request.check import Inputs
-from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
+from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact, ReadingFact
 
 
 def facts_of(
@@ -69,6 +69,7 @@ def facts_of(
         membership=membership_fact(measured),
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         untrained=None if reading is None else reading.untrained,
+        reading=None if reading is None else reading_fact(reading),
         complete=complete,
     )
 
@@ -76,6 +77,31 @@ def facts_of(
 def power_fact(control: PositiveControl) -> PowerFact:
     """Sum up the positive control."""
     return PowerFact(control.images, control.confirmed, control.note)
+
+
+def reading_fact(found: Reading) -> ReadingFact:
+    """Sum up how well the network as read knows the samples."""
+    members, controls, change = found.members, found.controls, found.mended_by
+    return ReadingFact(
+        members=members.count,
+        right=members.right,
+        majority=found.majority,
+        controls=0 if controls is None else controls.count,
+        controls_right=None if controls is None else controls.right,
+        p_chance=found.p_chance,
+        p_fewer_right=found.p_fewer_right,
+        p_higher_loss=found.p_higher_loss,
+        p_surer=found.p_surer,
+        renumbered=found.renumbered,
+        columns=None if found.columns is None else found.columns.all,
+        columns_off=None if found.columns is None else found.columns.off,
+        tried=len(found.tried),
+        change=None if change is None else change.what,
+        value="" if change is None else change.value,
+        tried_on=0 if change is None else change.count,
+        mended=None if change is None else change.right,
+        assumed=tuple(f"{one.what}={one.value}" for one in found.assumed if not one.stated),
+    )
 
 
 def membership_fact(measured: Measurements) -> MembershipFact | None:

@@ -14,7 +14,6 @@ from audit.diagnostics.measure import (
     identifiability,
     measure,
 )
-from audit.diagnostics.reading import read
 from audit.model.architecture import Architecture
 from audit.model.network import network
 from audit.pipeline.entries import model_entry
@@ -25,7 +24,7 @@ from audit.pipeline.measured import (
     member_fields,
     spectrum,
 )
-from audit.pipeline.reading import reading_entry
+from audit.pipeline.reading import read_network
 from audit.pipeline.run import observe_inputs
 from audit.report.measured import AttainableReport, ContributionReport, IdentifiabilityReport, Rank
 from audit.report.reading import Assumption, Reading
@@ -136,7 +135,7 @@ def inspect(request: Request, budget: Budget) -> Inspection:
         known = measure(_equations(prepared), prepared, inputs.truth, generator, budget)
         samples = _samples(inputs, known)
         assumed = list(inputs.assumed)
-        reading = reading_entry(read(observation.network, inputs.truth), assumed)
+        reading = read_network(observation.network, inputs)
     spaces = distinct_spaces(_equations(prepared))
     return Inspection(
         network=_words(weights.architecture),

@@ -17,13 +17,13 @@ import torch
 from audit.attacks import Observation
 from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Measurements, measure
-from audit.diagnostics.reading import read
 from audit.model.network import network
 from audit.model.preprocessing import Preprocessing
 from audit.pipeline.assembly import assemble
 from audit.pipeline.decision import compare
 from audit.pipeline.positive_control import expected, is_wanted, try_positive_control
 from audit.pipeline.progress import Listener, Silent
+from audit.pipeline.reading import read_network
 from audit.pipeline.session import Attacked, Session
 from audit.report.evidence import Audit
 from audit.report.schema import Provenance
@@ -104,7 +104,7 @@ def run(
         seconds = whole.left - min(part * whole.left, most)
         tell.stage(f"attacking {inputs.weights.architecture.sizes}: {expected(session)}")
         observation = observe_inputs(inputs)
-        reading = read(observation.network, inputs.truth)
+        reading = read_network(observation.network, inputs)
         attacked = session.attack(observation, seconds)
         measured, control = Measurements(), None
         if not interrupted():

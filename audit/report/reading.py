@@ -11,6 +11,9 @@ from audit.report.base import Count, Fraction, Measured, Part
 Assumed = Literal["activation", "normalisation", "layout", "order", "chain"]
 
 
+ChangeKind = Literal["activation", "layout", "orientation", "normalisation", "channels", "order", "skip"]
+
+
 class Assumption(Part):
     """One thing on which the reading of the network and its inputs rests."""
 
@@ -38,6 +41,40 @@ class Fit(Part):
     """Mean probability of the class that the network says."""
 
 
+class ColumnFit(Part):
+    """How far the columns of a table are normalised, by members and controls together."""
+
+    off: Count
+    """Columns whose mean is farther than 1 from 0, or whose standard deviation is not from 1/4 to 4."""
+    all: Count
+    """Columns that are not the same in all rows."""
+    mean: float
+    """Median distance of their means from 0."""
+    spread: float
+    """Median standard deviation."""
+
+
+class Trial(Part):
+    """One change to the reading, and how the network does on members with it."""
+
+    what: ChangeKind
+    """What was changed: an assumption, or how images are turned, whether their channels are reversed, or whether
+    the network has skip connections."""
+    value: str
+    """What it was changed to."""
+    count: Count
+    """Number of members that were looked at."""
+    right: Count | None = None
+    """Number of these whose label the network then gives; None without labels."""
+    loss: Measured = None
+    """Mean cross-entropy with the labels, in nats; None without labels."""
+    scaled_loss: Measured
+    """Mean logistic loss of their margins after these were scaled to a mean of 8: small where margins are even, as
+    training makes them. None where the mean margin is not positive."""
+    mends: bool
+    """Whether the network knows its members far better with this change."""
+
+
 class Reading(Part):
     """The network as it was read, on members and controls. No attack sees any of this."""
 
@@ -63,6 +100,14 @@ class Reading(Part):
     controls."""
     p_less_sure: Fraction | None = None
     """One-sided p-value likewise for being less sure of them."""
+    columns: ColumnFit | None = None
+    """Columns of a table after normalisation; None for images."""
+    renumbered: bool = False
+    """Whether the network tells the members' classes apart, but numbers them otherwise than their labels."""
+    tried: list[Trial] = Field(default=[])
+    """Single changes that could mend a misreading, those that do so first."""
+    mended_by: Trial | None = None
+    """Change that mends the reading best; None if none does."""
     untrained: bool | None = None
     """Whether no layer's weights can be told from a random initialisation, by their largest singular values; None
     where no layer is wide enough to tell."""

@@ -54,6 +54,48 @@ class MembershipFact:
 
 
 @dataclass(frozen=True)
+class ReadingFact:
+    """How well the network as read knows the samples, and whether it would know them better read otherwise."""
+
+    members: int
+    """Looked at, at least 1."""
+    right: int | None = None
+    """Of these, those whose label the network gives; None without labels."""
+    majority: float | None = None
+    """Share of their most frequent label; None without labels."""
+    controls: int = 0
+    """Looked at."""
+    controls_right: int | None = None
+    """Of these, those whose label the network gives; None without labels."""
+    p_chance: float | None = None
+    """Of as many right members by guessing."""
+    p_fewer_right: float | None = None
+    """Of members being right less often than controls."""
+    p_higher_loss: float | None = None
+    """Of smaller margins of members."""
+    p_surer: float | None = None
+    """Of the network being surer of members."""
+    renumbered: bool = False
+    """Whether it tells the classes apart, but numbers them otherwise."""
+    columns: int | None = None
+    """Of a table; None for images."""
+    columns_off: int | None = None
+    """Of these, those far from normalised."""
+    tried: int = 0
+    """Single changes that were tried."""
+    change: str | None = None
+    """What has to be changed; None if no change mends the reading."""
+    value: str = ""
+    """To what."""
+    tried_on: int = 0
+    """Members on which changes were tried."""
+    mended: int | None = None
+    """Of these, those whose label the network gives with the change; None without labels."""
+    assumed: tuple[str, ...] = ()
+    """What was assumed, not stated, as `what=value`."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a verdict depends on, filled in by the pipeline."""
 
@@ -96,6 +138,8 @@ class Facts:
     """Whether the weights of every layer cannot be told from a random initialisation; None when nobody looked."""
     batch_rank: int | None = None
     """Rank of an observed gradient above its noise, where far more members than that were given; None otherwise."""
+    reading: ReadingFact | None = None
+    """How well the network as read knows the samples; None when nobody looked."""
     positive_control: PowerFact | None = None
     """What came of the positive control; None when none was run."""
     complete: bool = True

@@ -33,6 +33,8 @@ Kind = Literal[
     "positive-control-missing",
     "positive-control-failed",
     "uninformative-silence",
+    "misread",
+    "reading-unchecked",
     "incomplete-audit",
 ]
 
@@ -45,6 +47,8 @@ RULES: dict[Kind, tuple[Severity, Confidence]] = {
     "batch-unclear": ("high", "medium"),
     "initial-not-attacked": ("high", "high"),
     "required-attack-missing": ("high", "high"),
+    "misread": ("high", "high"),
+    "reading-unchecked": ("medium", "high"),
     "attack-failed": ("medium", "high"),
     "uncalibrated-audit": ("high", "high"),
     "too-few-controls": ("medium", "high"),

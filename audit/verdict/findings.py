@@ -9,6 +9,7 @@ from audit.verdict.facts import AttackFact, Facts, Matched
 from audit.verdict.finding import Finding, Value, make_finding
 from audit.verdict.grounds import informative, silence
 from audit.verdict.policy import Requirements
+from audit.verdict.reading import misreading, unchecked
 
 
 def findings(facts: Facts, samples: Sequence[Matched], require: Requirements) -> list[Finding]:
@@ -35,6 +36,7 @@ def findings(facts: Facts, samples: Sequence[Matched], require: Requirements) ->
 def validity_issues(facts: Facts, require: Requirements) -> list[Finding]:
     """Why the audit may have missed something, or why its count cannot be relied on; the gravest first."""
     return [
+        *_of_reading(facts),
         *_of_attacks(facts, require),
         *_of_calibration(facts, require),
         *_of_controls(facts, require),
@@ -65,6 +67,13 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
             {"count": len(rest), "measure": facts.similarity, "threshold": facts.threshold},
             samples=rest,
         )
+
+
+def _of_reading(facts: Facts) -> Iterator[Finding]:
+    if (values := misreading(facts)) is not None:
+        yield make_finding("misread", values)
+    elif (values := unchecked(facts)) is not None:
+        yield make_finding("reading-unchecked", values)
 
 
 def _of_attacks(facts: Facts, require: Requirements) -> Iterator[Finding]:

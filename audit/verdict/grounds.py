@@ -14,6 +14,7 @@ from audit.scoring.intervals import clopper_pearson
 from audit.verdict.facts import AttackFact, Facts
 from audit.verdict.finding import Finding, Kind, Value
 from audit.verdict.policy import Requirements
+from audit.verdict.reading import basis
 
 GroundId = Literal["calibrated", "exchangeable", "reading", "tested", "informative", "resolved"]
 GROUNDS: tuple[GroundId, ...] = get_args(GroundId)
@@ -26,6 +27,8 @@ GROUND_OF: dict[Kind, GroundId] = {
     "batch-unclear": "tested",
     "initial-not-attacked": "tested",
     "required-attack-missing": "tested",
+    "misread": "reading",
+    "reading-unchecked": "reading",
     "uncalibrated-audit": "calibrated",
     "too-few-controls": "calibrated",
     "cannot-confirm": "calibrated",
@@ -37,7 +40,7 @@ GROUND_OF: dict[Kind, GroundId] = {
     "positive-control-missing": "informative",
 }
 """Which ground a finding takes away, for every kind that can withhold PASS."""
-EARNED: frozenset[Kind] = frozenset({"uninformative-silence"})
+EARNED: frozenset[Kind] = frozenset({"uninformative-silence", "reading-unchecked"})
 """Findings that withhold PASS only under policies with `require.informative: true`."""
 
 Basis = Literal[
@@ -48,6 +51,11 @@ Basis = Literal[
     "describes",
     "has-power",
     "none-stands-out",
+    "explained",
+    "knows",
+    "renumbered",
+    "surer",
+    "never-trained",
 ]
 _NEAR = (1.2, 0.01)
 """Times the loss of the true samples, or that plus so much: an attack that got there, got as far as they do."""
@@ -167,7 +175,12 @@ def _describes(attack: AttackFact, limit: float) -> bool:
     return reached <= max(times * true, true + more)
 
 
+def _reading(facts: Facts, require: Requirements) -> _Found:
+    return basis(facts)
+
+
 _BASES: dict[GroundId, Callable[[Facts, Requirements], _Found]] = {
+    "reading": _reading,
     "calibrated": _calibrated,
     "tested": _tested,
     "informative": informative,

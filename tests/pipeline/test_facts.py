@@ -13,7 +13,8 @@ from audit.diagnostics.measure import Measurements
 from audit.pipeline.entries import sample_entries
 from audit.pipeline.facts import attack_fact, facts_of, membership_fact, power_fact
 from audit.pipeline.scores import score
-from audit.verdict.facts import Facts, MembershipFact, PowerFact
+from audit.report.reading import Assumption, ColumnFit, Fit, Reading, Trial
+from audit.verdict.facts import Facts, MembershipFact, PowerFact, ReadingFact
 from tests.pipeline.outcomes import ATTACKS, CONTROLS, MEMBERS, noise, planted, ran
 
 
@@ -83,7 +84,45 @@ def test_the_membership_test_that_distinguishes_best_counts() -> None:
 
 def test_whether_the_network_was_trained_is_handed_on() -> None:
     assert summed([]).untrained is None
-    assert summed([], reading=SimpleNamespace(untrained=True)).untrained is True
+    assert summed([], reading=Reading(members=Fit(count=3, confidence=0.9), untrained=True)).untrained is True
+
+
+def test_the_reading_is_summed_up() -> None:
+    assert summed([]).reading is None
+    assumed = [
+        Assumption(what="activation", value="relu", stated=False),
+        Assumption(what="normalisation", value="mean 0, std 1", stated=True),
+    ]
+    change = Trial(what="layout", value="hwc", count=2, right=2, scaled_loss=0.1, mends=True)
+    found = summed(
+        [],
+        reading=Reading(
+            assumed=assumed,
+            members=Fit(count=3, right=1, confidence=0.9),
+            controls=Fit(count=7, right=4, confidence=0.9),
+            majority=0.5,
+            p_surer=0.25,
+            columns=ColumnFit(off=4, all=9, mean=1.0, spread=2.0),
+            tried=[change, change],
+            mended_by=change,
+        ),
+    ).reading
+    assert found == ReadingFact(
+        members=3,
+        right=1,
+        majority=0.5,
+        controls=7,
+        controls_right=4,
+        p_surer=0.25,
+        columns=9,
+        columns_off=4,
+        tried=2,
+        change="layout",
+        value="hwc",
+        tried_on=2,
+        mended=2,
+        assumed=("activation=relu",),
+    )
 
 
 def test_the_positive_control_is_summed_up() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audit.scoring.shares import Evidence
-from audit.verdict.facts import AttackFact, Facts, PowerFact
+from audit.verdict.facts import AttackFact, Facts, PowerFact, ReadingFact
 from audit.verdict.finding import Suppression
 from audit.verdict.policy import Policy, Requirements
 
@@ -62,7 +62,57 @@ OBSERVED = {
     "attacks": {**CLEAN.attacks, "gradient": AttackFact("skipped", "it holds nothing")},
 }
 CHANGED = {"initial": ("weight-delta",)}
+KNOWS = ReadingFact(
+    members=40,
+    right=40,
+    majority=0.175,
+    controls=50,
+    controls_right=33,
+    p_chance=1e-20,
+    p_fewer_right=1.0,
+    p_higher_loss=1.0,
+    p_surer=1e-9,
+    tried=41,
+    assumed=("activation=relu", "chain=784-300-10"),
+)
+"""A reading that is right."""
+LOST = replace(KNOWS, right=12, controls_right=14, p_chance=0.04, p_surer=0.4)
+"""One that is not."""
+UNLABELLED = replace(LOST, right=None, majority=None, controls_right=None, p_chance=None)
+LITTLE = AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)
+"""An attack whose equation says nothing."""
+
+
+def read(reading: ReadingFact, attack: AttackFact = LITTLE) -> dict[str, Any]:
+    """Changes to an audit: how well the network as read knows the samples, and what came of its only attack."""
+    return {"reading": reading, "attacks": {"kkt-margin": attack}, "positive_control": PowerFact(20, 15)}
+
+
+MISREADINGS: list[tuple[dict[str, Any], str]] = [
+    (read(replace(LOST, change="layout", value="hwc", tried_on=40, mended=40)), "change"),
+    (read(replace(LOST, change="order", value="a,c,b", tried_on=20, mended=19)), "change"),
+    (read(replace(KNOWS, change="activation", value="tanh", tried_on=40, mended=40)), "change"),
+    (read(replace(LOST, change="skip", value="pairs", tried_on=40, mended=40)), "change"),
+    (read(replace(UNLABELLED, change="orientation", value="transposed", tried_on=40)), "change"),
+    (read(replace(KNOWS, right=25, controls_right=50, p_fewer_right=1e-6)), "exchanged"),
+    (read(KNOWS, AttackFact("ran", "", relative_loss=0.016, true_loss=0.78)), "elsewhere"),
+    (read(LOST), "chance"),
+    (read(replace(UNLABELLED, columns=30, columns_off=28)), "columns"),
+]
+"""Changes to an audit that was misread, and the cause that is found."""
 ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
+    *((changes, ["misread"], {"cause": cause}) for changes, cause in MISREADINGS),
+    (read(UNLABELLED), ["reading-unchecked"], {"members": 40, "right": None}),
+    (
+        read(replace(KNOWS, members=4, right=4, majority=0.5, p_chance=0.0625, p_surer=0.06)),
+        ["reading-unchecked"],
+        {"members": 4, "right": 4, "chance": 0.0625},
+    ),
+    (
+        read(LOST) | {"observed": ("kkt-margin",), "gradient_kind": "update"},
+        ["reading-unchecked"],
+        {"observed": "update"},
+    ),
     ({"complete": False}, ["incomplete-audit"], {}),
     ({"controls": 0, "null_confirmed": None}, ["uncalibrated-audit"], {}),
     ({"controls": 49}, ["too-few-controls"], {"controls": 49, "required": 50}),

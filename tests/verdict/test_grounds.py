@@ -8,7 +8,7 @@ from audit.verdict.finding import Kind, with_suppressions
 from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import EARNED, GROUND_OF, GROUNDS, Ground, grounds
 from audit.verdict.policy import Requirements
-from tests.verdict.cases import ADA, ALL, CLEAN, RAN, audited
+from tests.verdict.cases import ADA, ALL, CLEAN, KNOWS, RAN, audited
 
 NOT_WITHHOLDING = {"confirmed-reconstruction", "recovered-not-confirmed", "attack-failed"}
 CHANCE, TOLD = MembershipFact(0.52, 0.41, 0.63), MembershipFact(0.7, 0.61, 0.79)
@@ -33,6 +33,7 @@ def test_the_grounds_of_a_clean_audit_hold_where_they_were_checked() -> None:
         "calibrated", "tested", "informative", "resolved",
     }  # fmt: skip
     assert [found[name].holds for name in ("exchangeable", "reading")] == [None, None]
+    assert of(audited(reading=KNOWS, positive_control=PowerFact(40, 30)))["reading"].holds
 
 
 def test_a_finding_takes_its_ground_away_the_gravest_first() -> None:

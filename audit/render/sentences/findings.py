@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from audit.render.sentences import misreading
 from audit.report.schema import Report
 from audit.scoring.shares import Evidence
 from audit.verdict.finding import Finding, Kind, Suppression
@@ -18,6 +19,8 @@ TITLES: dict[Kind, str] = {
     "observed-not-attacked": "What was observed was not used",
     "initial-not-attacked": "The weights from before training were not used",
     "required-attack-missing": "A required attack did not run",
+    "misread": "The network was misread, or this is not its data",
+    "reading-unchecked": "Whether the network was read as it is, is not known",
     "attack-failed": "An attack failed",
     "uncalibrated-audit": "The count is not calibrated",
     "too-few-controls": "Fewer controls than the policy requires",
@@ -251,6 +254,8 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "observed-not-attacked": _observed_unused,
     "initial-not-attacked": _initial_unused,
     "required-attack-missing": _attack_missing,
+    "misread": misreading.misread,
+    "reading-unchecked": misreading.unchecked,
     "attack-failed": _attack_failed,
     "uncalibrated-audit": _uncalibrated,
     "too-few-controls": _too_few,
@@ -278,6 +283,12 @@ MEANING: dict[Kind, str] = {
     "run, or explained little of it. Give more time, or the weights that this training began from.",
     "required-attack-missing": "The policy requires an attack that did not run. Give what it needs, or require "
     "another.",
+    "misread": "As it was read, the network does not know what was given as its training data: it has another "
+    "activation, layout, normalisation or order of layers, or this is not its training data. Finding nothing "
+    "then says nothing. State how network and inputs are to be read; the finding names a single change that "
+    "mends it, where one does.",
+    "reading-unchecked": "Without labels, or with very few samples, nothing shows that the network was read as it "
+    "is. Give labels, or more of the training data.",
     "attack-failed": "An attack ended with an error, so what it would have found is unknown.",
     "uncalibrated-audit": "Without samples that the model never saw, how many matches are due to chance is "
     "unknown. Give some with --controls.",

@@ -9,7 +9,7 @@ from typing import Literal
 from audit.render.sentences.findings import detail, suppression
 from audit.report.schema import Report
 from audit.verdict.grounds import Basis, Ground, GroundId
-from audit.words import bound, listed, number, plural, share
+from audit.words import bound, listed, number, percent, plural, share, significant
 
 TITLES: dict[GroundId, str] = {
     "calibrated": "The count is calibrated",
@@ -108,7 +108,43 @@ def _none_stands_out(unresolved: int) -> str:
     )
 
 
+def _explained(attack: str, true: float) -> str:
+    return (
+        f"The samples given leave {share(true)} of the equation of {attack}: it is they that were trained on."
+    )
+
+
+def _knows(members: int, right: int, majority: float, controls: int, controls_right: int | None) -> str:
+    others = "" if controls_right is None else f", and {controls_right} of {plural(controls, 'control')}"
+    return (
+        f"As read, the network gets {right} of {plural(members, 'member')} right{others}; always saying the most "
+        f"frequent label would get {percent(majority)} of members."
+    )
+
+
+def _renumbered() -> str:
+    return (
+        "As read, the network tells the classes of members apart; it numbers them otherwise than the labels."
+    )
+
+
+def _surer(chance: float) -> str:
+    return f"As read, the network is surer of members than of controls (p-value {significant(chance)})."
+
+
+def _never_trained() -> str:
+    return (
+        "The weights cannot be told from a random initialisation, and no single change to how the network was read "
+        "makes it know its members."
+    )
+
+
 _BASES: dict[Basis, Callable[..., str]] = {
+    "explained": _explained,
+    "knows": _knows,
+    "renumbered": _renumbered,
+    "surer": _surer,
+    "never-trained": _never_trained,
     "enough-controls": _enough_controls,
     "attacks-ran": _attacks_ran,
     "found-some": _found_some,

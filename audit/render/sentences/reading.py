@@ -39,7 +39,12 @@ def assumptions(assumed: Sequence[Assumption]) -> str:
     """List on one line what a reading rests on, and what of it was not stated; empty where that is not known."""
     if not assumed:
         return ""
-    return f"Read as: {'; '.join(_PHRASES[one.what](one) for one in assumed)}."
+    return f"Read as: {'; '.join(map(phrase, assumed))}."
+
+
+def phrase(one: Assumption) -> str:
+    """Write one assumption without a full stop, and say whether nobody stated it."""
+    return _PHRASES[one.what](one)
 
 
 def _not_stated(one: Assumption) -> str:

@@ -8,7 +8,7 @@ from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import GROUNDS, Basis, grounds
 from audit.verdict.policy import Requirements
 from tests.report.golden import assert_golden
-from tests.verdict.cases import ADA, CLEAN
+from tests.verdict.cases import ADA, CLEAN, KNOWS, LOST, UNLABELLED
 
 LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
 CASES = [
@@ -18,6 +18,11 @@ CASES = [
     replace(CLEAN, attacks=LITTLE, confirmed=2, recovered=3, unresolved=1),
     replace(CLEAN, attacks=LITTLE, controls=10, suppressed={"too-few-controls": ADA}),
     replace(CLEAN, controls=0, null_confirmed=None, attacks={}),
+    replace(CLEAN, attacks=LITTLE, reading=KNOWS),
+    replace(CLEAN, reading=LOST),
+    replace(CLEAN, attacks=LITTLE, reading=replace(LOST, renumbered=True)),
+    replace(CLEAN, attacks=LITTLE, reading=replace(UNLABELLED, p_surer=1e-5)),
+    replace(CLEAN, attacks=LITTLE, reading=LOST, untrained=True),
 ]
 
 
