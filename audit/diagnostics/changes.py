@@ -45,7 +45,7 @@ _ACTIVATIONS = (
 """The commoner ones first."""
 _MOST_ORDERS = 23
 """Of layers that the shapes allow: all of four layers of one shape, but the one that was taken."""
-_BYTE = np.float32(255)
+_BYTE, _HALVES = np.float32(255), np.float32(2)
 _STRETCH = np.float32(256)
 """Between pixels of 8 bits and of 16: the former, stored as the latter, are nearly black."""
 
@@ -222,7 +222,7 @@ def _normalisers(stated: Preprocessing, known: Rows) -> dict[str, tuple[Rows, Ro
     own_std: Rows = np.repeat(_positive(channels.std(axis=(0, 2))), spread)
     of_images: dict[str, tuple[Rows, Rows]] = {
         "0..255": (zero, one / _BYTE),
-        "-1..1": (one / 2, one / 2),
+        "-1..1": (one / _HALVES, one / _HALVES),
         "stretched": (stated.mean / _STRETCH, stated.std / _STRETCH),
         "own": (own_mean, own_std),
     }

@@ -40,6 +40,7 @@ def validity_issues(facts: Facts, require: Requirements) -> list[Finding]:
         *_of_attacks(facts, require),
         *_of_calibration(facts, require),
         *_of_controls(facts, require),
+        *_of_labels(facts),
         *_of_silence(facts, require),
     ]
 
@@ -72,7 +73,10 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
 def _of_reading(facts: Facts) -> Iterator[Finding]:
     if (values := misreading(facts)) is not None:
         yield make_finding("misread", values)
-    elif (values := unchecked(facts)) is not None:
+
+
+def _of_labels(facts: Facts) -> Iterator[Finding]:
+    if (values := unchecked(facts)) is not None:
         yield make_finding("reading-unchecked", values)
 
 

@@ -110,7 +110,7 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     ),
     (
         read(LOST) | {"observed": ("kkt-margin",), "gradient_kind": "update"},
-        ["reading-unchecked"],
+        ["observed-not-attacked", "reading-unchecked"],
         {"observed": "update"},
     ),
     ({"complete": False}, ["incomplete-audit"], {}),
