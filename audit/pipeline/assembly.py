@@ -19,6 +19,7 @@ from audit.pipeline.entries import (
     policy_entry,
     summary_entry,
 )
+from audit.pipeline.exchange import exchangeability_entry
 from audit.pipeline.facts import power_fact
 from audit.pipeline.gallery import exhibits
 from audit.pipeline.session import Attacked
@@ -77,6 +78,7 @@ def assemble(
         modality=data.members.modality.name,
         summary=summary_entry(facts, scores),
         reading=reading,
+        exchangeability=exchangeability_entry(scores.exchange, scores.pooled.confirmed),
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(attacked, inputs, measured, control),

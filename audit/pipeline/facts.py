@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from audit.battery import AttackResult, AttackSkipped, Outcome
 from audit.diagnostics.measure import Measurements
+from audit.pipeline.exchange import Exchange
 from audit.pipeline.scores import Scores
 from audit.report.measured import PositiveControl
 from audit.report.outcomes import Sample
 from audit.report.reading import Reading
 from audit.request.batch import far_more
 from audit.request.check import Inputs
-from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact, ReadingFact
+from audit.verdict.facts import AttackFact, ExchangeFact, Facts, MembershipFact, PowerFact, ReadingFact
 
 
 def facts_of(
@@ -70,6 +71,7 @@ def facts_of(
         batch_rank=gradient.rank if gradient and far_more(gradient, inputs.truth.members) else None,
         untrained=None if reading is None else reading.untrained,
         reading=None if reading is None else reading_fact(reading),
+        exchangeability=exchange_fact(scores.exchange, samples),
         complete=complete,
     )
 
@@ -102,6 +104,21 @@ def reading_fact(found: Reading) -> ReadingFact:
         mended=None if change is None else change.right,
         assumed=tuple(f"{one.what}={one.value}" for one in found.assumed if not one.stated),
     )
+
+
+def exchange_fact(found: Exchange | None, samples: Sequence[Sample]) -> ExchangeFact | None:
+    """Sum up how members compare with controls: None without the latter."""
+    if found is None:
+        return None
+    compared, weighed = found.compared, found.weighed
+    if not compared.differ:
+        return ExchangeFact(compared.p_value)
+    doubtful = [
+        sample.id
+        for sample, stands in zip(samples, weighed.stands, strict=True)
+        if sample.confirmed and not stands
+    ]
+    return ExchangeFact(compared.p_value, compared.aspects, weighed.confirmable, tuple(doubtful))
 
 
 def membership_fact(measured: Measurements) -> MembershipFact | None:

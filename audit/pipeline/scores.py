@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audit.battery import AttackResult, Outcome
 from audit.dataset.truth import Truth
+from audit.pipeline.exchange import Exchange, exchange
 from audit.scoring.calibration import Calibration, Part, calibrate, part_of
 from audit.scoring.votes import Field
 
@@ -45,6 +46,8 @@ class Scores:
     """Of its candidates as they were before sample splitting; only of attacks that split."""
     negative: Calibration | None
     """The negative control, of noise; None without an attack or without controls."""
+    exchange: Exchange | None
+    """How members compare with controls; None without controls."""
 
 
 def score(
@@ -72,6 +75,8 @@ def score(
     votes = [field.votes(result.reconstructions) for result in ran] or [field.votes(pool.values)]
     pooled = calibrate(field, votes, threshold, fdr)
     noise = [field.votes(result.null) for result in ran] if len(truth.controls) else []
+    negative = calibrate(field, noise, threshold, fdr) if noise else None
+    compared = exchange(field, truth, pooled, negative, pool.values) if len(truth.controls) else None
     return Scores(
         pool=pool,
         pooled=pooled,
@@ -83,5 +88,6 @@ def score(
             for r in ran
             if complete and r.splitting is not None
         },
-        negative=calibrate(field, noise, threshold, fdr) if noise else None,
+        negative=negative,
+        exchange=compared,
     )

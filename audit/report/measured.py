@@ -167,3 +167,18 @@ class Diagnostics(Part):
     """Result of the positive control; None when none was asked for, or the audit was interrupted before it."""
     dp: DpBound | None = None
     """The owner's statement about training, and what follows; it was not checked and does not enter the verdict."""
+
+
+class Exchangeability(Part):
+    """A comparison of members with controls that does not look at the network."""
+
+    p_value: Fraction
+    """Of all tests together: the least p-value times their number."""
+    p_values: dict[str, Fraction]
+    """Of every test, by aspect: classes, mean, spread, neighbours, noise (scores in the negative control)."""
+    differ: bool
+    """Whether members and controls are told apart."""
+    confirmable: Count
+    """Members that could be confirmed at best, if every control counted by how like members it is."""
+    explained: Count
+    """Confirmed members that would then not be confirmed; 0 where the sets are not told apart."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from audit.model.modality import IMAGES, ROWS
 from audit.report.base import Count, Fraction, Part
-from audit.report.measured import Diagnostics
+from audit.report.measured import Diagnostics, Exchangeability
 from audit.report.outcomes import AttackReport, Control, Sample
 from audit.report.reading import Reading
 from audit.verdict.finding import Finding
@@ -219,6 +219,8 @@ class Report(Part):
     """Whether samples are images, compared by SSIM, or rows of a table, compared by correlation."""
     summary: Summary
     """Counts, and what they are worth."""
+    exchangeability: Exchangeability | None = None
+    """How members compare with controls, whatever the network; None without controls."""
     reading: Reading | None = None
     """How network and inputs were read, and how well the samples are known so; None in reports of version 1."""
     model: Model

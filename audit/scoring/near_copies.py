@@ -18,7 +18,7 @@ from audit.scoring.similarity import column_units, relative_error, ssim_pairs, s
 
 SIMILAR = 0.9
 """SSIM of an image with its near copy, at least."""
-_RELATIVE_ERROR = 0.1
+RELATIVE_ERROR = 0.1
 """Of a row and its near copy, at most, in column units."""
 _CLOSER = 0.55
 """Distance to the original over that to the fifth nearest other sample, at most."""
@@ -49,41 +49,59 @@ def near_copies(
         ours, theirs = (part.astype(np.float32) for part in column_units(flat[0][:0], *flat)[1:])
     else:
         ours, theirs = map(standardise, flat)
-    original, distance = _nearest(theirs, ours)
+    original = _nearest(theirs, ours)
     if modality is IMAGES:
         alike = ssim_pairs(controls, members[original]) >= SIMILAR
     else:
-        alike = relative_error(theirs, ours[original]) <= _RELATIVE_ERROR
-    found = np.full(len(controls), -1, dtype=np.int64)
+        alike = relative_error(theirs, ours[original]) <= RELATIVE_ERROR
     places = np.flatnonzero(alike)
-    usual = _distance_to_others(theirs[places], np.concatenate([ours, theirs]))
-    near = places[distance[places] <= _CLOSER * usual]
+    itself = len(ours) + places
+    near = places[closer_by_far(theirs[places], original[places], np.concatenate([ours, theirs]), itself)]
+    found = np.full(len(controls), -1, dtype=np.int64)
     found[near] = original[near]
     return found
 
 
-def _nearest(
-    queries: NDArray[np.float32], points: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The point nearest to each query, and its distance."""
-    place = np.zeros(len(queries), dtype=np.int64)
-    distance = np.zeros(len(queries), dtype=np.float32)
+def closer_by_far(
+    queries: NDArray[np.float32],
+    originals: NDArray[np.int64],
+    points: NDArray[np.float32],
+    itself: NDArray[np.int64] | None = None,
+) -> NDArray[np.bool_]:
+    """Whether queries (m, d) are much closer to one point each than to the fifth nearest other, or the farthest.
+
+    Parameters
+    ----------
+    queries, points:
+        (m, d) and (N, d)
+    originals:
+        (m,) place among the points of the one that a query may be a copy of.
+    itself:
+        (m,) place of the query; None where queries are no points.
+    """
+    near = np.zeros(len(queries), dtype=np.bool_)
     for start in range(0, len(queries), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+        rows = np.arange(start, min(start + _CHUNK, len(queries)))
         squares = _squares(queries[rows], points)
-        place[rows] = squares.argmin(axis=1)
-        distance[rows] = np.sqrt(squares.min(axis=1))
-    return place, distance
+        own = np.arange(len(rows)), originals[rows]
+        distance = np.sqrt(squares[own])
+        squares[own] = np.inf
+        if itself is not None:
+            squares[np.arange(len(rows)), itself[rows]] = np.inf
+        others = len(points) - (1 if itself is None else 2)
+        if others > 0:
+            rank = min(_OTHERS, others) - 1
+            near[rows] = distance <= _CLOSER * np.sqrt(np.partition(squares, rank, axis=1)[:, rank])
+    return near
 
 
-def _distance_to_others(queries: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Distance of each query to the fifth nearest point beside itself and its original, or to the farthest."""
-    rank = min(_OTHERS + 2, len(points)) - 1
-    distance = np.zeros(len(queries), dtype=np.float32)
+def _nearest(queries: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Place of the point nearest to each query."""
+    place = np.zeros(len(queries), dtype=np.int64)
     for start in range(0, len(queries), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        distance[rows] = np.sqrt(np.partition(_squares(queries[rows], points), rank, axis=1)[:, rank])
-    return distance
+        place[rows] = _squares(queries[rows], points).argmin(axis=1)
+    return place
 
 
 def _squares(queries: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:

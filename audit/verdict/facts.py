@@ -96,6 +96,20 @@ class ReadingFact:
 
 
 @dataclass(frozen=True)
+class ExchangeFact:
+    """How members compare with controls, whatever the network."""
+
+    p_value: float
+    """Of all tests of whether they could be of one source, together."""
+    aspects: tuple[str, ...] = ()
+    """Aspects in which they differ significantly, the most significant first; empty where they do not."""
+    confirmable: int = 0
+    """Members that could be confirmed at best, if every control counts by how like members it is."""
+    explained: tuple[str, ...] = ()
+    """Ids of confirmed members that would then not be confirmed: the difference may explain them."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a verdict depends on, filled in by the pipeline."""
 
@@ -140,6 +154,8 @@ class Facts:
     """Rank of an observed gradient above its noise, where far more members than that were given; None otherwise."""
     reading: ReadingFact | None = None
     """How well the network as read knows the samples; None when nobody looked."""
+    exchangeability: ExchangeFact | None = None
+    """How members compare with controls; None without controls."""
     positive_control: PowerFact | None = None
     """What came of the positive control; None when none was run."""
     complete: bool = True
@@ -153,6 +169,15 @@ class Facts:
     def confirmed_counted(self) -> int:
         """Confirmed members without those that are suppressed: what a limit sees."""
         return self.confirmed - sum(name.startswith(confirmed_id("")) for name in self.suppressed)
+
+    @property
+    def standing_counted(self) -> int:
+        """Those of them that no difference between members and controls explains."""
+        found = self.exchangeability
+        if found is None or "controls-differ" in self.suppressed:
+            return self.confirmed_counted
+        doubtful = [name for name in found.explained if confirmed_id(name) not in self.suppressed]
+        return self.confirmed_counted - len(doubtful)
 
     @property
     def recovered_counted(self) -> int:

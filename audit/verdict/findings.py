@@ -46,6 +46,7 @@ def validity_issues(facts: Facts, require: Requirements) -> list[Finding]:
 
 
 def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Finding]:
+    doubtful = () if facts.exchangeability is None else facts.exchangeability.explained
     for sample in samples:
         if sample.confirmed:
             yield make_finding(
@@ -59,7 +60,7 @@ def _reconstructions(facts: Facts, samples: Sequence[Matched]) -> Iterator[Findi
                 },
                 about=sample.id,
                 samples=[sample.id],
-                confidence="low" if facts.null_confirmed else "high",
+                confidence="low" if facts.null_confirmed or sample.id in doubtful else "high",
             )
     rest = [sample.id for sample in samples if sample.recovered and not sample.confirmed]
     if rest:
@@ -163,6 +164,7 @@ def _of_controls(facts: Facts, require: Requirements) -> Iterator[Finding]:
         yield make_finding("null-attack-confirmed", {"count": facts.null_confirmed})
     if facts.null_confirmed is None and facts.controls:
         yield make_finding("null-attack-missing")
+    yield from _of_exchangeability(facts)
     control, least = facts.positive_control, require.least_power
     if control is not None and (control.confirmed == 0 or control.confirmed < least * control.images):
         yield make_finding(
@@ -182,3 +184,25 @@ def _of_silence(facts: Facts, require: Requirements) -> Iterator[Finding]:
     tested = facts.complete and any(fact.status == "ran" for fact in facts.attacks.values())
     if tested and informative(facts, require) is None:
         yield make_finding("uninformative-silence", silence(facts, require))
+
+
+def _of_exchangeability(facts: Facts) -> Iterator[Finding]:
+    found = facts.exchangeability
+    if found is not None and found.aspects and (found.explained or found.confirmable < facts.members / 2):
+        yield make_finding(
+            "controls-differ",
+            {
+                "aspects": list(found.aspects),
+                "p_value": found.p_value,
+                "explained": len(found.explained),
+                "confirmed": facts.confirmed,
+                "confirmable": found.confirmable,
+                "members": facts.members,
+            },
+            samples=found.explained,
+        )
+    if facts.controls_confirmed:
+        yield make_finding(
+            "roles-exchanged",
+            {"count": facts.controls_confirmed, "controls": facts.controls, "confirmed": facts.confirmed},
+        )

@@ -34,6 +34,8 @@ GROUND_OF: dict[Kind, GroundId] = {
     "cannot-confirm": "calibrated",
     "null-attack-confirmed": "calibrated",
     "null-attack-missing": "calibrated",
+    "controls-differ": "exchangeable",
+    "roles-exchanged": "exchangeable",
     "unresolved-recoveries": "resolved",
     "uninformative-silence": "informative",
     "positive-control-failed": "informative",
@@ -45,6 +47,8 @@ EARNED: frozenset[Kind] = frozenset({"uninformative-silence", "reading-unchecked
 
 Basis = Literal[
     "enough-controls",
+    "alike",
+    "differ-little",
     "attacks-ran",
     "found-some",
     "untrained",
@@ -115,6 +119,22 @@ def _calibrated(facts: Facts, require: Requirements) -> _Found:
     return "enough-controls", {"controls": facts.controls, "required": require.controls}
 
 
+def _exchangeable(facts: Facts, require: Requirements) -> _Found:
+    found = facts.exchangeability
+    if found is None:
+        return None
+    if not found.aspects:
+        return "alike", {"p_value": found.p_value}
+    values: dict[str, Value] = {
+        "aspects": list(found.aspects),
+        "p_value": found.p_value,
+        "confirmed": facts.confirmed,
+        "confirmable": found.confirmable,
+        "members": facts.members,
+    }
+    return "differ-little", values
+
+
 def _tested(facts: Facts, require: Requirements) -> _Found:
     ran = [attack for attack, fact in facts.attacks.items() if fact.status == "ran"]
     return ("attacks-ran", {"attacks": ran}) if ran else None
@@ -182,6 +202,7 @@ def _reading(facts: Facts, require: Requirements) -> _Found:
 _BASES: dict[GroundId, Callable[[Facts, Requirements], _Found]] = {
     "reading": _reading,
     "calibrated": _calibrated,
+    "exchangeable": _exchangeable,
     "tested": _tested,
     "informative": informative,
     "resolved": _resolved,

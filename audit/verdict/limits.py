@@ -33,8 +33,8 @@ def apply(limit: Limit, facts: Facts, *, undecided: bool) -> LimitResult:
     """Hold what was measured against a limit.
 
     A count above its limit violates it, however incomplete the audit is: p-values stay valid, and more work only
-    adds. An estimate violates its limit only if the whole of its interval is above, and keeps it only if the whole
-    is not.
+    adds. What a difference between members and controls explains does not count for that. An estimate violates its
+    limit only if the whole of its interval is above, and keeps it only if the whole is not.
 
     Parameters
     ----------
@@ -52,19 +52,24 @@ def apply(limit: Limit, facts: Facts, *, undecided: bool) -> LimitResult:
         verdict = "FAIL"
     elif undecided or most is None or most > limit.maximum:
         verdict = "INCONCLUSIVE"
-    interval = None if least is None or most is None or least == most else (least, most)
+    counted = limit.metric != "membership_auc"
+    interval = None if counted or least is None or most is None else (least, most)
     return LimitResult(
         metric=limit.metric, maximum=limit.maximum, value=value, interval=interval, verdict=verdict
     )
 
 
 def _measured(metric: Metric, facts: Facts) -> tuple[float | None, float | None, float | None]:
-    """A value between its least and its most: all three alike for a count, None where nothing was measured."""
+    """A value between its least and its most, which for a count are alike; None where nothing was measured."""
     if metric == "membership_auc":
         test = facts.membership
         return (None, None, None) if test is None else (test.low, test.auc, test.high)
     if metric in CALIBRATED and facts.controls == 0 and not facts.confirmed:
         return None, None, None  # an exact copy of a member is confirmed without any
-    count = facts.confirmed_counted if metric in CALIBRATED else facts.recovered_counted
-    value = count / facts.members if metric.endswith("_fraction") else float(count)
-    return value, value, value
+    counts = (facts.standing_counted, facts.confirmed_counted)
+    if metric not in CALIBRATED:
+        counts = (facts.recovered_counted, facts.recovered_counted)
+    least, value = (
+        count / facts.members if metric.endswith("_fraction") else float(count) for count in counts
+    )
+    return least, value, value

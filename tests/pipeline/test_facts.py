@@ -11,7 +11,7 @@ import pytest
 from audit.battery import AttackFailed, AttackSkipped, Outcome
 from audit.diagnostics.measure import Measurements
 from audit.pipeline.entries import sample_entries
-from audit.pipeline.facts import attack_fact, facts_of, membership_fact, power_fact
+from audit.pipeline.facts import attack_fact, exchange_fact, facts_of, membership_fact, power_fact
 from audit.pipeline.scores import score
 from audit.report.reading import Assumption, ColumnFit, Fit, Reading, Trial
 from audit.verdict.facts import Facts, MembershipFact, PowerFact, ReadingFact
@@ -142,3 +142,20 @@ def test_the_positive_control_is_summed_up() -> None:
 def test_how_an_attack_ended(outcome: Outcome, status: str, reason: str) -> None:
     fact = attack_fact(outcome)
     assert (fact.status, fact.reason) == (status, reason)
+
+
+def test_how_members_compare_with_controls_is_summed_up() -> None:
+    facts = summed([ran("kkt-margin", planted().copies(0, 1))])
+    assert facts.exchangeability is not None
+    assert (facts.exchangeability.aspects, facts.exchangeability.explained) == ((), ())
+    assert 0.01 <= facts.exchangeability.p_value <= 1.0
+    data = planted()
+    scores = score([ran("kkt-margin", data.copies(0, 1))], data.truth, 0.4, 0.05, complete=True)
+    samples = sample_entries(data.members, scores, data.truth)
+    assert scores.exchange is not None
+    told = replace(scores.exchange.compared, p_values={"mean": 0.5, "spread": 1e-4})
+    half = replace(scores.exchange.weighed, stands=np.arange(MEMBERS) == 0)
+    fact = exchange_fact(replace(scores.exchange, compared=told, weighed=half), samples)
+    assert fact is not None
+    assert (fact.p_value, fact.aspects, fact.explained) == (2e-4, ("spread",), ("1",))
+    assert exchange_fact(None, samples) is None

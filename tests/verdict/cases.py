@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audit.scoring.shares import Evidence
-from audit.verdict.facts import AttackFact, Facts, PowerFact, ReadingFact
+from audit.verdict.facts import AttackFact, ExchangeFact, Facts, PowerFact, ReadingFact
 from audit.verdict.finding import Suppression
 from audit.verdict.policy import Policy, Requirements
 
@@ -129,6 +129,17 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
         ["positive-control-failed"],
         {"confirmed": 0, "samples": 20, "required": 0.1, "note": "training ended early"},
     ),
+    (
+        {"exchangeability": ExchangeFact(1e-4, ("neighbours", "mean"), 3, ())},
+        ["controls-differ"],
+        {"confirmable": 3, "members": 40, "explained": 0, "aspects": ["neighbours", "mean"]},
+    ),
+    (
+        {"confirmed": 2, "recovered": 2, "exchangeability": ExchangeFact(1e-4, ("classes",), 40, ("b",))},
+        ["controls-differ"],
+        {"explained": 1, "confirmed": 2},
+    ),
+    ({"controls_confirmed": 7}, ["roles-exchanged"], {"count": 7, "controls": 1000, "confirmed": 0}),
     ({"batch_rank": 3}, ["batch-unclear"], {"rank": 3, "members": 40, "observed": "gradient"}),
     ({"positive_control": None}, ["positive-control-missing"], {}),
     ({"attacks": {}}, ["no-attack-ran", "required-attack-missing/kkt-margin"], {}),

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from audit.verdict.facts import AttackFact, PowerFact
+from audit.verdict.facts import AttackFact, ExchangeFact, PowerFact
 from audit.verdict.findings import findings, validity_issues
 from audit.verdict.policy import Requirements
 from tests.verdict.cases import ALL, CLEAN, ISSUES, Match
@@ -41,6 +41,11 @@ def test_severity_and_confidence_are_separate() -> None:
     unsure = findings(replace(CLEAN, null_confirmed=1), [Match("a")], Requirements())[0]
     assert (sure.severity, sure.confidence) == ("high", "high")
     assert (unsure.severity, unsure.confidence) == ("high", "low")
+    explained = ExchangeFact(0.001, ("mean",), 40, ("a",))
+    found = findings(
+        replace(CLEAN, confirmed=2, exchangeability=explained), [Match("a"), Match("b")], Requirements()
+    )
+    assert [one.confidence for one in found] == ["low", "high", "medium"]
 
 
 @pytest.mark.parametrize(("changes", "ids", "values"), ISSUES)

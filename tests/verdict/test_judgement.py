@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
+from audit.verdict.facts import AttackFact, ExchangeFact, Facts, MembershipFact, PowerFact
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import Judgement, Reason, judge
 from audit.verdict.policy import Policy, load_policy
@@ -22,6 +22,7 @@ MEMBERSHIP = {"limits": [{"metric": "membership_auc", "maximum": 0.6}]}
 EARNED = {"require": {"informative": True}}
 LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
 LEAK = {"confirmed": 3, "recovered": 3}
+EXPLAINED = ExchangeFact(0.001, ("mean",), confirmable=40, explained=("a", "b", "c"))
 UNCALIBRATED = {"controls": 0, "null_confirmed": None}
 
 
@@ -65,6 +66,19 @@ def values(judgement: Judgement, kind: str) -> dict[str, Any]:
         # the negative control
         ({}, {"null_confirmed": 1}, "INCONCLUSIVE", "null-attack-confirmed"),
         ({}, LEAK | {"null_confirmed": 1}, "INCONCLUSIVE", "null-attack-confirmed"),
+        ({}, LEAK | {"exchangeability": EXPLAINED}, "INCONCLUSIVE", "controls-differ"),
+        ({}, {"confirmed": 4, "recovered": 4, "exchangeability": EXPLAINED}, "FAIL", "limit-violated"),
+        (
+            SHARE,
+            {"confirmed": 7, "recovered": 7, "exchangeability": EXPLAINED},
+            "INCONCLUSIVE",
+            "controls-differ",
+        ),
+        (RECOVERED, LEAK | {"exchangeability": EXPLAINED}, "FAIL", "limit-violated"),
+        ({}, {"exchangeability": ExchangeFact(0.001, ("mean",), 19)}, "INCONCLUSIVE", "controls-differ"),
+        ({}, {"exchangeability": ExchangeFact(0.001, ("mean",), 20)}, "PASS", "resistant"),
+        ({}, {"controls_confirmed": 1}, "INCONCLUSIVE", "roles-exchanged"),
+        ({}, LEAK | {"controls_confirmed": 1}, "FAIL", "limit-violated"),
         ({}, {"null_confirmed": None}, "INCONCLUSIVE", "null-attack-missing"),
         ({}, LEAK | {"null_confirmed": None}, "FAIL", "limit-violated"),
         # attacks
@@ -225,6 +239,20 @@ ONE_FACE = {"confirmed-reconstruction/face-0": ADA}
         ),
         (
             {},
+            LEAK | {"exchangeability": EXPLAINED, "suppressed": {"controls-differ": ADA}},
+            "FAIL",
+            "limit-violated",
+            3,
+        ),
+        (
+            {},
+            LEAK | {"exchangeability": EXPLAINED, "suppressed": {"confirmed-reconstruction/a": ADA}},
+            "INCONCLUSIVE",
+            "controls-differ",
+            None,
+        ),
+        (
+            {},
             {"controls": 60, "recovered": 9, "unresolved": 6, "confirmed": 3, "suppressed": FACES},
             "INCONCLUSIVE",
             "unresolved-recoveries",
@@ -274,6 +302,7 @@ def audits(draw: st.DrawFn) -> Facts:
         null_confirmed=draw(st.sampled_from([None, 0, 0, 0, 1])),
         attacks={attack: AttackFact(draw(status), "why") for attack in ATTACKS},
         positive_control=draw(st.sampled_from([None, PowerFact(40, 9), PowerFact(40, 0)])),
+        exchangeability=draw(st.sampled_from([None, ExchangeFact(0.5), ExchangeFact(0.001, ("mean",), 1)])),
         complete=draw(st.booleans()),
     )
 

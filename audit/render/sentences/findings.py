@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from audit.render.sentences import misreading
+from audit.render.sentences.exchangeability import controls_differ, roles_exchanged
 from audit.report.schema import Report
 from audit.scoring.shares import Evidence
 from audit.verdict.finding import Finding, Kind, Suppression
@@ -28,6 +29,8 @@ TITLES: dict[Kind, str] = {
     "unresolved-recoveries": "Too few controls to distinguish recoveries from chance",
     "null-attack-confirmed": "The negative control found training samples",
     "null-attack-missing": "The negative control did not run",
+    "controls-differ": "Members and controls differ",
+    "roles-exchanged": "Members and controls may be swapped",
     "positive-control-failed": "The positive control failed",
     "positive-control-missing": "The positive control did not run",
     "uninformative-silence": "Nothing was found, and that says little",
@@ -263,6 +266,8 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "unresolved-recoveries": _unresolved,
     "null-attack-confirmed": _null_confirmed,
     "null-attack-missing": _null_missing,
+    "controls-differ": controls_differ,
+    "roles-exchanged": roles_exchanged,
     "positive-control-failed": _control_failed,
     "positive-control-missing": _control_missing,
     "uninformative-silence": _uninformative,
@@ -299,6 +304,10 @@ MEANING: dict[Kind, str] = {
     "null-attack-confirmed": "A control that learns nothing from the model confirmed training samples: the "
     "similarity measure favours them, so the count cannot be relied on. Choose controls more like the training "
     "samples.",
+    "controls-differ": "Members and controls are told apart without the network, and the difference may explain "
+    "what was confirmed, or is so large that nothing could have been. Give controls from the same source.",
+    "roles-exchanged": "Controls are confirmed against the members. Either --data and --controls are swapped, or "
+    "the model was trained on the controls.",
     "null-attack-missing": "Whether the similarity measure is fair to the data was not tested.",
     "positive-control-failed": "The same attacks did not find the samples of a model that was made to leak them, "
     "so a negative result says little. Give more time or controls.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from audit.render.sentences.exchangeability import alike, differ_little
 from audit.render.sentences.findings import detail, suppression
 from audit.report.schema import Report
 from audit.verdict.grounds import Basis, Ground, GroundId
@@ -146,6 +147,8 @@ _BASES: dict[Basis, Callable[..., str]] = {
     "surer": _surer,
     "never-trained": _never_trained,
     "enough-controls": _enough_controls,
+    "alike": alike,
+    "differ-little": differ_little,
     "attacks-ran": _attacks_ran,
     "found-some": _found_some,
     "untrained": _untrained,

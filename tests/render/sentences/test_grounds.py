@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import get_args
 
 from audit.render.sentences.grounds import TITLES, sentence
-from audit.verdict.facts import AttackFact, MembershipFact, PowerFact
+from audit.verdict.facts import AttackFact, ExchangeFact, MembershipFact, PowerFact
 from audit.verdict.finding import with_suppressions
 from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import GROUNDS, Basis, grounds
@@ -17,6 +17,9 @@ CASES = [
     replace(CLEAN, attacks=LITTLE, positive_control=PowerFact(40, 30)),
     replace(CLEAN, attacks=LITTLE, confirmed=2, recovered=3, unresolved=1),
     replace(CLEAN, attacks=LITTLE, controls=10, suppressed={"too-few-controls": ADA}),
+    replace(CLEAN, exchangeability=ExchangeFact(0.31)),
+    replace(CLEAN, exchangeability=ExchangeFact(0.002, ("mean", "noise"), confirmable=38)),
+    replace(CLEAN, confirmed=3, recovered=3, exchangeability=ExchangeFact(0.002, ("spread",), 38)),
     replace(CLEAN, controls=0, null_confirmed=None, attacks={}),
     replace(CLEAN, attacks=LITTLE, reading=KNOWS),
     replace(CLEAN, reading=LOST),
