@@ -59,6 +59,7 @@ def facts_of(
         confirmed=pooled.confirmed_count,
         unresolved=pooled.at_floor,
         tests=pooled.tests,
+        outlier_chance=pooled.outlier_chance,
         identified=int(pooled.identified.sum()),
         controls_confirmed=pooled.controls_confirmed,
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,

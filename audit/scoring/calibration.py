@@ -28,7 +28,8 @@ from audit.scoring.exact import exact_candidates
 from audit.scoring.intervals import clopper_pearson
 from audit.scoring.matching import Matching, match
 from audit.scoring.shares import TOGETHER, Evidence
-from audit.scoring.votes import Field, Votes, choose, join
+from audit.scoring.tail import outlier_chance
+from audit.scoring.votes import NOTHING, Field, Votes, choose, join
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,9 @@ class Calibration:
     where there are most."""
     tests: int
     """Number of tests that were looked at for that."""
+    outlier_chance: float
+    """Probability that chance puts a few of these so far ahead of everybody else: an extrapolation, 1 where there
+    are too few samples for it."""
     controls_confirmed: int
     """Controls that are confirmed against the members, the roles exchanged."""
     cut_off: float
@@ -176,6 +180,7 @@ def calibrate(field: Field, parts: Sequence[Votes], threshold: float, fdr: float
         by_threshold={f"{level:g}": int(sets.confirm(level, everybody).mask.sum()) for level in levels},
         at_floor=max(int((ranks.ahead & ~found.mask).sum()) for ranks in everything),
         tests=len(everything),
+        outlier_chance=outlier_chance(np.where(found.mask, NOTHING, everything[0].members), everybody),
         controls_confirmed=_exchanged(alike[0], fdr),
         cut_off=found.cut_off,
     )

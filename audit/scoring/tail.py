@@ -21,14 +21,20 @@ _LEAST, _MOST = 20, 100
 _SHARE = 0.2
 """Of the controls, those whose excesses are fitted."""
 _CONFIDENCE = 0.95
+_WITHHOLDING = 0.9
+"""Confidence where a bound only withholds a PASS."""
+_OUTLIERS = 10
+"""Members that are looked at together as far ahead of all others; more of them are told by their number."""
 _ROUNDED = 1e-6
-_SHAPES = np.linspace(0.0, 1.0, 51)
-_SCALES = np.geomspace(0.2, 5.0, 121)
+_SHAPES = np.linspace(0.0, 1.0, 21)
+_SCALES = np.geomspace(0.2, 5.0, 61)
 """In mean excesses."""
 
 
-def tail_bounds(scores: NDArray[np.floating], rivals: NDArray[np.floating]) -> NDArray[np.float64] | None:
-    """Upper 95 % bounds of the probability that a control would reach each of n scores.
+def tail_bounds(
+    scores: NDArray[np.floating], rivals: NDArray[np.floating], confidence: float = _CONFIDENCE
+) -> NDArray[np.float64] | None:
+    """Upper bounds of the probability that a control would reach each of n scores.
 
     Parameters
     ----------
@@ -36,6 +42,8 @@ def tail_bounds(scores: NDArray[np.floating], rivals: NDArray[np.floating]) -> N
         (n,) cosines; below -1 for what has none.
     rivals:
         (k,) scores of controls.
+    confidence:
+        Of the bounds, one-sided, at least 0.5.
 
     Returns
     -------
@@ -45,8 +53,7 @@ def tail_bounds(scores: NDArray[np.floating], rivals: NDArray[np.floating]) -> N
     Notes
     -----
     The bound is the largest tail probability over all shapes and scales whose likelihood is within the one-sided
-    95 % limit of the largest (profile likelihood), times the upper limit of the share of controls above the
-    threshold.
+    limit of the largest (profile likelihood), times the upper limit of the share of controls above the threshold.
     """
     ordered = np.sort(_fisher(rivals))[::-1]
     count = min(_MOST, int(_SHARE * len(rivals)))
@@ -56,14 +63,43 @@ def tail_bounds(scores: NDArray[np.floating], rivals: NDArray[np.floating]) -> N
     scales = excesses.mean() * _SCALES
     densities = np.asarray(genpareto.logpdf(excesses[:, None, None], _SHAPES[:, None], scale=scales))
     likelihood = densities.sum(axis=0)
-    shape, scale = np.nonzero(likelihood >= likelihood.max() - chi2.ppf(2 * _CONFIDENCE - 1, 1) / 2)
+    within = likelihood.max() - chi2.ppf(2 * confidence - 1, 1) / 2
+    shape, scale = np.nonzero(likelihood >= within)
     stretched = _fisher(scores)
     ahead = stretched > ordered[0]
     bounds = np.ones(len(scores))
     excess = stretched[ahead, None] - ordered[count]
     tails = np.asarray(genpareto.sf(excess, _SHAPES[shape], scale=scales[scale]))
-    bounds[ahead] = tails.max(axis=1) * upper_limit(count, len(rivals), _CONFIDENCE)
+    bounds[ahead] = tails.max(axis=1) * upper_limit(count, len(rivals), confidence)
     return bounds
+
+
+def outlier_chance(members: NDArray[np.floating], controls: NDArray[np.floating]) -> float:
+    """Probability that chance puts so few members so far ahead of everybody else, controls and members.
+
+    For want of controls, the other members stand in for them: if some of these leaked too, the tail is heavier and
+    the probability larger. Only ever used to withhold a PASS.
+
+    Parameters
+    ----------
+    members, controls:
+        (n,) and (k,) scores.
+
+    Returns
+    -------
+    float
+        The least over the first members ahead of all controls, ten at most: N = n + k times the bound of the tail
+        of all others at the last of them. 1 where samples are too few to fit a tail.
+    """
+    ordered = np.sort(members)[::-1]
+    ahead = ordered[ordered > controls.max(initial=-np.inf)][:_OUTLIERS] if len(controls) else ordered[:0]
+    chance = 1.0
+    for count in range(1, len(ahead) + 1):
+        others = np.concatenate([ordered[count:], controls])
+        bounds = tail_bounds(ahead[count - 1 : count], others, _WITHHOLDING)
+        if bounds is not None:
+            chance = min(chance, (len(members) + len(controls)) * float(bounds[0]))
+    return chance
 
 
 def _fisher(cosines: NDArray[np.floating]) -> NDArray[np.float64]:

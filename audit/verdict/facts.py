@@ -136,6 +136,8 @@ class Facts:
     """What confirmed members were reconstructed from."""
     tests: int = 1
     """Number of tests that were looked at for `unresolved`."""
+    outlier_chance: float = 1.0
+    """Probability that chance puts a few of these as far ahead of everybody else, by the tail of their scores."""
     identified: int = 0
     """Members that would be confirmed if no similarity were asked for."""
     controls_confirmed: int = 0
@@ -202,16 +204,15 @@ class Facts:
 
     @property
     def unresolved_chance(self) -> float:
-        """Probability that chance alone puts at least `unresolved` members ahead of every control in some test.
+        """Probability that chance alone puts so many members ahead of every control in some test, or so far ahead.
 
         If members and controls are exchangeable, the u highest of n + k scores all belong to members with
         probability C(n, u) / C(n + k, u), and in one of several tests with at most their sum. Only ever used to
         withhold a PASS.
         """
         every = self.members + self.controls
-        return min(
-            1.0, self.tests * math.comb(self.members, self.unresolved) / math.comb(every, self.unresolved)
-        )
+        first = math.comb(self.members, self.unresolved) / math.comb(every, self.unresolved)
+        return min(1.0, self.tests * first, self.outlier_chance)
 
 
 class Matched(Protocol):

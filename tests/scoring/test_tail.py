@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audit.scoring.tail import tail_bounds
+from audit.scoring.tail import outlier_chance, tail_bounds
 
 
 def scores(rng, count):
@@ -15,7 +15,7 @@ def scores(rng, count):
 def test_bounds_hold_where_nothing_leaks(count) -> None:
     """Of innocent scores, a share of at most x has a bound of at most x."""
     rng, bounds = np.random.default_rng(0), []
-    for _ in range(150):
+    for _ in range(60):
         found = tail_bounds(scores(rng, 200), scores(rng, count))
         assert found is not None
         bounds.append(found)
@@ -48,3 +48,20 @@ def test_an_exact_score_is_bounded_too() -> None:
 @pytest.mark.parametrize("rivals", [[0.1] * 99, [0.1] * 300, [-2.0] * 180 + [0.1, 0.2] * 10, []])
 def test_too_few_different_scores_have_no_tail(rivals) -> None:
     assert tail_bounds(np.array([0.9]), np.array(rivals)) is None
+
+
+def test_a_few_members_far_ahead_of_everybody_else_are_no_chance_even_with_few_controls() -> None:
+    rng = np.random.default_rng(0)
+    ordinary, controls = scores(rng, 400), scores(rng, 60)
+    leaked = np.concatenate([[0.99, 0.98, 0.97, 0.95], ordinary])
+    assert outlier_chance(leaked, controls) < 0.01
+    assert outlier_chance(ordinary, controls) > 0.05
+    assert outlier_chance(leaked, np.append(controls, 0.995)) == 1.0
+    assert outlier_chance(leaked[:20], controls) == 1.0  # too few samples to fit a tail
+    assert outlier_chance(leaked, controls[:0]) == 1.0
+
+
+def test_chance_rarely_puts_innocent_members_far_ahead() -> None:
+    rng = np.random.default_rng(0)
+    found = [outlier_chance(scores(rng, 100), scores(rng, 100)) for _ in range(40)]
+    assert np.mean(np.array(found) < 0.05) <= 0.05

@@ -12,6 +12,7 @@ def test_the_chance_of_members_ahead_of_all_controls_grows_with_the_tests_that_w
     assert facts.unresolved_chance == pytest.approx(once)
     assert replace(facts, tests=3).unresolved_chance == pytest.approx(3 * once)
     assert replace(facts, tests=30).unresolved_chance == 1.0
+    assert replace(facts, outlier_chance=0.01).unresolved_chance == 0.01
 
 
 def test_what_a_limit_sees() -> None:
