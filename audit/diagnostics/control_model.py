@@ -66,6 +66,8 @@ class ControlModel:
 
     observation: Observation
     """What the battery is given."""
+    noise: tuple[float, ...]
+    """Standard deviation of that of every layer, first to last."""
     note: str
     """How training went."""
 
@@ -154,54 +156,52 @@ def train_control_model(
     inputs = torch.from_numpy(drawn.images).to(audited.low)
     labels = torch.from_numpy(drawn.labels).to(audited.low.device)
     generator = torch.Generator().manual_seed((seed + _STRIDE) % 2**63)
+    weights = audited.network.parameters
     if audited.gradient is not None:
-        gradient = loss_gradient(audited.network, inputs, labels)
-        return ControlModel(replace(audited, gradient=_as_noisy(gradient, audited.gradient, generator)), "")
+        levels = layer_noise.of_signal(audited.gradient)
+        noise = layer_noise.draw(weights, levels, generator)
+        gradient = _as_long(loss_gradient(audited.network, inputs, labels), audited.gradient, noise) + noise
+        return ControlModel(replace(audited, gradient=gradient), levels, "")
     if audited.initial is not None:
+        levels = layer_noise.of_signal(weights - audited.initial.parameters)
         trained = descend(audited.initial, inputs, labels, _MARGINS["change"], budget, watch)
-        network = _as_blurred(trained.network, audited.initial, audited.network, generator)
+        reached = trained.network.parameters + layer_noise.draw(weights, levels, generator)
     else:
-        trained = _from_small(audited.network, inputs, labels, generator, budget, watch)
-        network = trained.network
+        levels = layer_noise.of_weights(weights)
+        noise = layer_noise.draw(weights, levels, generator)
+        trained = _from_noise(audited.network, noise, inputs, labels, generator, budget, watch)
+        reached = trained.network.parameters
     note = _note(trained, _MARGINS[strongest_source(audited)], budget)
-    return ControlModel(replace(audited, network=network), note)
+    return ControlModel(replace(audited, network=audited.network.at(reached)), levels, note)
 
 
-def _as_noisy(gradient: Parameters, observed: Parameters, generator: torch.Generator) -> Parameters:
-    """A gradient of the observed one's length, which may be an update, with as much noise."""
-    levels = layer_noise.of_signal(observed)
-    noise = layer_noise.draw(observed, levels, generator)
+def _as_long(gradient: Parameters, observed: Parameters, noise: Parameters) -> Parameters:
+    """A gradient as long as the observed one, which may be an update, is without its noise."""
     signal = math.sqrt(max(observed.norm**2 - noise.norm**2, 0.0))
-    return gradient.times(signal / (gradient.norm or 1.0)) + noise
+    return gradient.times(signal / (gradient.norm or 1.0))
 
 
-def _as_blurred(trained: Network, initial: Network, audited: Network, generator: torch.Generator) -> Network:
-    """A trained network, with as much noise in the change of its weights as the audited one has."""
-    levels = layer_noise.of_signal(audited.parameters - initial.parameters)
-    return trained.at(trained.parameters + layer_noise.draw(trained.parameters, levels, generator))
-
-
-def _from_small(
+def _from_noise(
     like: Network,
+    noise: Parameters,
     inputs: Tensor,
     labels: Tensor,
     generator: torch.Generator,
     budget: Budget,
     watch: Callable[[int, float], None],
 ) -> Trained:
-    """Train from the noise of the audited network, and a small first layer besides.
+    """Train from noise, without biases, and a small first layer besides.
 
     That begins in the span of the images, in which training moves it; it is larger where outputs are too small to
     feel its gradient, as with x^3. What is left of the noise outside the span hides the images, as in the audited
     network.
     """
-    noise = layer_noise.draw(like.parameters, layer_noise.of_weights(like.parameters), generator)
     biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
-    noise = replace(noise, biases=biases)
+    begin = replace(noise, biases=biases)
     basis, scale = torch.linalg.qr(inputs.T).Q, _SMALL
     small = torch.randn(like.weights[0].shape, generator=generator).to(basis) @ basis @ basis.T
     while True:
-        start = noise.with_first_weight(noise.weights[0] + scale * small)
+        start = begin.with_first_weight(begin.weights[0] + scale * small)
         trained = descend(like.at(start), inputs, labels, _MARGINS["weights"], budget, watch)
         if trained.margin > 0 or scale > 1 or budget.left == 0:
             return trained

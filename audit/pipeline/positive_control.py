@@ -29,6 +29,7 @@ _PERFECT = PowerFact(images=1000, confirmed=1000)
 def measure(
     source: Source,
     drawn: Draw,
+    noise: Sequence[float],
     outcomes: Sequence[Outcome],
     inputs: Inputs,
     seconds: tuple[float, float],
@@ -42,6 +43,8 @@ def measure(
         What the attacks were given of it.
     drawn:
         The samples that it memorised.
+    noise:
+        In every layer of the model, standard deviations; empty if there is no model.
     outcomes:
         One per attack.
     inputs:
@@ -58,6 +61,7 @@ def measure(
         images=len(drawn.images),
         controls=len(drawn.controls),
         labels="given" if drawn.labels_given else "random",
+        noise=list(noise),
         recovered=found.recovered_count,
         confirmed=found.confirmed_count,
         power=found.confirmed_count / len(drawn.images),
@@ -139,9 +143,10 @@ def try_positive_control(
         tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
 
     outcomes: list[Outcome] = []
+    noise: Sequence[float] = ()
     try:
         model = train_control_model(observation, drawn, seed, budget, watch)
-        note, trained = model.note, budget.spent
+        noise, note, trained = model.noise, model.note, budget.spent
         if session.interrupted():
             return None
         tell.stage("positive control: attacking that model")
@@ -151,6 +156,7 @@ def try_positive_control(
     return measure(
         strongest_source(observation),
         drawn,
+        noise,
         outcomes,
         inputs,
         (trained, budget.spent),

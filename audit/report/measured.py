@@ -106,9 +106,12 @@ class PositiveControl(Part):
     """The same attacks, with the same budget, on a model that was made to leak some of the held-out samples."""
 
     source: Source
-    """What the positive-control model offers the attacks. Weights: a network of the same shape, its first layer
-    begun in the span of those samples, trained until it memorises them; change: the initial network trained
-    likewise; gradient: the gradient of a batch of them at the audited network."""
+    """What the positive-control model offers the attacks. Weights: a network of the same shape, trained until it
+    memorises those samples; change: the initial network trained likewise; gradient: the gradient of a batch of them
+    at the audited network."""
+    noise: list[float] = Field(default=[])
+    """Standard deviation of the noise in every layer, first to last, as in the audited network: weights begin with
+    it; it is added to a change or a gradient, where 0 is none. Empty where that was not measured."""
     images: Annotated[int, Field(ge=1)]
     """Number of held-out samples that the model was made to leak."""
     controls: Count

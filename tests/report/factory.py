@@ -266,6 +266,7 @@ def make_controlled(**changes: Any) -> Report:
         images=3,
         controls=197,
         labels="given",
+        noise=[0.0204, 0.018],
         recovered=3,
         confirmed=2,
         power=2 / 3,

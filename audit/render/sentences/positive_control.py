@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from audit.model.modality import Source
+from audit.report.measured import PositiveControl
 from audit.report.schema import Report
 from audit.scoring.intervals import resolution
-from audit.words import bound, duration, percent, plural, sentence
+from audit.words import bound, duration, percent, plural, sentence, significant
 
 _MODELS: dict[Source, str] = {
-    "weights": "a network of the same shape, its first layer begun in the span of these {noun}s, trained until "
-    "it memorised them",
+    "weights": "a network of the same shape, trained until it memorised these {noun}s",
     "change": "the initial network, trained until it memorised these {noun}s",
     "gradient": "the audited network, with the gradient of a batch of these {noun}s",
 }
@@ -35,6 +35,7 @@ def positive_control(report: Report) -> str:
         f"{percent(control.power)} (95 % interval {low} to {high}).",
         f"Positive-control model: {_MODELS[control.source].format(noun=report.noun)}, with "
         f"{'their own' if control.labels == 'given' else 'random'} labels.",
+        _noise(control),
         f"The {report.noun}s are controls of this audit; the other {control.controls} served as controls of that "
         f"model{f', with which fewer than {least} cannot be confirmed' if least > 1 else ''}.",
     ]
@@ -47,4 +48,16 @@ def positive_control(report: Report) -> str:
         parts.append(sentence(control.note))
     if control.confirmed == 0:
         parts.append(_NOT_INFORMATIVE[control.source])
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
+
+
+def _noise(control: PositiveControl) -> str:
+    if not any(control.noise):
+        return ""
+    levels = ", ".join(significant(level) for level in control.noise)
+    added = {
+        "weights": "Its weights began with as much noise as the audited network has",
+        "change": "As much noise as in the audited change of weights was added",
+        "gradient": "As much noise as in the audited gradient was added",
+    }[control.source]
+    return f"{added}, layer by layer (standard deviations {levels}), for noise hides samples."
