@@ -16,12 +16,14 @@ from audit.pipeline.scores import score
 from audit.pipeline.session import Session
 from audit.report.measured import PositiveControl
 from audit.request.check import Inputs
-from audit.verdict.facts import PowerFact
+from audit.verdict.facts import Facts, PowerFact
 from audit.verdict.limits import Verdict
+from audit.verdict.reading import misreading
 from audit.words import duration, plural
 
 _TRAINING = 0.5
 """Time for training, in budgets of the audit; attacks on the model then take as long as the audit's own."""
+_MISREAD = "it counts for nothing: the audited network was misread, and this model in the same way"
 _PERFECT = PowerFact(images=1000, confirmed=1000)
 """What a positive control finds at best."""
 
@@ -113,7 +115,7 @@ def expected(session: Session) -> str:
 
 
 def try_positive_control(
-    session: Session, observation: Observation, seconds: float
+    session: Session, observation: Observation, facts: Facts, seconds: float
 ) -> PositiveControl | None:
     """Make a model that leaks, attack it likewise, and look at what came back.
 
@@ -123,6 +125,8 @@ def try_positive_control(
         The audit under way.
     observation:
         What its attacker sees, which the positive-control model resembles.
+    facts:
+        Of the audit, whose network may turn out to be misread.
     seconds:
         For attacks, as the audit had.
 
@@ -142,6 +146,7 @@ def try_positive_control(
     def watch(step: int, loss: float) -> None:
         tell.step("training", min(budget.spent, budget.seconds), budget.seconds, loss, "training loss")
 
+    misread = _MISREAD if misreading(facts) else ""
     outcomes: list[Outcome] = []
     noise: Sequence[float] = ()
     try:
@@ -160,5 +165,5 @@ def try_positive_control(
         outcomes,
         inputs,
         (trained, budget.spent),
-        "; ".join(filter(None, [note, "interrupted" if session.interrupted() else ""])),
+        "; ".join(filter(None, [misread, note, "interrupted" if session.interrupted() else ""])),
     )

@@ -115,7 +115,7 @@ def run(
         compared = compare(inputs, attacked.outcomes, measured, reading, complete=not interrupted())
         wanted, notes = is_wanted(session, compared)
         if wanted and not interrupted():
-            control = try_positive_control(session, observation, seconds)
+            control = try_positive_control(session, observation, compared.facts, seconds)
         provenance = _provenance(session, started, notes, complete=not interrupted())
         finished = assemble(inputs, attacked, compared, provenance, measured, control, reading)
         took = finished.report.provenance.model_copy(update={"seconds": round(whole.spent, 2)})

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from audit.scoring.intervals import clopper_pearson
-from audit.verdict.facts import AttackFact, Facts
+from audit.verdict.facts import AttackFact, Facts, PowerFact
 from audit.verdict.finding import Finding, Kind, Value
 from audit.verdict.policy import Requirements
-from audit.verdict.reading import basis
+from audit.verdict.reading import basis, misreading
 
 GroundId = Literal["calibrated", "exchangeable", "reading", "tested", "informative", "resolved"]
 GROUNDS: tuple[GroundId, ...] = get_args(GroundId)
@@ -160,7 +160,7 @@ def informative(facts: Facts, require: Requirements) -> _Found:
     for name, attack in facts.attacks.items():
         if _describes(attack, require.true_loss):
             return "describes", {"attack": name, "true": attack.true_loss, "reached": attack.relative_loss}
-    if (control := facts.positive_control) is not None:
+    if (control := _counting(facts)) is not None:
         low, _ = clopper_pearson(control.confirmed, control.images)
         if low > require.informative_power:
             values: dict[str, Value] = {"confirmed": control.confirmed, "samples": control.images, "low": low}
@@ -175,7 +175,7 @@ def silence(facts: Facts, require: Requirements) -> dict[str, Value]:
     """
     measured = [(name, one) for name, one in facts.attacks.items() if one.true_loss is not None]
     name, best = min(measured, key=lambda pair: pair[1].true_loss or 0.0, default=("", None))
-    control = facts.positive_control
+    control = _counting(facts)
     return {
         "attack": name,
         "true": None if best is None else best.true_loss,
@@ -185,6 +185,11 @@ def silence(facts: Facts, require: Requirements) -> dict[str, Value]:
         "samples": None if control is None else control.images,
         "power": require.informative_power,
     }
+
+
+def _counting(facts: Facts) -> PowerFact | None:
+    """The positive control, unless the network was misread: the model of that was misread in the same way."""
+    return None if misreading(facts) else facts.positive_control
 
 
 def _describes(attack: AttackFact, limit: float) -> bool:

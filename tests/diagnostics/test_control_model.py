@@ -396,6 +396,13 @@ def test_a_twin_that_needs_too_much_memory_is_reported(
     assert ["(failed: CUDA out of memory)" in detail for detail in failed] == [True]
 
 
+def test_a_positive_control_of_a_network_that_was_misread_says_so(
+    tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.pipeline.positive_control.misreading", lambda facts: {"cause": "chance"})
+    assert control_of(run(request(tiny)).report).note.startswith("it counts for nothing: the audited network")
+
+
 def test_training_takes_half_of_the_budget_at_most(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
     original = train_control_model

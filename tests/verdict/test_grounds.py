@@ -6,9 +6,9 @@ import pytest
 from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
 from audit.verdict.finding import Kind, with_suppressions
 from audit.verdict.findings import validity_issues
-from audit.verdict.grounds import EARNED, GROUND_OF, GROUNDS, Ground, grounds
+from audit.verdict.grounds import EARNED, GROUND_OF, GROUNDS, Ground, grounds, silence
 from audit.verdict.policy import Requirements
-from tests.verdict.cases import ADA, ALL, CLEAN, KNOWS, RAN, audited
+from tests.verdict.cases import ADA, ALL, CLEAN, KNOWS, LOST, RAN, audited
 
 NOT_WITHHOLDING = {"confirmed-reconstruction", "recovered-not-confirmed", "attack-failed"}
 CHANCE, TOLD = MembershipFact(0.52, 0.41, 0.63), MembershipFact(0.7, 0.61, 0.79)
@@ -75,6 +75,14 @@ def test_a_suppressed_finding_stands_for_a_ground_only_if_no_other_does() -> Non
 def test_what_makes_silence_informative(changes: dict[str, Any], basis: str | None) -> None:
     found = of(replace(CLEAN, **changes), Requirements())["informative"]
     assert (found.holds, found.basis) == (basis is not None, basis)
+
+
+def test_a_positive_control_of_a_network_that_was_misread_counts_for_nothing() -> None:
+    facts = replace(CLEAN, attacks=LITTLE, positive_control=PowerFact(40, 40))
+    assert of(facts, Requirements())["informative"].basis == "has-power"
+    misread = replace(facts, reading=LOST)
+    assert of(misread, Requirements())["informative"] == Ground("informative", None)
+    assert silence(misread, Requirements())["samples"] is None
 
 
 def test_the_limit_of_the_loss_at_the_true_samples_is_the_policys() -> None:
