@@ -49,6 +49,9 @@ class AttackResult:
     null: NDArray[np.float32]
     """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
     made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""
+    row_space: NDArray[np.float32]
+    """(M0, d) as many random vectors in the row space of the equation, made into images in the same way: what that
+    space shows of the samples without any attack."""
     losses: NDArray[np.float32]
     """(R,) relative loss of every restart, relative to the whole target."""
     history: tuple[tuple[int, float], ...]

@@ -41,7 +41,13 @@ def read_off(attempt: Attempt) -> AttackResult:
     with suppress(MemoryError, RuntimeError):  # what was found is returned without it
         splitting = _trace(attempt, solution, rescale, to_images)
     kinds = 1 if exact else len(rescale(box.low[None]))
-    noise = torch.randn(len(reconstructions) // kinds, len(box.low), generator=attempt.generator).to(box.low)
+    count, generator = len(reconstructions) // kinds, attempt.generator
+    noise = torch.randn(count, len(box.low), generator=generator).to(box.low)
+    inside = torch.randn(count, space.rank, generator=generator).to(box.low) * attempt.problem.input_unit
+
+    def read(lifted: torch.Tensor) -> NDArray[np.float32]:
+        return to_array(box.scale_to_fit(lifted, FITTED) if exact else rescale(lifted))
+
     notes = [
         equation.caveat,
         solution.status.value,
@@ -52,7 +58,8 @@ def read_off(attempt: Attempt) -> AttackResult:
     return AttackResult(
         attack=attempt.attack,
         reconstructions=reconstructions,
-        null=to_array(box.scale_to_fit(noise, FITTED) if exact else rescale(noise)),
+        null=read(noise),
+        row_space=read(space.lift(inside)),
         losses=_of_whole(attempt, solution.losses),
         history=tuple((step, attempt.of_whole(loss)) for step, loss in solution.history),
         steps=solution.steps,

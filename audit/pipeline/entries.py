@@ -113,6 +113,7 @@ def summary_entry(facts: Facts, scores: Scores) -> Summary:
         null_confirmed=facts.null_confirmed,
         fdr=facts.fdr,
         by_threshold=dict(scores.pooled.by_threshold),
+        row_space_confirmed=None if scores.row_space is None else scores.row_space.confirmed_count,
         identified=facts.identified if calibrated else None,
         controls_confirmed=facts.controls_confirmed if calibrated else None,
         upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,

@@ -46,6 +46,9 @@ class Scores:
     """Of its candidates as they were before sample splitting; only of attacks that split."""
     negative: Calibration | None
     """The negative control, of noise; None without an attack or without controls."""
+    row_space: Calibration | None
+    """The row-space baseline, of random vectors in the row spaces of the attacks; likewise, and None where the
+    audit was interrupted."""
     exchange: Exchange | None
     """How members compare with controls; None without controls."""
 
@@ -67,14 +70,16 @@ def score(
         Rate of false discoveries, within (0, 1).
     complete:
         Whether the audit ran to its end. If it was interrupted, nothing is matched again for the comparison before
-        and after splitting.
+        and after splitting, or for the row-space baseline.
     """
     ran = [outcome for outcome in outcomes if isinstance(outcome, AttackResult)]
     pool = Pool.of(ran, truth.members.shape[1])
     field = Field.of(truth.members, truth.controls, truth.preprocessing)
     votes = [field.votes(result.reconstructions) for result in ran] or [field.votes(pool.values)]
     pooled = calibrate(field, votes, threshold, fdr)
-    noise = [field.votes(result.null) for result in ran] if len(truth.controls) else []
+    calibrated = ran if len(truth.controls) else []
+    noise = [field.votes(result.null) for result in calibrated]
+    inside = [field.votes(result.row_space) for result in calibrated if complete]
     negative = calibrate(field, noise, threshold, fdr) if noise else None
     compared = exchange(field, truth, pooled, negative, pool.values) if len(truth.controls) else None
     return Scores(
@@ -89,5 +94,6 @@ def score(
             if complete and r.splitting is not None
         },
         negative=negative,
+        row_space=calibrate(field, inside, threshold, fdr) if inside else None,
         exchange=compared,
     )

@@ -39,6 +39,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         withheld=counts.withheld(report),
         chance=counts.chance(report),
         strength=counts.strength(report),
+        row_space=counts.row_space(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
         batch=counts.batch(report),

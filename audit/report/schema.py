@@ -58,6 +58,9 @@ class Summary(Part):
     """False discovery rate among the confirmed members."""
     by_threshold: dict[str, Count] = Field(default={})
     """Members confirmed at other thresholds, by threshold; empty in reports of version 1."""
+    row_space_confirmed: Count | None = None
+    """Members confirmed by random vectors in the row spaces of the attacks, as many as there are candidates: what
+    these spaces reveal without any attack. None without an attack or controls, or if the audit was interrupted."""
     identified: Count | None = None
     """Members that would be confirmed if no similarity were asked for; None without controls."""
     controls_confirmed: Count | None = None

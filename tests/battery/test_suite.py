@@ -583,6 +583,18 @@ def test_the_null_is_noise_in_all_dimensions_not_in_the_row_space() -> None:
     assert np.abs(directions @ directions.T - np.eye(len(directions))).max() < 0.9
 
 
+def test_the_row_space_baseline_is_noise_in_the_row_space_made_in_the_same_way() -> None:
+    found, space = single(), equation(KktMargin(), small_observation()).space
+    assert found.row_space.shape == found.null.shape
+    fitted, clipped = np.split(found.row_space, 2)
+    assert np.abs(clipped).max() <= 1.5
+    basis = space.basis.numpy()
+    assert np.linalg.matrix_rank(fitted, tol=1e-3) == space.rank
+    assert fitted @ basis @ basis.T == pytest.approx(fitted, abs=1e-4)
+    directions = fitted / np.linalg.norm(fitted, axis=1, keepdims=True)
+    assert np.abs(directions @ directions.T - np.eye(len(directions))).max() < 0.95
+
+
 def test_the_null_does_not_depend_on_the_weights() -> None:
     # So short that all candidates are still apart, and with lambda of either sign, which does not vanish: merged
     # or vanished ones would change the number of images.

@@ -52,13 +52,18 @@ def noise(count: int, seed: int = 2, size: int = SIDE * SIDE) -> NDArray[np.floa
 
 
 def ran(
-    attack: str, found: NDArray[np.float32], before: NDArray[np.float32] | None = None, note: str = ""
+    attack: str,
+    found: NDArray[np.float32],
+    before: NDArray[np.float32] | None = None,
+    note: str = "",
+    inside: NDArray[np.float32] | None = None,
 ) -> AttackResult:
     """An attack that returned these candidates, and had others before it split them."""
     return AttackResult(
         attack=ATTACKS[attack],
         reconstructions=found,
         null=noise(10, seed=3, size=found.shape[1]),
+        row_space=noise(10, seed=4, size=found.shape[1]) if inside is None else inside,
         losses=np.array([0.2, 0.1]),
         history=((0, 1.0), (10, 0.1)),
         steps=10,

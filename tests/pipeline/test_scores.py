@@ -60,3 +60,12 @@ def test_the_threshold_and_the_rate_are_those_that_were_given() -> None:
     scores = score([ran("kkt-margin", data.copies(0))], data.truth, 0.99999, 0.2, complete=True)
     assert (scores.pooled.threshold, scores.pooled.fdr) == (0.99999, 0.2)
     assert scores.pooled.recovered_count == 0
+
+
+def test_random_vectors_in_the_row_space_are_scored_of_a_complete_audit_only() -> None:
+    data = planted()
+    outcome = ran("kkt-margin", data.copies(0, 1), inside=data.copies(3))
+    whole = score([outcome], data.truth, THRESHOLD, FDR, complete=True)
+    assert whole.row_space is not None
+    assert whole.row_space.confirmed.tolist() == [False, False, False, True, False]
+    assert score([outcome], data.truth, THRESHOLD, FDR, complete=False).row_space is None

@@ -56,6 +56,7 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, symmetric=True, splitting=True)
         attack=KktMargin(),
         reconstructions=images,
         null=images,
+        row_space=images,
         losses=losses,
         history=(),
         steps=2,

@@ -117,6 +117,7 @@ def make_report(
             null_confirmed=facts.null_confirmed,
             fdr=0.05,
             by_threshold={"0.4": confirmed, "0.6": confirmed, "0.8": confirmed} if calibrated else {},
+            row_space_confirmed=min(confirmed, 1) if calibrated else None,
             identified=confirmed if calibrated else None,
             controls_confirmed=0 if calibrated else None,
             upper_limit=upper_limit(facts.possible, MEMBERS) if calibrated else None,

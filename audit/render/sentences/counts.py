@@ -39,6 +39,20 @@ def strength(report: Report) -> str:
     )
 
 
+def row_space(report: Report) -> str:
+    """Say what random vectors in the row space confirm without an attack; empty where that was not measured."""
+    found = report.summary.row_space_confirmed
+    if found is None:
+        return ""
+    text = f"Random vectors in the same row space confirm {found}, without any attack"
+    if not found:
+        return f"{text}: what is confirmed is due to the attacks."
+    return (
+        f"{text}. What is attacked is a sum over training {report.noun}s, so that the space it spans is a leak by "
+        f"itself; what attacks add to that is the difference, and shows at higher {report.similarity}."
+    )
+
+
 def limits(report: Report) -> str:
     """Say how much may leak although no more was confirmed; empty without attacks or controls, or where all may."""
     summary = report.summary

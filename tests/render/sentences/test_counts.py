@@ -50,3 +50,13 @@ def test_private_training_is_a_statement_of_the_owner() -> None:
 def test_a_redacted_report_states_what_it_withholds() -> None:
     assert counts.withheld(make_report()) == ""
     assert "--redact" in counts.withheld(make_report(redacted=True))
+
+
+def test_counts_at_other_similarities_and_what_the_row_space_shows_by_itself() -> None:
+    report = make_report()
+    assert "3 at >= 0.4, 3 at >= 0.6, 3 at >= 0.8" in counts.strength(report)
+    assert "confirm 1, without any attack. What is attacked is a sum" in counts.row_space(report)
+    none = report.summary.model_copy(update={"row_space_confirmed": 0})
+    assert "due to the attacks" in counts.row_space(report.model_copy(update={"summary": none}))
+    uncalibrated = make_report(controls=0)
+    assert counts.strength(uncalibrated) == counts.row_space(uncalibrated) == ""
