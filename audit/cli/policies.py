@@ -79,6 +79,8 @@ def _summary(policy: Policy) -> str:
     needs += require.attacks
     if require.least_power:
         needs.append(f"a positive control with a power of {100 * require.least_power:g} %")
+    if require.informative:
+        needs.append("silence that is informative")
     return (
         f"{', '.join(limits)}; at {match.metric.upper()} >= {match.threshold:g}, false discovery rate "
         f"{match.fdr:g}; requires {', '.join(needs) or 'nothing'}"

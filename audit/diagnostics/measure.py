@@ -48,6 +48,8 @@ class Measurements:
     """One per equation, lowest residual first."""
     stationarity: dict[str, float] = field(default_factory=dict)
     """By attack, the relative loss that the members leave; without fits that the time limit stopped."""
+    freedom: dict[str, float] = field(default_factory=dict)
+    """By attack likewise, unknowns of that fit for every parameter of the target."""
     attainable: Attainable | None = None
     """None where it was not measured; the notes say why."""
     identifiability: dict[Attack, Identifiability] = field(default_factory=dict)
@@ -88,14 +90,16 @@ def measure(
     fits = _contributions(equations, truth, generator, budget.part(_CONTRIBUTION * budget.left), notes)
     # Where residuals are equal but for rounding, the order of the equations decides, in a scan as in `inspect`.
     fits.sort(key=lambda pair: float(f"{pair[1].fit.residual:.3g}"))
-    stationarity = {
-        equation.attack.id: found.fit.residual
+    solved = {
+        equation.attack.id: (found.fit, other.objective.size)
         for equation in equations
         for other, found in fits
         if equation.equals(other) and found.fit.converged
     }
+    stationarity = {attack: fit.residual for attack, (fit, _) in solved.items()}
+    freedom = {attack: fit.unknowns / size for attack, (fit, size) in solved.items()}
     attainable, analyses = _attainable(equations, truth, budget, notes), identifiability(prepared)
-    return Measurements(fits, stationarity, attainable, analyses, notes)
+    return Measurements(fits, stationarity, freedom, attainable, analyses, notes)
 
 
 def identifiability(prepared: Mapping[Attack, Prepared]) -> dict[Attack, Identifiability]:

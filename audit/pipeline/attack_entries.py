@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.battery import AttackResult, Outcome
+from audit.diagnostics.measure import Measurements
 from audit.pipeline.facts import attack_fact
 from audit.pipeline.scores import Scores
 from audit.report.outcomes import AttackReport, Splitting
@@ -11,7 +12,7 @@ from audit.scoring.calibration import Part
 
 def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
     """Describe how an attack ran and what it found."""
-    attack, fact = outcome.attack, attack_fact(outcome)
+    attack, fact = outcome.attack, attack_fact(outcome, Measurements())
     entry = AttackReport(
         id=attack.id,
         title=attack.title,

@@ -63,7 +63,7 @@ def facts_of(
         identified=int(pooled.identified.sum()),
         controls_confirmed=pooled.controls_confirmed,
         null_confirmed=None if scores.negative is None else scores.negative.confirmed_count,
-        attacks={o.attack.id: attack_fact(o, measured.stationarity.get(o.attack.id)) for o in outcomes},
+        attacks={outcome.attack.id: attack_fact(outcome, measured) for outcome in outcomes},
         sources=tuple(dict.fromkeys(sources)),
         gradient_kind="gradient" if gradient is None else gradient.kind,
         observed=tuple(observed),
@@ -131,9 +131,11 @@ def membership_fact(measured: Measurements) -> MembershipFact | None:
     return MembershipFact(best.auc, *best.interval)
 
 
-def attack_fact(outcome: Outcome, true_loss: float | None = None) -> AttackFact:
+def attack_fact(outcome: Outcome, measured: Measurements) -> AttackFact:
     """Say how an attack ended, and what the members leave of its equation."""
     if isinstance(outcome, AttackResult):
         reached = outcome.relative_loss if math.isfinite(outcome.relative_loss) else None
-        return AttackFact("ran", outcome.note, reached, true_loss)
+        name = outcome.attack.id
+        true_loss, freedom = measured.stationarity.get(name), measured.freedom.get(name, 0.0)
+        return AttackFact("ran", outcome.note, reached, true_loss, freedom)
     return AttackFact("skipped" if isinstance(outcome, AttackSkipped) else "failed", outcome.reason)

@@ -33,6 +33,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
     properties = SubElement(suite, "properties")
     for name, value in {
         "verdict": report.headline,
+        "reason": report.reasons[0],
         "policy": report.policy.name,
         "sha256": report.model.sha256,
         **({"reading": " ".join(said)} if (said := lines(report)) else {}),
@@ -92,7 +93,9 @@ def _limit(suite: Element, report: Report, limit: LimitResult) -> None:
 
 def _ground(suite: Element, report: Report, ground: Stated) -> None:
     case = _case(suite, report, f"ground: {ground.title}")
-    if ground.mark != "holds":
+    if ground.mark == "holds":
+        SubElement(case, "system-out").text = _clean(ground.sentence)
+    else:
         _end(case, "skipped", ground.mark.replace(" ", "-"), ground.sentence, [])
 
 

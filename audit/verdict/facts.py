@@ -27,6 +27,19 @@ class AttackFact:
     """Of its best restart; None where it did not run, or diverged."""
     true_loss: float | None = None
     """Relative loss that the members leave in its equation; None where it was not measured."""
+    freedom: float = 0.0
+    """Unknowns of that fit for every parameter of the target: near 1, any samples would explain it."""
+
+    @property
+    def adjusted_loss(self) -> float | None:
+        """The loss at the members, times what as many unrelated directions would leave for what they explain.
+
+        As an adjusted R^2: p unknowns explain p of N dimensions of anything, so that what the members leave is held
+        against the (N - p) / N that is left. Infinite where there are as many unknowns as parameters.
+        """
+        if self.true_loss is None:
+            return None
+        return self.true_loss / (1 - self.freedom) if self.freedom < 1 else math.inf
 
 
 @dataclass(frozen=True)

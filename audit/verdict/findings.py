@@ -166,7 +166,9 @@ def _of_controls(facts: Facts, require: Requirements) -> Iterator[Finding]:
         yield make_finding("null-attack-missing")
     yield from _of_exchangeability(facts)
     control, least = facts.positive_control, require.least_power
-    if control is not None and (control.confirmed == 0 or control.confirmed < least * control.images):
+    told = require.informative and not least and informative(facts, require) is None  # by `_of_silence`
+    few = control is not None and (control.confirmed == 0 or control.confirmed < least * control.images)
+    if control is not None and few and not told:
         yield make_finding(
             "positive-control-failed",
             {

@@ -173,14 +173,18 @@ def silence(facts: Facts, require: Requirements) -> dict[str, Value]:
 
     Of the attacks that ran, the one whose equation the true samples solve best is named.
     """
-    measured = [(name, one) for name, one in facts.attacks.items() if one.true_loss is not None]
-    name, best = min(measured, key=lambda pair: pair[1].true_loss or 0.0, default=("", None))
-    control = _counting(facts)
+    measured = [
+        (loss, name) for name, one in facts.attacks.items() if (loss := one.adjusted_loss) is not None
+    ]
+    adjusted, name = min(measured, default=(None, ""))
+    best, control = facts.attacks.get(name), _counting(facts)
     return {
         "attack": name,
         "true": None if best is None else best.true_loss,
+        "described": adjusted is not None and adjusted <= require.true_loss,
         "reached": None if best is None else best.relative_loss,
         "limit": require.true_loss,
+        "initial": bool(facts.initial),
         "confirmed": None if control is None else control.confirmed,
         "samples": None if control is None else control.images,
         "power": require.informative_power,
@@ -193,8 +197,8 @@ def _counting(facts: Facts) -> PowerFact | None:
 
 
 def _describes(attack: AttackFact, limit: float) -> bool:
-    true, reached = attack.true_loss, attack.relative_loss
-    if true is None or reached is None or true > limit:
+    true, adjusted, reached = attack.true_loss, attack.adjusted_loss, attack.relative_loss
+    if true is None or adjusted is None or reached is None or adjusted > limit:
         return False
     times, more = _NEAR
     return reached <= max(times * true, true + more)

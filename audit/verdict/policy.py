@@ -81,8 +81,9 @@ class Requirements(_Part):
     informative: bool = False
     """Whether a PASS must be earned: the network as read is the user's, members and controls are alike, and nothing
     found means something (`audit.verdict.grounds`)."""
-    true_loss: float = Field(default=0.2, gt=0.0, le=1.0)
-    """Largest relative loss at the true samples with which an equation counts as describing the training."""
+    true_loss: float = Field(default=0.25, gt=0.0, le=1.0)
+    """Largest relative loss at the true samples, adjusted for the number of unknowns, with which an equation counts
+    as describing the training."""
     attack_loss: float = Field(default=0.5, gt=0.0, le=1.0)
     """Largest relative loss with which an attack on `--initial` or `--gradient` counts as having used it."""
 

@@ -40,7 +40,7 @@ def test_progress_is_plain_lines_when_stderr_is_no_terminal(
     model_audit: Run, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fix_steps(monkeypatch)
-    first, *others = model_audit(*scan(tiny)).err.splitlines()
+    first, *others = model_audit(*scan(tiny, "--no-positive-control")).err.splitlines()
     assert first == "attacking 144-100-1: 1 h in all"
     assert re.fullmatch(r"kkt-margin: \d+ of 35\d\d s, relative loss [\d.e+-]+", others[0])
     stages = [line for line in others if " s, relative loss " not in line]

@@ -46,6 +46,16 @@ def test_a_valid_policy(model_audit: Run) -> None:
     assert model_audit("policy", "check", "research").out.endswith(
         "no limits; at SSIM >= 0.4, false discovery rate 0.05; requires nothing\n"
     )
+    assert model_audit("policy", "check", "release").out.endswith("silence that is informative\n")
+
+
+def test_a_limit_on_the_membership_test_is_checked(model_audit: Run) -> None:
+    Path("own.yaml").write_text("{version: 1, name: own, limits: [{metric: membership_auc, maximum: 0.6}]}")
+    assert "a valid policy: membership_auc at most 0.6;" in model_audit("policy", "check", "own.yaml").out
+    Path("own.yaml").write_text("{version: 1, name: own, limits: [{metric: membership_auc, maximum: 6}]}")
+    complains(
+        model_audit("policy", "check", "own.yaml"), "own.yaml", "limits.0", "from 0.5, which is chance, to 1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,11 @@ def test_attacks_on_the_change_are_named_only_if_weights_from_before_training_we
 
 
 def test_an_attack_says_how_far_it_got_and_what_the_members_leave() -> None:
-    fact = attack_fact(ran("kkt-margin", noise(2)), 0.05)
-    assert (fact.relative_loss, fact.true_loss) == (pytest.approx(0.1), 0.05)
+    measured = Measurements(stationarity={"kkt-margin": 0.05}, freedom={"kkt-margin": 0.5})
+    fact = attack_fact(ran("kkt-margin", noise(2)), measured)
+    assert (fact.relative_loss, fact.true_loss, fact.adjusted_loss) == (pytest.approx(0.1), 0.05, 0.1)
     diverged = replace(ran("kkt-margin", noise(2)), losses=np.array([np.nan]))
-    assert attack_fact(diverged).relative_loss is None
+    assert attack_fact(diverged, Measurements()).relative_loss is None
 
 
 def test_the_membership_test_that_distinguishes_best_counts() -> None:
@@ -140,7 +141,7 @@ def test_the_positive_control_is_summed_up() -> None:
     ],
 )
 def test_how_an_attack_ended(outcome: Outcome, status: str, reason: str) -> None:
-    fact = attack_fact(outcome)
+    fact = attack_fact(outcome, Measurements())
     assert (fact.status, fact.reason) == (status, reason)
 
 

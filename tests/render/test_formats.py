@@ -27,6 +27,24 @@ def test_every_format_writes_the_verdict(name: str) -> None:
     assert text.endswith("\n")
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_policy_without_limits_makes_a_report_with_its_counts(name: str) -> None:
+    report = make_report(policy="research")
+    assert (report.verdict, report.headline) == ("PASS", "REPORT")
+    text = FORMATS[name].render(report, [], [])
+    assert "3 of 6 training samples confirmed, 4 recovered" in text
+    assert ("REPORT" in text) == (name != "json")
+    assert make_report(policy="research", controls=0).headline == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("confirmed", [0, 3])
+def test_the_grounds_of_a_pass_are_listed_unless_the_audit_fails(name: str, confirmed: int) -> None:
+    report = make_report(confirmed=confirmed, controls=200)
+    assert report.verdict == ("FAIL" if confirmed else "PASS")
+    assert ("the attack got to 0.312 %" in FORMATS[name].render(report, [], [])) == (confirmed == 0)
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "html"])
 def test_the_same_report_gives_the_same_text(name: str) -> None:
     report = make_report()

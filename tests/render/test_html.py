@@ -22,6 +22,7 @@ from tests.report.factory import (
 )
 from tests.report.golden import assert_golden, words_of
 from tests.tiny import draw_once
+from tests.verdict.cases import ADA
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -117,6 +118,26 @@ def test_the_page_is_well_formed_and_accessible(report: Report) -> None:
     assert [outline.tags.count(tag) for tag in ("h1", "header", "nav", "main", "footer")] == [1] * 5
     assert {link[1:] for link in outline.links} <= set(outline.ids)
     assert outline.tags.count("script") == 1
+
+
+def test_a_silence_that_says_little_has_a_colour_of_its_own() -> None:
+    report = make_report(confirmed=0, controls=200)
+    silent = report.findings[0].model_copy(
+        update={"kind": "uninformative-silence", "id": "uninformative-silence"}
+    )
+    unsure = report.model_copy(update={"verdict": "INCONCLUSIVE", "findings": [silent]})
+    assert '<section class="verdict inconclusive silent"' in page(unsure)
+    waived = silent.model_copy(update={"suppression": ADA})
+    assert '<section class="verdict inconclusive"' in page(unsure.model_copy(update={"findings": [waived]}))
+
+
+def test_marks_say_which_grounds_hold() -> None:
+    report = make_report(confirmed=0, controls=19)
+    text = page(report)
+    assert text.count('aria-label="holds"') == sum(one.holds is True for one in report.verdict_grounds) > 0
+    assert text.count('aria-label="missing"') == sum(one.holds is False for one in report.verdict_grounds) > 0
+    listed = text.partition('<section class="grounds"')[2].partition("</section>")[0]
+    assert report.reasons[0] not in listed  # it stands above as the reason
 
 
 def test_the_only_script_is_the_one_that_the_page_allows() -> None:

@@ -27,12 +27,14 @@ def old() -> Any:
 def test_a_report_of_version_1_says_the_same_in_the_fields_of_version_2() -> None:
     today = make_report(controls=19)
     counts = {"by_threshold": {}, "identified": None, "controls_confirmed": None, "row_space_confirmed": None}
+    unearned = today.policy.require.model_copy(update={"informative": False})
     since = {  # nothing was known of these then, and 19 controls were enough
         "reading": None,
         "verdict_grounds": [],
         "summary": today.summary.model_copy(update=counts),
         "samples": [one.model_copy(update={"evidence": None, "identified": False}) for one in today.samples],
         "findings": [one for one in today.findings if one.kind != "cannot-confirm"],
+        "policy": today.policy.model_copy(update={"require": unearned}),
     }
     today = today.model_copy(update=since)
     upgraded = Report.model_validate(upgrade(old()))

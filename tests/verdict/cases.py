@@ -196,12 +196,23 @@ ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     (
         {"attacks": {"kkt-margin": AttackFact("ran", "", 0.9, 0.95)}, "positive_control": PowerFact(20, 3)},
         ["uninformative-silence"],
-        {"attack": "kkt-margin", "true": 0.95, "reached": 0.9, "limit": 0.2, "confirmed": 3, "samples": 20},
+        {"attack": "kkt-margin", "true": 0.95, "reached": 0.9, "limit": 0.25, "confirmed": 3, "samples": 20},
+    ),
+    (
+        {"attacks": {"kkt-margin": AttackFact("ran", "", 0.9, 0.95)}, "positive_control": PowerFact(20, 3)}
+        | {"initial": ("kkt-margin",)},
+        ["initial-not-attacked", "uninformative-silence"],
+        {},
+    ),
+    (
+        {"attacks": {"kkt-margin": AttackFact("ran", "", 0.02, 0.02, freedom=0.95)}},
+        ["uninformative-silence"],
+        {"true": 0.02, "described": False},
     ),
     (
         {"attacks": {"kkt-margin": AttackFact("ran", "", 0.4, 0.05)}},
         ["uninformative-silence"],
-        {"true": 0.05, "reached": 0.4},
+        {"true": 0.05, "reached": 0.4, "described": True},
     ),
     (
         {"attacks": {"kkt-margin": AttackFact("ran", "")}},

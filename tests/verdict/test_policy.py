@@ -37,8 +37,8 @@ def test_the_release_policy_is_the_one_of_the_documents() -> None:
         "controls": 50,
         "attacks": ["kkt-margin"],
         "positive_control": False,
-        "informative": False,
-        "true_loss": 0.2,
+        "informative": True,
+        "true_loss": 0.25,
         "attack_loss": 0.5,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from audit.render.sentences import misreading
 from audit.render.sentences.exchangeability import controls_differ, roles_exchanged
+from audit.render.sentences.silence import uninformative
 from audit.report.schema import Report
 from audit.scoring.shares import Evidence
 from audit.verdict.finding import Finding, Kind, Suppression
@@ -205,49 +206,6 @@ def _control_missing() -> str:
     )
 
 
-def _uninformative(
-    attack: str,
-    true: float | None,
-    reached: float | None,
-    limit: float,
-    confirmed: int | None,
-    samples: int | None,
-    power: float,
-) -> str:
-    return " ".join(
-        filter(None, [_silence(attack, true, reached, limit), _control(confirmed, samples, power)])
-    )
-
-
-def _silence(attack: str, true: float | None, reached: float | None, limit: float) -> str:
-    if true is None:
-        return (
-            "Nothing was found, and nothing shows that there was anything to find it by: give more time, or pass "
-            "--positive-control. The loss at the true samples was not measured."
-        )
-    if true <= limit:
-        got = "diverged" if reached is None else f"stopped at {share(reached)}"
-        return (
-            f"Nothing was found, but the attack {attack} did not get as far as the true samples do: give more "
-            f"time. It {got} of its equation, of which they leave {share(true)}."
-        )
-    return (
-        f"Nothing was found, but these attacks can say little about such a network: give the weights from before "
-        f"training with --initial, or pass --positive-control. At best, the true samples leave {share(true)} of an "
-        f"equation unexplained (that of {attack}; the policy allows {share(limit)}), as they do in ordinary "
-        f"networks that were trained with care against overfitting."
-    )
-
-
-def _control(confirmed: int | None, samples: int | None, power: float) -> str:
-    if confirmed is None or samples is None:
-        return ""
-    return (
-        f"The positive control confirmed {confirmed} of {plural(samples, 'sample')}, which does not show a power "
-        f"above {share(power)}."
-    )
-
-
 _DETAILS: dict[Kind, Callable[..., str]] = {
     "confirmed-reconstruction": _confirmed,
     "recovered-not-confirmed": _recovered,
@@ -270,7 +228,7 @@ _DETAILS: dict[Kind, Callable[..., str]] = {
     "roles-exchanged": roles_exchanged,
     "positive-control-failed": _control_failed,
     "positive-control-missing": _control_missing,
-    "uninformative-silence": _uninformative,
+    "uninformative-silence": uninformative,
 }
 
 MEANING: dict[Kind, str] = {
@@ -314,7 +272,7 @@ MEANING: dict[Kind, str] = {
     "positive-control-missing": "The policy requires a positive control, and none was run. Leave out "
     "--no-positive-control, and give enough controls.",
     "uninformative-silence": "Nothing was found, and nothing shows that these attacks would have found a leak in "
-    "such a network. Pass --positive-control, or give the weights from before training with --initial.",
+    "such a network. Give more time, run a positive control, or give the weights from before training.",
 }
 """What a finding of every kind means, and what to do."""
 
