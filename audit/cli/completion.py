@@ -36,6 +36,7 @@ ACTIVATIONS = (
     "polynomial",
     "identity",
 )
+LAYOUTS = ("chw", "hwc")
 COMPARISONS = ("table", "markdown", "html", "json")
 """Formats of `compare`."""
 SCHEMAS = ("policy", "config", "report")

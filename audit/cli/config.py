@@ -83,6 +83,7 @@ _WRITTEN: dict[str, Any] = {
     "std": _Normalisation,
     "budget": Annotated[str | float, AfterValidator(_words)],
     "attacks": Annotated[str | list[str], AfterValidator(_words)],
+    "layers": Annotated[str | list[str], AfterValidator(_words)],
     "input_shape": Annotated[str | list[int], AfterValidator(_words)],
     "format": Annotated[str | list[str], AfterValidator(_formats)],
     "dp": Annotated[str | list[int | _Number], AfterValidator(_words)],

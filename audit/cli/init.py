@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,19 +67,25 @@ def _content(path: Path, checkpoint: Path, architecture: Architecture) -> str:
         "checkpoint": os.path.relpath(checkpoint, path.parent),
         "data": "members.npz",
         "controls": "controls.npz",
+    }
+    # What is assumed stays a comment: once it is an option, it counts as stated by the user.
+    assumed = {
         "activation": architecture.activation,
+        "layers": ",".join(layer.weight for layer in architecture.layers),
+        "layout": architecture.layout or "chw",
     }
     found = [f"{architecture.sizes}, {architecture.parameters:,} parameters", *architecture.notes]
     head = _HEAD.format(file=path.name) + "\n" + "".join(f"# {line}\n" for line in found)
-    return "\n".join([head, *_entries(known)])
+    return "\n".join([head, *_entries(known, assumed)])
 
 
-def _entries(known: Mapping[str, str]) -> Iterator[str]:
+def _entries(known: dict[str, str], assumed: dict[str, str]) -> Iterator[str]:
     """Every option with its help: those known with their values, the others with defaults, as comments."""
     import yaml
 
     for one in options():
-        value, default = known.get(one.name, one.text), re.fullmatch("`([^`A-Z]+)`", one.option.default)
+        value = (known | assumed).get(one.name, one.text)
+        default = re.fullmatch("`([^`A-Z]+)`", one.option.default)
         line = f"{one.key}: {default[1] if default else one.option.metavar}"
         if value is not None:
             line = yaml.safe_dump({one.key: value}, allow_unicode=True, width=1_000_000).rstrip()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
-from audit.cli.completion import ACTIVATIONS, ATTACKS, FORMATS, POLICIES, one_of, some_of
+from audit.cli.completion import ACTIVATIONS, ATTACKS, FORMATS, LAYOUTS, POLICIES, one_of, some_of
 from audit.cli.shell import errors_in_one_line
 from audit.errors import UsageError, suggest
 from audit.request.option import Field, split
@@ -32,6 +32,7 @@ _WORDS: dict[str, Callable[[str], list[str]]] = {
     "activation": one_of(*ACTIVATIONS),
     "gradient_kind": one_of(*KINDS),
     "attacks": some_of(*ATTACKS),
+    "layout": one_of(*LAYOUTS),
     "device": one_of(*DEVICES),
     "precision": one_of(*PRECISIONS),
     "policy": one_of(*POLICIES),
@@ -108,7 +109,7 @@ def _parameter(field: Field, *, required: bool, default: Any) -> inspect.Paramet
 
 def _kind(field: Field) -> Any:
     """What typer makes of the text of an option."""
-    if field.name in ("budget", "attacks"):  # a time, and words with commas
+    if field.name in ("budget", "attacks", "layers"):  # a time, and words with commas
         return str
     return list[str] if get_origin(field.type) is tuple else field.type
 

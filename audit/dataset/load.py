@@ -12,6 +12,7 @@ from audit.dataset.specs import refuse_unknown
 from audit.dataset.tables import from_csv
 from audit.dataset.tensors import from_tensors
 from audit.errors import DataError
+from audit.model.modality import Layout
 
 
 def load_samples(
@@ -20,6 +21,7 @@ def load_samples(
     data_root: Path = Path("data"),
     shape: tuple[int, int, int] | None = None,
     download: bool = False,
+    layout: Layout = "chw",
 ) -> Samples:
     """Read images, or rows of a table.
 
@@ -38,9 +40,11 @@ def load_samples(
     data_root:
         Where torchvision data sets lie.
     shape:
-        (c, h, w) if the user stated it: rows are then flattened images, channel-first.
+        (c, h, w) if the user stated it: rows are then flattened images.
     download:
         Whether torchvision may fetch a named set.
+    layout:
+        How such images were flattened.
 
     Raises
     ------
@@ -50,14 +54,14 @@ def load_samples(
     path = Path(spec)
     try:
         if path.exists():
-            return check_samples(spec, _from_path(spec, path, shape), shape)
+            return check_samples(spec, _from_path(spec, path, shape), shape, layout)
     except OSError as error:
         raise DataError(
             f"{error.filename or spec} cannot be read ({error.strerror or error})",
             "check the path, and that you may read it",
         ) from error
     refuse_unknown(spec)
-    return check_samples(spec, from_torchvision(spec, data_root, download=download), shape)
+    return check_samples(spec, from_torchvision(spec, data_root, download=download), shape, layout)
 
 
 def _from_path(spec: str, path: Path, shape: tuple[int, int, int] | None) -> Found:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import DataError
-from audit.model.modality import IMAGES, ROWS, Modality
+from audit.model.modality import IMAGES, ROWS, Layout, Modality
 
 _ROUNDING = 1e-6
 """Floats this far outside [0, 1] are rounding, e.g. of a resize."""
@@ -76,7 +76,9 @@ class Found:
     """What the source calls them; None where it has no names."""
 
 
-def check_samples(source: str, found: Found, shape: tuple[int, int, int] | None) -> Samples:
+def check_samples(
+    source: str, found: Found, shape: tuple[int, int, int] | None, layout: Layout = "chw"
+) -> Samples:
     """Check what was found.
 
     Parameters
@@ -86,7 +88,9 @@ def check_samples(source: str, found: Found, shape: tuple[int, int, int] | None)
     found:
         Values and labels. Images are uint8 or float in [0, 1]; rows are finite numbers.
     shape:
-        (c, h, w) if the user stated it: rows are then flattened images, channel-first.
+        (c, h, w) if the user stated it: rows are then flattened images.
+    layout:
+        How these were flattened.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def check_samples(source: str, found: Found, shape: tuple[int, int, int] | None)
             "give one row per sample, or name the array 'images' if it holds images",
         )
     if values.ndim == 2 and shape is not None:
-        values = _unflatten(source, values, shape)
+        values = _unflatten(source, values, shape, layout)
     if values.ndim == 2 and found.key != "images":
         data = _check_rows(source, found)
         columns = found.columns or tuple(f"column {place}" for place in range(data.shape[1]))
@@ -124,7 +128,7 @@ def times(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape)
 
 
-def _unflatten(source: str, rows: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+def _unflatten(source: str, rows: NDArray[Any], shape: tuple[int, int, int], layout: Layout) -> NDArray[Any]:
     """(n, h, w, c) from rows (n, c * h * w)."""
     if rows.shape[1] != prod(shape):
         words = ",".join(str(length) for length in shape)
@@ -135,6 +139,9 @@ def _unflatten(source: str, rows: NDArray[Any], shape: tuple[int, int, int]) -> 
     if rows.dtype == np.int64 and rows.size and rows.min() >= 0 and rows.max() <= 255:
         # Whole numbers of a text file, which has no types: grey values, or black and white.
         rows = rows.astype(np.uint8 if rows.max() > 1 else np.float32)
+    channels, height, width = shape
+    if layout == "hwc":
+        return rows.reshape(len(rows), height, width, channels)
     return rows.reshape(len(rows), *shape).transpose(0, 2, 3, 1)
 
 

@@ -22,7 +22,7 @@ from audit.model.activations import activation
 from audit.model.modality import ROWS
 from audit.model.network import Network
 from audit.model.parameters import Parameters
-from audit.model.preprocessing import Preprocessing
+from audit.model.preprocessing import Preprocessing, pixel_by_pixel
 
 ChangeKind = Literal["activation", "layout", "orientation", "normalisation", "channels", "order", "skip"]
 Rows = NDArray[np.float32]
@@ -178,8 +178,16 @@ def _arrangements(preprocessing: Preprocessing) -> Iterator[_Turned]:
     for name, turn in _TURNS.items():
         yield "orientation", name, partial(arranged, turn)
     if shape[0] > 1:
-        yield "layout", "hwc", partial(arranged, lambda images: images.transpose(0, 2, 3, 1))
+        there = pixel_by_pixel(shape)
+        if preprocessing.layout == "chw":
+            yield "layout", "hwc", partial(_ordered, np.argsort(there))
+        else:
+            yield "layout", "chw", partial(_ordered, there)
         yield "channels", "reversed", partial(_reverse_channels, preprocessing)
+
+
+def _ordered(places: NDArray[np.int64], rows: Rows) -> Rows:
+    return rows[:, places]
 
 
 def _reverse_channels(preprocessing: Preprocessing, rows: Rows) -> Rows:

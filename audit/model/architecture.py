@@ -9,15 +9,15 @@ is refused by name, never ignored: a tensor left out would be a different networ
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.errors import ArchitectureError
 from audit.model.activations import activation
 from audit.model.checkpoint import Checkpoint
-from audit.model.layer_order import order_layers, refuse_copies
+from audit.model.layer_order import order_layers, refuse_copies, stated_order
 from audit.model.layers import Layer, find_layers
-from audit.model.modality import ROWS
+from audit.model.modality import LAYOUTS, ROWS, Layout
 from audit.model.preprocessing import Preprocessing
 
 _LINEAR = (
@@ -36,6 +36,16 @@ class Architecture:
     """Canonical name, as `audit.model.activations.activation` reads it."""
     notes: tuple[str, ...]
     """What was assumed for the user, in words that name the option which says otherwise."""
+    chosen: bool = False
+    """Whether the user or the checkpoint stated the layers and their order."""
+    layout: Layout | None = None
+    """In which order the checkpoint says that images are flattened; None where it does not say."""
+
+    @property
+    def interchangeable(self) -> bool:
+        """Whether the layers could come in another order, by their shapes."""
+        square = [layer.inputs for layer in self.layers if layer.inputs == layer.outputs]
+        return len(set(square)) < len(square)
 
     @property
     def inputs(self) -> int:
@@ -73,7 +83,9 @@ class Architecture:
         return len(self.layers) == 2
 
 
-def infer_architecture(checkpoint: Checkpoint, activation: str | None) -> Architecture:
+def infer_architecture(
+    checkpoint: Checkpoint, activation: str | None, order: Sequence[str] | None = None
+) -> Architecture:
     """Find the layers of a checkpoint and their order.
 
     Parameters
@@ -82,23 +94,37 @@ def infer_architecture(checkpoint: Checkpoint, activation: str | None) -> Archit
         Its tensors may have any prefix and any names; only names, shapes and types are looked at.
     activation:
         The user's word; None takes the checkpoint's metadata `activation`, else assumes ReLU and notes it.
+    order:
+        Weight tensors of the layers, first to last; None takes the checkpoint's metadata `layers`, else finds the
+        order. Matrices that it does not name are left out, which is noted.
 
     Raises
     ------
     ArchitectureError
         When the tensors are not one MLP with a hidden layer (it names the tensor), or the activation is
-        unknown or has an impossible parameter.
+        unknown or has an impossible parameter, or the stated order names what is no layer or no chain.
     """
     layers = find_layers(checkpoint.tensors)
-    refuse_copies(layers)
-    if len(layers) == 1:
-        problem = f"{layers[0].weight} is the only layer: a linear model has no hidden layer"
-        raise ArchitectureError(problem, "pass an MLP: these attacks need at least one hidden layer")
-    ordered, order_notes = order_layers(layers)
+    if order is None and (word := checkpoint.metadata.get("layers")) is not None:
+        order = [name.strip() for name in word.split(",")]
+    if order is not None:
+        ordered, order_notes = stated_order(layers, order)
+    else:
+        refuse_copies(layers)
+        _refuse_single(layers)
+        ordered, order_notes = order_layers(layers)
+    _refuse_single(ordered)
     name, activation_notes = _activation(checkpoint.metadata, activation)
     if name == "identity":
         activation_notes = (*activation_notes, _LINEAR)
-    return Architecture(ordered, name, order_notes + activation_notes)
+    notes = order_notes + activation_notes
+    return Architecture(ordered, name, notes, order is not None, _layout(checkpoint.metadata))
+
+
+def _refuse_single(layers: Sequence[Layer]) -> None:
+    if len(layers) == 1:
+        problem = f"{layers[0].weight} is the only layer: a linear model has no hidden layer"
+        raise ArchitectureError(problem, "pass an MLP: these attacks need at least one hidden layer")
 
 
 def check_input(architecture: Architecture, preprocessing: Preprocessing) -> None:
@@ -154,6 +180,15 @@ def check_same_layers(final: Architecture, initial: Architecture, final_path: st
             where, other = (initial_path, final_path) if after.bias is None else (final_path, initial_path)
             extra, name = (before.bias, after.weight) if after.bias is None else (after.bias, before.weight)
             raise ArchitectureError(f"{where} has {extra}, but {name} has no bias in {other}", remedy)
+
+
+def _layout(metadata: Mapping[str, str]) -> Layout | None:
+    word = metadata.get("layout")
+    found = next((layout for layout in LAYOUTS if layout == word), None)
+    if word is not None and found is None:
+        problem = f'the checkpoint\'s metadata: layout "{word}" is unknown (known: {", ".join(LAYOUTS)})'
+        raise ArchitectureError(problem, "correct it; --layout says how images are flattened")
+    return found
 
 
 def _activation(metadata: Mapping[str, str], stated: str | None) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from audit.errors import ArchitectureError
+from audit.errors import ArchitectureError, suggest
 from audit.model.layers import ONE_MLP, Layer, layer_names
 
 _Shape = tuple[int, int]  # (inputs, outputs): from, to
@@ -32,6 +32,33 @@ def order_layers(layers: Sequence[Layer]) -> tuple[tuple[Layer, ...], tuple[str,
     distinct = len({(layer.inputs, layer.outputs) for layer in layers}) == len(layers)
     note = f"layers ordered by their shapes, those of one shape by name: {layer_names(ordered)}"
     return tuple(ordered), () if distinct and ordered == named else (note,)
+
+
+def stated_order(layers: Sequence[Layer], names: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    """Put layers in the order of the names of their weights, with a note on those that are left out.
+
+    Raises
+    ------
+    ArchitectureError
+        When a name is of no layer or comes twice, or a layer does not take what the one before gives.
+    """
+    known = {layer.weight: layer for layer in layers}
+    for place, name in enumerate(names):
+        if name not in known:
+            raise ArchitectureError(
+                f"--layers names {name!r}, which is no weight matrix", suggest(name, known)
+            )
+        if name in names[:place]:
+            raise ArchitectureError(f"--layers names {name!r} twice", "name every layer once, first to last")
+    ordered = tuple(known[name] for name in names)
+    for before, after in pairwise(ordered):
+        if before.outputs != after.inputs:
+            raise ArchitectureError(
+                f"--layers: {after.weight} expects {after.inputs} inputs, {before.weight} gives {before.outputs}",
+                "name the layers first to last, each taking what the one before gives",
+            )
+    rest = [layer for layer in layers if layer not in ordered]
+    return ordered, (f"left out, for --layers does not name them: {layer_names(rest)}",) if rest else ()
 
 
 def _by_name(layer: Layer) -> tuple[int, list[tuple[int, str]]]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Measure = Literal["ssim", "correlation"]
 """Identifiers of the measures of similarity, in policies and reports."""
 
 Source = Literal["weights", "change", "gradient"]
 """What an attack reconstructs from: the weights, their change in training, or the gradient of one batch."""
+
+
+Layout = Literal["chw", "hwc"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+"""How images are flattened: channel by channel, as by PyTorch, or pixel by pixel, as by NumPy and Keras."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class Network:
         """Return the same network at other parameters."""
         return replace(self, parameters=parameters)
 
+    def with_inputs(self, columns: Tensor) -> Network:
+        """Return the same network for inputs in another order: input j is what was input columns[j], (d,)."""
+        first = self.weights[0]
+        return self.at(self.parameters.with_first_weight(first[:, columns.to(first.device)].contiguous()))
+
     def forward(self, inputs: Tensor, sharpness: float | None = None) -> Tensor:
         """Outputs of the network.
 

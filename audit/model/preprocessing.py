@@ -1,4 +1,8 @@
-"""Preprocessing: x = (value - mean) / std, with images flattened channel-first as PyTorch's Flatten does."""
+"""Preprocessing: x = (value - mean) / std, with images flattened channel-first as PyTorch's Flatten does.
+
+A network that takes images pixel by pixel instead (h, w, c) is given the columns of its first layer in the order of
+`columns`, once, and is from there on one that takes them channel-first.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import UsageError
-from audit.model.modality import IMAGES, ROWS, Modality
+from audit.model.modality import IMAGES, ROWS, Layout, Modality
 
 # Means of pixels in [0, 1] stay below it; the usual mistake, means of pixels in [0, 255], does not.
 _LARGEST_MEAN = 2.0
@@ -26,13 +30,20 @@ class Preprocessing:
     shape: tuple[int, ...]
     """Channels, height and width (c, h, w) of an image; (d,) for rows of a table."""
     mean: NDArray[np.float32]
-    """(d,), in network order, in units of pixels or of the table."""
+    """(d,), channel-first, in units of pixels or of the table."""
     std: NDArray[np.float32]
-    """(d,), in network order, positive."""
+    """(d,), channel-first, positive."""
     low: NDArray[np.float32] | None = None
     """(d,), lowest usual values of the columns of a table; None for images, whose pixels lie in [0, 1]."""
     high: NDArray[np.float32] | None = None
     """(d,), highest."""
+    layout: Layout = "chw"
+    """In which order the network takes the values of an image."""
+
+    @property
+    def columns(self) -> NDArray[np.int64] | None:
+        """(d,), for every value of an image, channel-first, its place among the inputs; None if it is the same."""
+        return None if self.layout == "chw" or self.modality is ROWS else pixel_by_pixel(self.shape)
 
     @property
     def size(self) -> int:
@@ -79,6 +90,12 @@ class Preprocessing:
         return values.reshape(len(inputs), *self.shape).transpose(0, 2, 3, 1)
 
 
+def pixel_by_pixel(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """For every value of an image (c, h, w), flattened channel-first, its place where it is flattened by pixels."""
+    channels, height, width = shape
+    return np.arange(prod(shape)).reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
+
+
 def with_usual_range(stated: Preprocessing, rows: NDArray[np.float32] | None) -> Preprocessing:
     """Say what attackers are taken to know of the columns of a table: where their values usually lie.
 
@@ -119,7 +136,9 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     return (channels[0] if channels else 1, height, width)
 
 
-def parse_preprocessing(shape: tuple[int, ...], mean: str | None, std: str | None) -> Preprocessing:
+def parse_preprocessing(
+    shape: tuple[int, ...], mean: str | None, std: str | None, layout: Layout = "chw"
+) -> Preprocessing:
     """Build the format from the user's words.
 
     Parameters
@@ -129,27 +148,32 @@ def parse_preprocessing(shape: tuple[int, ...], mean: str | None, std: str | Non
     mean, std:
         One number, one per channel (`0.49,0.48,0.45`) or column, or the path of a `.npy` file with a full
         image (h, w[, c]) or a vector (d,) in network order. By default 0 and 1.
+    layout:
+        In which order the network takes the values of an image.
 
     Raises
     ------
     UsageError
         When a value cannot be read, is not finite, is of the wrong number, or when a std is not positive.
     """
-    means = _per_input("--mean", mean if mean is not None else "0", shape)
+    means = _per_input("--mean", mean if mean is not None else "0", shape, layout)
     if len(shape) == 3 and np.abs(means).max() > _LARGEST_MEAN:
         problem = f"--mean {mean} reaches {np.abs(means).max():g}, but pixels are scaled to [0, 1]"
         raise UsageError(problem, "divide --mean, and --std if it is in the same units, by 255")
-    stds = _per_input("--std", std if std is not None else "1", shape)
+    stds = _per_input("--std", std if std is not None else "1", shape, layout)
     if stds.min() <= 0:
         problem = f"--std {std} has the value {stds.min():g}, expected positive values"
         raise UsageError(problem, "pass the standard deviation that the model's inputs were divided by")
-    return Preprocessing(shape, means, stds)
+    return Preprocessing(shape, means, stds, layout=layout)
 
 
-def _per_input(option: str, text: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Values of one option, (d,) in network order."""
+def _per_input(option: str, text: str, shape: tuple[int, ...], layout: Layout) -> NDArray[np.float32]:
+    """Values of one option, (d,) channel-first."""
     numbers = _numbers(text)
-    values = _from_file(option, Path(text), shape) if numbers is None else _from_words(option, numbers, shape)
+    if numbers is None:
+        values = _from_file(option, Path(text), shape, layout)
+    else:
+        values = _from_words(option, numbers, shape)
     # Finite in float32, which is what the network computes in.
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
@@ -176,10 +200,10 @@ def _from_words(option: str, numbers: list[float], shape: tuple[int, ...]) -> ND
     return np.repeat(per_channel, prod(size))
 
 
-def _from_file(option: str, path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _from_file(option: str, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.float64]:
     array = _read_array(option, path)
     if array.shape == (prod(shape),):
-        return array
+        return array[pixel_by_pixel(shape)] if layout == "hwc" and len(shape) == 3 else array
     if len(shape) == 1:
         problem = f"{option} {path} has shape {array.shape}, the data has {shape[0]} columns"
         raise UsageError(problem, f"save a vector of {shape[0]} values")

@@ -17,7 +17,7 @@ import torch
 from audit.attacks import Observation
 from audit.budget import Budget, Clock
 from audit.diagnostics.measure import Measurements, measure
-from audit.model.network import network
+from audit.model.network import Network, network
 from audit.model.preprocessing import Preprocessing
 from audit.pipeline.assembly import assemble
 from audit.pipeline.decision import compare
@@ -50,9 +50,15 @@ def observe(
 ) -> Observation:
     """Put together what the attacker sees."""
     low, high = (torch.from_numpy(bound).to(device, dtype) for bound in preprocessing.box())
-    before = None if initial is None else network(*initial, device, dtype)
-    slope = None if gradient is None else network(*gradient, device, dtype).parameters
-    return Observation(network(*model, device, dtype), before, low, high, slope, preprocessing.shape)
+    columns = preprocessing.columns
+
+    def built(one: Model) -> Network:
+        made = network(*one, device, dtype)
+        return made if columns is None else made.with_inputs(torch.from_numpy(columns))
+
+    before = None if initial is None else built(initial)
+    slope = None if gradient is None else built(gradient).parameters
+    return Observation(built(model), before, low, high, slope, preprocessing.shape)
 
 
 def observe_inputs(inputs: Inputs) -> Observation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.model.modality import IMAGES
+from audit.model.modality import IMAGES, Layout
 from audit.model.preprocessing import Preprocessing
 from audit.report.reading import Assumption
 from audit.request.request import Request
@@ -13,20 +13,26 @@ from audit.request.weights import Weights
 
 def assumptions(request: Request, weights: Weights, preprocessing: Preprocessing | None) -> list[Assumption]:
     """List what the reading of a network rests on, and of its inputs if there are any."""
-    return [*_of_the_network(request, weights), *_of_inputs(request, preprocessing)]
+    found = [*_of_the_network(request, weights)]
+    if preprocessing is not None:
+        found += _of_inputs(request, preprocessing, weights.architecture.layout)
+    return found
 
 
 def _of_the_network(request: Request, weights: Weights) -> Iterator[Assumption]:
     stated = request.model.activation is not None or "activation" in weights.checkpoint.metadata
     yield Assumption(what="activation", value=weights.architecture.activation, stated=stated)
-    yield Assumption(what="chain", value=weights.architecture.sizes, stated=False)
+    architecture = weights.architecture
+    if architecture.chosen or architecture.interchangeable:
+        order = ",".join(layer.weight for layer in architecture.layers)
+        yield Assumption(what="order", value=order, stated=architecture.chosen)
+    yield Assumption(what="chain", value=architecture.sizes, stated=False)
 
 
-def _of_inputs(request: Request, preprocessing: Preprocessing | None) -> Iterator[Assumption]:
-    if preprocessing is None:
-        return
+def _of_inputs(request: Request, preprocessing: Preprocessing, layout: Layout | None) -> Iterator[Assumption]:
     mean, std = request.samples.mean, request.samples.std
     value = f"mean {mean or 0}, std {std or 1}"
     yield Assumption(what="normalisation", value=value, stated=mean is not None or std is not None)
     if preprocessing.modality is IMAGES and preprocessing.shape[0] > 1:
-        yield Assumption(what="layout", value="chw", stated=False)
+        said = request.samples.layout is not None or layout is not None
+        yield Assumption(what="layout", value=preprocessing.layout, stated=said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from audit.dataset.checks import (
     check_columns_agree,
@@ -16,7 +17,7 @@ from audit.dataset.specs import default_controls
 from audit.dataset.truth import Truth
 from audit.errors import UsageError
 from audit.model.architecture import Architecture, check_input
-from audit.model.modality import IMAGES, ROWS
+from audit.model.modality import IMAGES, ROWS, Layout
 from audit.model.preprocessing import Preprocessing, parse_preprocessing, parse_shape, with_usual_range
 from audit.request.overlap import set_apart, without_copies
 from audit.request.request import SampleOptions
@@ -55,9 +56,10 @@ def read_data(asked: SampleOptions, architecture: Architecture) -> tuple[Data, T
     AuditError
         When they cannot be read, do not fit the network or each other, or cannot be compared.
     """
-    data = _read(asked)
+    data = _read(asked, architecture)
     stated = parse_shape(asked.input_shape) if asked.input_shape else None
-    preprocessing = parse_preprocessing(stated or data.members.shape, asked.mean, asked.std)
+    layout = _layout(asked, architecture)
+    preprocessing = parse_preprocessing(stated or data.members.shape, asked.mean, asked.std, layout)
     check_input(architecture, preprocessing)
     for samples in data.all:
         check_fits(samples, preprocessing)
@@ -81,15 +83,27 @@ def check_comparable(data: Data) -> None:
     check([samples.values for samples in data.all], " and ".join(samples.source for samples in data.all))
 
 
-def _read(asked: SampleOptions) -> Data:
+def _layout(asked: SampleOptions, architecture: Architecture) -> Layout:
+    return cast("Layout", asked.layout) or architecture.layout or "chw"
+
+
+def _read(asked: SampleOptions, architecture: Architecture) -> Data:
     if asked.data is None:
         raise UsageError("no --data", "pass the training data")
     stated = parse_shape(asked.input_shape) if asked.input_shape else None
+    layout = _layout(asked, architecture)
 
     def load(spec: str) -> Samples:
-        return load_samples(spec, data_root=asked.data_root, shape=stated, download=asked.download)
+        return load_samples(
+            spec, data_root=asked.data_root, shape=stated, download=asked.download, layout=layout
+        )
 
     members = load(asked.data)
+    if asked.layout is not None and members.modality is ROWS:
+        raise UsageError(
+            f"--layout is for images, and {members.source} is a table",
+            "leave it out, or pass --input-shape C,H,W if the rows are flattened images",
+        )
     controls = asked.controls or default_controls(asked.data)
     return Data(members, None if controls is None else load(controls))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from audit.errors import UsageError
+from audit.model.modality import LAYOUTS
 from audit.request.request import (
     KINDS,
     ModelOptions,
@@ -23,6 +24,7 @@ def check_options(request: Request) -> None:
     """
     _check_given(request)
     _check_numbers(request)
+    _check_layout(request.samples)
     if request.output.evidence is not None and not request.output.redact:
         raise UsageError("--evidence without --redact", "add --redact, or leave it out")
     _check_gradient_options(request.model)
@@ -41,6 +43,7 @@ def check_without_data(samples: SampleOptions) -> None:
         "--mean": samples.mean,
         "--std": samples.std,
         "--input-shape": samples.input_shape,
+        "--layout": samples.layout,
     }
     for option, value in described.items():
         if value is not None:
@@ -55,12 +58,15 @@ def _check_given(request: Request) -> None:
         "--policy": request.verdict.policy,
         "--activation": request.model.activation,
         "--input-shape": request.samples.input_shape,
+        "--layout": request.samples.layout,
         "--mean": request.samples.mean,
         "--std": request.samples.std,
     }
     for option, text in texts.items():
         if text == "":
             raise UsageError(f"{option} is empty", "give it a value, or leave it out")
+    if request.model.layers == ():
+        raise UsageError("--layers names no layer", "name the weight of every layer, or leave it out")
 
 
 def _check_numbers(request: Request) -> None:
@@ -71,6 +77,11 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(
             f"--threshold is {threshold:g}", "thresholds of similarity lie above 0 and at most at 1"
         )
+
+
+def _check_layout(samples: SampleOptions) -> None:
+    if samples.layout is not None and samples.layout not in LAYOUTS:
+        raise UsageError(f"unknown layout {samples.layout!r} in --layout", f"use {' or '.join(LAYOUTS)}")
 
 
 def _check_gradient_options(asked: ModelOptions) -> None:

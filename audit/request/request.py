@@ -32,6 +32,14 @@ class ModelOptions:
         str | None,
         Option("The activation of the hidden layers.", "NAME", "as the checkpoint states, else `relu`"),
     ] = None
+    layers: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "The weight tensors of the layers, first to last; matrices that are not named are left out.",
+            "A,B",
+            "as the checkpoint states, else by their names and shapes",
+        ),
+    ] = None
     initial: Annotated[
         Path | None,
         Option(
@@ -76,6 +84,15 @@ class SampleOptions:
     ] = None
     input_shape: Annotated[
         str | None, Option("The shape of one input, such as `1,28,28`.", "C,H,W", "the members' shape")
+    ] = None
+    layout: Annotated[
+        str | None,
+        Option(
+            "How images are flattened: `chw`, channel by channel as in PyTorch, or `hwc`, pixel by pixel as in "
+            "NumPy and Keras.",
+            "NAME",
+            "as the checkpoint states, else `chw`",
+        ),
     ] = None
     mean: Annotated[
         str | None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -55,7 +56,7 @@ def read_weights(asked: ModelOptions) -> tuple[Weights, list[str]]:
     AuditError
         When a file cannot be read, holds no network that can be audited, or does not fit the checkpoint.
     """
-    checkpoint, architecture = load_model(asked.checkpoint, asked.activation)
+    checkpoint, architecture = load_model(asked.checkpoint, asked.activation, asked.layers)
     notes = list(architecture.notes)
     initial = gradient = None
     if asked.initial is not None:
@@ -70,16 +71,27 @@ def read_weights(asked: ModelOptions) -> tuple[Weights, list[str]]:
     return Weights(checkpoint, architecture, initial, gradient), notes
 
 
-def load_model(path: Path, activation: str | None) -> Model:
-    """Read a checkpoint and find out which network it is."""
+def load_model(path: Path, activation: str | None, order: Sequence[str] | None = None) -> Model:
+    """Read a checkpoint and find out which network it is, in a stated order of layers if there is one."""
     checkpoint = load_checkpoint(path)
-    return checkpoint, infer_architecture(checkpoint, activation)
+    return checkpoint, infer_architecture(checkpoint, activation, order)
 
 
 def load_initial(path: Path, checkpoint: Checkpoint, architecture: Architecture) -> Model:
-    """Read the checkpoint from before training, which must hold the same layers."""
+    """Read the checkpoint from before training, which must hold the same layers.
+
+    Where its layers have the names and shapes that they have in the checkpoint, names decide which is which.
+    """
     try:
-        initial, before = load_model(path, architecture.activation)
+        initial = load_checkpoint(path)
+        names = [layer.weight for layer in architecture.layers]
+        same = all(name in initial.tensors for name in names) and architecture.chosen
+        before = infer_architecture(initial, architecture.activation, names if same else None)
+        by_name = {layer.weight: layer for layer in before.layers}
+        ordered = tuple(by_name[name] for name in names if name in by_name)
+        shapes = [[(one.outputs, one.inputs) for one in some] for some in (ordered, architecture.layers)]
+        if len(ordered) == len(before.layers) and shapes[0] == shapes[1]:
+            before = replace(before, layers=ordered)
     except ArchitectureError as error:  # which names tensors, and there are two files with such tensors
         raise ArchitectureError(f"--initial {path}: {error.problem}", error.remedy) from error
     check_same_layers(architecture, before, str(checkpoint.path), str(path))

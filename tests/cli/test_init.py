@@ -21,8 +21,10 @@ def test_what_init_writes_can_be_scanned_with_other_data(model_audit: Run, tiny:
         "checkpoint": "../tiny/model.safetensors",
         "data": "members.npz",
         "controls": "controls.npz",
-        "activation": "relu",
     }
+    assert {"# activation: relu", "# layout: chw", "# layers: fc1.weight,fc2.weight"} <= set(
+        text.splitlines()
+    )
     assert "# 144-100-1, 14,600 parameters\n" in text
     complains(model_audit("scan", "--config", "own.yaml"), "members.npz is neither a file, nor a folder")
     text = text.replace(": members.npz", f": {tiny.members}").replace(": controls.npz", f": {tiny.controls}")

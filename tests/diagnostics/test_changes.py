@@ -121,6 +121,9 @@ def test_pixels_are_put_beside_each_other(of_images: dict[tuple[ChangeKind, str]
     planes = rows.reshape(-1, 3, 6, 6)
     flat = of_images["layout", "hwc"].inputs(rows)
     np.testing.assert_array_equal(flat, planes.transpose(0, 2, 3, 1).reshape(len(rows), -1))
+    stated = replace(images(steps=0).truth.preprocessing, layout="hwc")
+    by_pixels = replace(images(steps=0), truth=replace(images(steps=0).truth, preprocessing=stated))
+    np.testing.assert_array_equal(found(by_pixels)["layout", "chw"].inputs(flat), rows)
     reverse = images(steps=0).given(lambda values: values[..., ::-1]).members
     np.testing.assert_allclose(of_images["channels", "reversed"].inputs(rows), reverse, atol=1e-5)
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.errors import ArchitectureError
+from audit.model.architecture import infer_architecture
 from audit.model.layers import Layer
-from tests.model.support import infer, order, refusal
+from tests.model.support import checkpoint, infer, order, refusal
 
 
 def test_numbers_are_sorted_as_numbers() -> None:
@@ -224,3 +226,42 @@ def test_letters_give_the_only_order_of_shapes_or_none(shapes: list[tuple[int, i
         assert {layer.weight: (layer.outputs, layer.inputs) for layer in found} == named
     else:
         assert ("ambiguous" if chains else " inputs, ") in refusal(named)
+
+
+SQUARE = {"alpha.weight": (4, 4), "beta.weight": (4, 4), "gamma.weight": (4, 6), "head.weight": (2, 4)}
+
+
+def test_a_stated_order_is_taken() -> None:
+    names = ["gamma.weight", "beta.weight", "alpha.weight", "head.weight"]
+    found = infer_architecture(checkpoint(SQUARE), "relu", names)
+    assert [layer.weight for layer in found.layers] == names
+    assert (found.chosen, found.interchangeable, found.notes) == (True, True, ())
+    stated = infer_architecture(checkpoint(SQUARE, {"layers": ", ".join(names)}), "relu")
+    assert (stated.layers, stated.chosen) == (found.layers, True)
+    assert not infer(SQUARE).chosen
+    assert not infer({"a.weight": (4, 6), "b.weight": (2, 4)}).interchangeable
+
+
+def test_matrices_that_are_not_named_are_left_out() -> None:
+    found = infer_architecture(checkpoint(SQUARE), "relu", ["gamma.weight", "head.weight"])
+    assert len(found.layers) == 2
+    assert found.notes == ("left out, for --layers does not name them: alpha.weight, beta.weight",)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (
+            ["gama.weight", "head.weight"],
+            "'gama.weight', which is no weight matrix; did you mean 'gamma.weight'?",
+        ),
+        (["gamma.weight", "gamma.weight"], "--layers names 'gamma.weight' twice"),
+        (["head.weight", "gamma.weight"], "gamma.weight expects 6 inputs, head.weight gives 2"),
+        (["gamma.weight"], "gamma.weight is the only layer"),
+    ],
+)
+def test_orders_that_cannot_be(names: list[str], words: str) -> None:
+    with pytest.raises(ArchitectureError) as raised:
+        infer_architecture(checkpoint(SQUARE), "relu", names)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -172,3 +172,9 @@ def test_built_with_the_activation_that_was_named(name) -> None:
         "polynomial:3": point**3,
     }
     torch.testing.assert_close(net.forward(point), expected[net.activation])
+
+
+def test_inputs_in_another_order() -> None:
+    net, rows = small_network(), torch.randn(4, 6, dtype=torch.float64)
+    columns = torch.tensor([3, 1, 5, 0, 2, 4])
+    torch.testing.assert_close(net.with_inputs(columns).forward(rows[:, columns]), net.forward(rows))

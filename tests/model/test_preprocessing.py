@@ -192,3 +192,25 @@ def test_columns_have_their_own_mean_and_std(tmp_path: Path) -> None:
         parse_preprocessing((3,), "1,2", None)
     with pytest.raises(Exception, match=r"shape \(3,\), the data has 4 columns"):
         parse_preprocessing((4,), None, str(tmp_path / "std.npy"))
+
+
+def test_a_network_that_takes_pixels_one_by_one() -> None:
+    images, size = random_images(COLOUR), int(np.prod(COLOUR))
+    by_pixels = parse_preprocessing(COLOUR, "0.1,0.2,0.3", "0.5,1,2", "hwc")
+    by_channels = parse_preprocessing(COLOUR, "0.1,0.2,0.3", "0.5,1,2")
+    assert by_channels.columns is None
+    columns = by_pixels.columns
+    assert columns is not None
+    np.testing.assert_array_equal(np.sort(columns), np.arange(size))
+    inputs = by_pixels.normalise(images)
+    np.testing.assert_array_equal(inputs, by_channels.normalise(images))
+    taken = ((images - [0.1, 0.2, 0.3]) / [0.5, 1.0, 2.0]).reshape(len(images), size)
+    np.testing.assert_allclose(inputs, taken[:, columns], rtol=1e-5, atol=1e-6)
+
+
+def test_a_vector_is_in_the_order_of_the_network(tmp_path: Path) -> None:
+    channels, height, width = COLOUR
+    image = np.arange(channels * height * width, dtype=np.float32).reshape(height, width, channels) / 100
+    whole = parse_preprocessing(COLOUR, saved(tmp_path, image), None, "hwc").mean
+    vector = parse_preprocessing(COLOUR, saved(tmp_path, image.reshape(-1)), None, "hwc").mean
+    np.testing.assert_array_equal(whole, vector)

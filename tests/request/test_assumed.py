@@ -1,6 +1,7 @@
 """What an audit rests on besides the files."""
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 
 from audit.request.assumed import assumptions
@@ -37,7 +38,22 @@ def test_images_of_several_channels_have_a_layout(tiny: Tiny) -> None:
     tensors = load_file(tiny.checkpoint)
     tensors["fc1.weight"] = tensors["fc1.weight"].repeat(1, 2)[:, :192].contiguous()
     save_file(tensors, tiny.checkpoint)
-    assert assumed(Request.of(tiny.checkpoint, data=tiny.members))["layout"] == ("chw", False)
+    request = Request.of(tiny.checkpoint, data=tiny.members)
+    assert assumed(request)["layout"] == ("chw", False)
+    assert assumed(request.but(layout="hwc"))["layout"] == ("hwc", True)
+    save_file(tensors, tiny.checkpoint, metadata={"layout": "hwc"})
+    assert assumed(request)["layout"] == ("hwc", True)
+
+
+def test_layers_that_could_come_in_another_order_have_one(tiny: Tiny) -> None:
+    request = Request.of(tiny.checkpoint, data=tiny.members)
+    assert "order" not in assumed(request)
+    assert assumed(request.but(layers="fc1.weight,fc2.weight"))["order"] == ("fc1.weight,fc2.weight", True)
+    square = {"fc2.weight": torch.eye(100), "fc3.weight": 2 * torch.eye(100)}
+    save_file(
+        {"fc1.weight": torch.ones(100, 144), **square, "fc4.weight": torch.ones(1, 100)}, tiny.checkpoint
+    )
+    assert assumed(request)["order"] == ("fc1.weight,fc2.weight,fc3.weight,fc4.weight", False)
 
 
 def test_without_members_inputs_are_not_spoken_of(tiny: Tiny) -> None:

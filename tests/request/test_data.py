@@ -1,14 +1,15 @@
 """Members and controls, read and brought to normalised inputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audit.errors import AuditError
+from audit.errors import AuditError, UsageError
 from audit.model.architecture import Architecture
 from audit.model.checkpoint import load_checkpoint
-from audit.model.modality import IMAGES, ROWS
+from audit.model.modality import IMAGES, ROWS, Layout
 from audit.request.data import read_data
 from audit.request.request import SampleOptions
 from audit.request.weights import infer_architecture
@@ -73,3 +74,27 @@ def test_rows_of_a_table_have_their_own_notes(tiny: Tiny, network: Architecture,
     known, constant = notes
     assert known.endswith("two standard deviations about the mean, by the controls")
     assert constant.endswith("left out of the comparison: column 3")
+
+
+def test_the_layout_is_the_users_or_the_checkpoints(tiny: Tiny, network: Architecture) -> None:
+    def layout(stated: str | None, in_checkpoint: Layout | None) -> str:
+        found = replace(network, layout=in_checkpoint)
+        return read_data(asked(tiny, layout=stated), found)[1].preprocessing.layout
+
+    assert (layout(None, None), layout(None, "hwc"), layout("chw", "hwc")) == ("chw", "hwc", "chw")
+
+
+def test_a_layout_is_for_images(tiny: Tiny, network: Architecture) -> None:
+    np.savez(tiny.members, features=np.random.default_rng(0).normal(size=(9, 144)))
+    with pytest.raises(UsageError, match=r"--layout is for images, and .*members\.npz is a table"):
+        read_data(asked(tiny, controls=None, mean="0", layout="hwc"), network)
+
+
+def test_rows_that_are_images_are_flattened_as_stated(tiny: Tiny, network: Architecture) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 7, 3), dtype=np.uint8)
+    fitting = replace(network, layers=(replace(network.layers[0], inputs=168), *network.layers[1:]))
+    given = {"controls": None, "mean": None, "input_shape": "3,8,7"}
+    for layout, rows in (("hwc", pixels), ("chw", pixels.transpose(0, 3, 1, 2))):
+        np.savez(tiny.members, images=rows.reshape(5, -1))
+        data, _, _ = read_data(asked(tiny, **given, layout=layout), fitting)
+        np.testing.assert_allclose(data.members.values, pixels / np.float32(255))

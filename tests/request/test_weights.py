@@ -60,3 +60,27 @@ def test_layers_that_training_left_alone_are_named(checkpoint: Path) -> None:
     save_file(untrained() | frozen, before)
     _, notes = read_weights(ModelOptions(checkpoint, initial=before))
     assert notes[-1] == "layers that are as before training: fc1.weight"
+
+
+def test_layers_of_the_same_names_belong_together(checkpoint: Path) -> None:
+    names = ["stem.weight", "b.weight", "a.weight", "head.weight"]
+    shapes = [(6, 9), (6, 6), (6, 6), (2, 6)]
+
+    def drawn(seed: int) -> dict[str, torch.Tensor]:
+        rng = torch.Generator().manual_seed(seed)
+        return {name: torch.randn(shape, generator=rng) for name, shape in zip(names, shapes, strict=True)}
+
+    first, saved = checkpoint.with_name("before.safetensors"), checkpoint.with_name("before.pt")
+    save_file(drawn(0), checkpoint)
+    save_file(drawn(1) | {"more.weight": torch.ones(6, 6)}, first)
+    found, notes = read_weights(ModelOptions(checkpoint, "relu", layers=tuple(names), initial=first))
+    assert [layer.weight for layer in found.architecture.layers] == names
+    assert found.initial is not None
+    assert [layer.weight for layer in found.initial[1].layers] == names
+    assert notes[-1] == "--initial: left out, for --layers does not name them: more.weight"
+    torch.save({name: drawn(1)[name] for name in names}, saved)
+    plain, _ = read_weights(ModelOptions(checkpoint, "relu", initial=saved))
+    assert plain.initial is not None
+    assert [one.weight for one in plain.initial[1].layers] == [
+        one.weight for one in plain.architecture.layers
+    ]
