@@ -6,12 +6,14 @@ which the audited network would show most:
     a gradient was observed     the audited network, with the gradient of a batch of these samples
     initial weights were given  those, trained until the samples are memorised
     otherwise                   a network of the same shape, trained far past zero error, near a KKT point of the
-                                maximum margin (Lyu and Li 2020; Haim et al. 2022)
+                                maximum margin (Lyu and Li 2020; Haim et al. 2022), if that network went so far
 
 What hides samples from attacks is noise: of the initialisation in weights, of training in their change, of clipping
 or privacy in a gradient. The model has, layer by layer, as much of it as the audited network (`layer_noise`), or
 its power would say nothing about that one. Weights begin with it, and training leaves it; to a change or a gradient
-it is added. The confirmed share of the memorised samples is the power. Members are not used for any of it.
+it is added. And it is trained until it is as sure of its samples as the audited network is of its members, for what
+is hardly learnt is hardly found. But for that one number, members are not used. The confirmed share of the samples
+is the power.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ _SHARE = 3
 _SMALL = 1e-4
 """Standard deviation of its first layer before training, as in the demonstration, besides noise."""
 _MARGINS: dict[Source, float] = {"weights": 100.0, "change": 3.0}
-"""Smallest margin at which training ends. Far from its start, a change is no sum of gradients at its ends."""
+"""Smallest margin at which training ends at the latest. Far from its start, a change is no sum of gradients at its
+ends."""
+_LEARNT = 1.0
+"""The same at the earliest: below, the samples would not be memorised."""
 _STRIDE = 0x51ED270B
 """Between the seed of the audit and that of the positive-control model."""
 
@@ -68,6 +73,8 @@ class ControlModel:
     """What the battery is given."""
     noise: tuple[float, ...]
     """Standard deviation of that of every layer, first to last."""
+    margin: float | None
+    """Smallest one to which it was to be trained; None for a gradient, which needs no training."""
     note: str
     """How training went."""
 
@@ -136,6 +143,7 @@ def train_control_model(
     drawn: Draw,
     seed: int,
     budget: Budget,
+    sureness: float = math.inf,
     watch: Callable[[int, float], None] = lambda step, loss: None,
 ) -> ControlModel:
     """Make what the battery is to be tried on.
@@ -150,6 +158,8 @@ def train_control_model(
         Of the audit.
     budget:
         For training.
+    sureness:
+        Of the audited network: margin that half of its members have.
     watch:
         Called with (step, loss) while it trains.
     """
@@ -161,18 +171,19 @@ def train_control_model(
         levels = layer_noise.of_signal(audited.gradient)
         noise = layer_noise.draw(weights, levels, generator)
         gradient = _as_long(loss_gradient(audited.network, inputs, labels), audited.gradient, noise) + noise
-        return ControlModel(replace(audited, gradient=gradient), levels, "")
+        return ControlModel(replace(audited, gradient=gradient), levels, None, "")
+    margin = min(_MARGINS[strongest_source(audited)], max(_LEARNT, sureness))
     if audited.initial is not None:
         levels = layer_noise.of_signal(weights - audited.initial.parameters)
-        trained = descend(audited.initial, inputs, labels, _MARGINS["change"], budget, watch)
+        trained = descend(audited.initial, inputs, labels, margin, budget, watch)
         reached = trained.network.parameters + layer_noise.draw(weights, levels, generator)
     else:
         levels = layer_noise.of_weights(weights)
         noise = layer_noise.draw(weights, levels, generator)
-        trained = _from_noise(audited.network, noise, inputs, labels, generator, budget, watch)
+        trained = _from_noise(audited.network.at(noise), inputs, labels, margin, generator, budget, watch)
         reached = trained.network.parameters
-    note = _note(trained, _MARGINS[strongest_source(audited)], budget)
-    return ControlModel(replace(audited, network=audited.network.at(reached)), levels, note)
+    note = _note(trained, margin, budget)
+    return ControlModel(replace(audited, network=audited.network.at(reached)), levels, margin, note)
 
 
 def _as_long(gradient: Parameters, observed: Parameters, noise: Parameters) -> Parameters:
@@ -182,10 +193,10 @@ def _as_long(gradient: Parameters, observed: Parameters, noise: Parameters) -> P
 
 
 def _from_noise(
-    like: Network,
-    noise: Parameters,
+    noise: Network,
     inputs: Tensor,
     labels: Tensor,
+    margin: float,
     generator: torch.Generator,
     budget: Budget,
     watch: Callable[[int, float], None],
@@ -196,13 +207,13 @@ def _from_noise(
     feel its gradient, as with x^3. What is left of the noise outside the span hides the images, as in the audited
     network.
     """
-    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in like.biases)
-    begin = replace(noise, biases=biases)
+    biases = tuple(None if bias is None else torch.zeros_like(bias) for bias in noise.biases)
+    begin = replace(noise.parameters, biases=biases)
     basis, scale = torch.linalg.qr(inputs.T).Q, _SMALL
-    small = torch.randn(like.weights[0].shape, generator=generator).to(basis) @ basis @ basis.T
+    small = torch.randn(noise.weights[0].shape, generator=generator).to(basis) @ basis @ basis.T
     while True:
         start = begin.with_first_weight(begin.weights[0] + scale * small)
-        trained = descend(like.at(start), inputs, labels, _MARGINS["weights"], budget, watch)
+        trained = descend(noise.at(start), inputs, labels, margin, budget, watch)
         if trained.margin > 0 or scale > 1 or budget.left == 0:
             return trained
         scale *= 10

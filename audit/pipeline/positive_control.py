@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from audit.attacks import Observation
 from audit.battery import Outcome
 from audit.dataset.truth import Truth
-from audit.diagnostics.control_model import Draw, draw, fewest, share, strongest_source, train_control_model
+from audit.diagnostics.control_model import (
+    ControlModel,
+    Draw,
+    draw,
+    fewest,
+    share,
+    strongest_source,
+    train_control_model,
+)
+from audit.diagnostics.reading import affordable, answers, some
 from audit.errors import first_line
 from audit.model.modality import Source
 from audit.pipeline.decision import Compared, decide
@@ -31,7 +42,7 @@ _PERFECT = PowerFact(images=1000, confirmed=1000)
 def measure(
     source: Source,
     drawn: Draw,
-    noise: Sequence[float],
+    model: ControlModel | None,
     outcomes: Sequence[Outcome],
     inputs: Inputs,
     seconds: tuple[float, float],
@@ -45,8 +56,8 @@ def measure(
         What the attacks were given of it.
     drawn:
         The samples that it memorised.
-    noise:
-        In every layer of the model, standard deviations; empty if there is no model.
+    model:
+        What leaked them; None if there was none.
     outcomes:
         One per attack.
     inputs:
@@ -63,7 +74,8 @@ def measure(
         images=len(drawn.images),
         controls=len(drawn.controls),
         labels="given" if drawn.labels_given else "random",
-        noise=list(noise),
+        noise=[] if model is None else list(model.noise),
+        margin=None if model is None else model.margin,
         recovered=found.recovered_count,
         confirmed=found.confirmed_count,
         power=found.confirmed_count / len(drawn.images),
@@ -72,6 +84,13 @@ def measure(
         seconds=round(seconds[1], 2),
         note=note,
     )
+
+
+def sureness(observation: Observation, truth: Truth) -> float:
+    """Margin that half of the members have in the audited network, to their labels or to what it says."""
+    network = observation.network
+    found = answers(network, *some(truth.members, truth.labels, affordable(network, 1)))
+    return float(np.median(found.sureness if found.margin is None else found.margin))
 
 
 def is_wanted(session: Session, compared: Compared) -> tuple[bool, list[str]]:
@@ -148,10 +167,10 @@ def try_positive_control(
 
     misread = _MISREAD if misreading(facts) else ""
     outcomes: list[Outcome] = []
-    noise: Sequence[float] = ()
+    model = None
     try:
-        model = train_control_model(observation, drawn, seed, budget, watch)
-        noise, note, trained = model.noise, model.note, budget.spent
+        model = train_control_model(observation, drawn, seed, budget, sureness(observation, truth), watch)
+        note, trained = model.note, budget.spent
         if session.interrupted():
             return None
         tell.stage("positive control: attacking that model")
@@ -161,7 +180,7 @@ def try_positive_control(
     return measure(
         strongest_source(observation),
         drawn,
-        noise,
+        model,
         outcomes,
         inputs,
         (trained, budget.spent),

@@ -112,6 +112,9 @@ class PositiveControl(Part):
     noise: list[float] = Field(default=[])
     """Standard deviation of the noise in every layer, first to last, as in the audited network: weights begin with
     it; it is added to a change or a gradient, where 0 is none. Empty where that was not measured."""
+    margin: float | None = None
+    """Smallest margin that the model was to be trained to: the one that half of the members have in the audited
+    network, from 1 to 100 (3 for a change). None for a gradient, which needs no training."""
     images: Annotated[int, Field(ge=1)]
     """Number of held-out samples that the model was made to leak."""
     controls: Count

@@ -23,7 +23,7 @@ from audit.diagnostics.control_model import (
     strongest_source,
     train_control_model,
 )
-from audit.diagnostics.training import loss_gradient
+from audit.diagnostics.training import loss_gradient, soft_margins
 from audit.errors import UsageError
 from audit.model.network import Network
 from audit.model.parameters import Parameters
@@ -150,6 +150,18 @@ def test_a_twin_has_the_shape_and_the_noise_of_the_network_and_nothing_else_of_i
     assert float(outside.norm()) == pytest.approx(level * (sizes[1] * rank) ** 0.5, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("sureness", "least"), [(-3.0, 1.0), (7.0, 7.0), (1e4, 100.0)], ids=["little", "as much", "no more"]
+)
+def test_a_twin_is_as_sure_of_its_images_as_the_network_of_its_members(sureness: float, least: float) -> None:
+    audited, drawn = seen([20, 40, 1], "relu"), few(20, 1)
+    twin = train_control_model(audited, drawn, 0, PLENTY, sureness)
+    network, labels = twin.observation.network, torch.from_numpy(drawn.labels)
+    margins = soft_margins(network.forward(torch.from_numpy(drawn.images)), labels)
+    assert twin.margin == least
+    assert least < float(margins.min()) < 2 * least
+
+
 def test_a_twin_of_a_change_begins_where_the_network_did() -> None:
     audited = replace(seen([20, 40, 1], "relu"), initial=random_network([20, 40, 1], "relu", seed=3))
     assert audited.initial is not None
@@ -265,7 +277,10 @@ def policy(tiny: Tiny, power: object) -> str:
     return str(path)
 
 
-def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> None:
+def test_a_clean_network_passes_when_its_twin_leaks(
+    tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.pipeline.positive_control.sureness", lambda *_: 100.0)
     save_file(untrained(), tiny.checkpoint, metadata={"activation": "relu"})
     report = run(request(tiny, policy=policy(tiny, 0.5))).report
     control = control_of(report)
@@ -282,7 +297,10 @@ def test_a_clean_network_passes_when_its_twin_leaks(tiny: Tiny, steps: None) -> 
     assert f"Positive control: {control.confirmed} of 4 samples confirmed" in report.reasons[2]
 
 
-def test_nothing_of_the_twin_depends_on_members(tiny: Tiny, steps: None) -> None:
+def test_nothing_of_the_twin_depends_on_members_but_how_well_they_are_known(
+    tiny: Tiny, steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.pipeline.positive_control.sureness", lambda *_: 20.0)
     first = control_of(run(request(tiny)).report)
     np.savez(tiny.members, images=255 - np.load(tiny.members)["images"])
     second = control_of(run(request(tiny)).report)

@@ -5,16 +5,18 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import torch
 
 from audit.diagnostics.control_model import draw
 from audit.diagnostics.measure import Measurements
 from audit.pipeline.decision import compare
-from audit.pipeline.positive_control import expected, is_wanted, measure
+from audit.pipeline.positive_control import expected, is_wanted, measure, sureness
 from audit.pipeline.session import Session
 from audit.request.check import Inputs
 from audit.request.request import Request
 from audit.verdict.policy import MatchRule
 from tests.pipeline.outcomes import MEMBERS, noise, planted, ran
+from tests.planted import observation, small_network
 from tests.verdict.cases import policy
 
 DRAWN = 4
@@ -31,20 +33,20 @@ def inputs(threshold: float) -> Inputs:
 def test_what_came_back_is_counted_as_for_members(threshold: float, confirmed: int) -> None:
     drawn = draw(planted().truth.controls, None, DRAWN, 2, seed=0)
     outcome = ran("kkt-margin", drawn.images[:3] + 0.01 * noise(3))
-    found = measure(
-        "weights", drawn, (0.1, 0.2), [outcome], inputs(threshold), (1.0, 3.14159), "trained early"
-    )
+    model: Any = SimpleNamespace(noise=(0.1, 0.2), margin=5.0)
+    found = measure("weights", drawn, model, [outcome], inputs(threshold), (1.0, 3.14159), "trained early")
     assert (found.images, found.controls) == (DRAWN, len(planted().truth.controls) - DRAWN)
     assert found.confirmed == confirmed
     assert found.power == confirmed / DRAWN
     assert found.interval[0] <= found.power <= found.interval[1]
     assert (found.source, found.labels, found.note) == ("weights", "random", "trained early")
     assert (found.training_seconds, found.seconds, found.noise) == (1.0, 3.14, [0.1, 0.2])
+    assert found.margin == 5.0
 
 
 def test_an_attack_that_returned_nothing_has_no_power() -> None:
     drawn = draw(planted().truth.controls, None, DRAWN, 2, seed=0)
-    found = measure("weights", drawn, (), [], inputs(0.4), (1.0, 1.0), "")
+    found = measure("weights", drawn, None, [], inputs(0.4), (1.0, 1.0), "")
     assert (found.recovered, found.confirmed, found.power) == (0, 0, 0.0)
 
 
@@ -129,3 +131,21 @@ def test_the_whole_time_is_told_in_advance(
 
 def test_no_positive_control_is_announced_where_there_are_too_few_controls_for_it() -> None:
     assert expected(session(NEEDED, controls=23)) == "2 min in all"
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_network_is_as_sure_as_of_half_of_its_members(labelled: bool) -> None:
+    network = small_network(3, 2, "none", inputs=6, dtype=torch.float32)
+    rows = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        outputs = network.forward(rows).sort(1).values
+    margins = outputs[:, -1] - outputs[:, -2]
+    labels = network.forward(rows).argmax(1)
+    wrong = (labels + 1) % 3
+    given = wrong.numpy() if labelled else None
+    truth: Any = SimpleNamespace(members=rows.numpy(), labels=given)
+    found = sureness(observation(network), truth)
+    if labelled:
+        assert found < 0  # it is sure of something else
+    else:
+        assert found == pytest.approx(float(margins.median()))

@@ -268,6 +268,7 @@ def make_controlled(**changes: Any) -> Report:
         controls=197,
         labels="given",
         noise=[0.0204, 0.018],
+        margin=12.5,
         recovered=3,
         confirmed=2,
         power=2 / 3,

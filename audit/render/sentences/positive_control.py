@@ -36,6 +36,7 @@ def positive_control(report: Report) -> str:
         f"Positive-control model: {_MODELS[control.source].format(noun=report.noun)}, with "
         f"{'their own' if control.labels == 'given' else 'random'} labels.",
         _noise(control),
+        _margin(control, report.noun),
         f"The {report.noun}s are controls of this audit; the other {control.controls} served as controls of that "
         f"model{f', with which fewer than {least} cannot be confirmed' if least > 1 else ''}.",
     ]
@@ -61,3 +62,12 @@ def _noise(control: PositiveControl) -> str:
         "gradient": "As much noise as in the audited gradient was added",
     }[control.source]
     return f"{added}, layer by layer (standard deviations {levels}), for noise hides samples."
+
+
+def _margin(control: PositiveControl, noun: str) -> str:
+    if control.margin is None:
+        return ""
+    return (
+        f"Its training was to end at a margin of {significant(control.margin)}: that of half of the training "
+        f"{noun}s in the audited network, within bounds."
+    )
