@@ -195,6 +195,11 @@ def _reverse_channels(preprocessing: Preprocessing, rows: Rows) -> Rows:
     return preprocessing.normalise(preprocessing.denormalise(rows)[..., ::-1])
 
 
+def _inverted(preprocessing: Preprocessing, rows: Rows) -> Rows:
+    """Dark for light."""
+    return preprocessing.normalise(np.float32(1) - preprocessing.denormalise(rows))
+
+
 def _normalisations(truth: Truth) -> Iterator[_Turned]:
     """Other preprocessing of the same values."""
     stated = truth.preprocessing
@@ -204,6 +209,8 @@ def _normalisations(truth: Truth) -> Iterator[_Turned]:
     def renormalised(low: Rows, step: Rows, rows: Rows) -> Rows:
         return np.asarray((rows * std + mean - low) / step, dtype=np.float32)
 
+    if stated.modality is not ROWS:
+        yield "normalisation", "inverted", partial(_inverted, stated)
     for name, (low, step) in _normalisers(stated, known).items():
         if (step > 0).all() and not (np.allclose(low, mean) and np.allclose(step, std)):
             yield "normalisation", name, partial(renormalised, low, step)

@@ -37,12 +37,15 @@ def order_layers(layers: Sequence[Layer]) -> tuple[tuple[Layer, ...], tuple[str,
 def stated_order(layers: Sequence[Layer], names: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
     """Put layers in the order of the names of their weights, with a note on those that are left out.
 
+    `.weight` at the end of a name may be left out.
+
     Raises
     ------
     ArchitectureError
         When a name is of no layer or comes twice, or a layer does not take what the one before gives.
     """
     known = {layer.weight: layer for layer in layers}
+    names = [f"{name}.weight" if f"{name}.weight" in known else name for name in names]
     for place, name in enumerate(names):
         if name not in known:
             raise ArchitectureError(

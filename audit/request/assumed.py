@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from audit.model.modality import IMAGES, Layout
 from audit.model.preprocessing import Preprocessing
@@ -31,8 +32,13 @@ def _of_the_network(request: Request, weights: Weights) -> Iterator[Assumption]:
 
 def _of_inputs(request: Request, preprocessing: Preprocessing, layout: Layout | None) -> Iterator[Assumption]:
     mean, std = request.samples.mean, request.samples.std
-    value = f"mean {mean or 0}, std {std or 1}"
+    value = f"mean {_shown(mean, '0')}, std {_shown(std, '1')}"
     yield Assumption(what="normalisation", value=value, stated=mean is not None or std is not None)
     if preprocessing.modality is IMAGES and preprocessing.shape[0] > 1:
         said = request.samples.layout is not None or layout is not None
         yield Assumption(what="layout", value=preprocessing.layout, stated=said)
+
+
+def _shown(text: str | None, default: str) -> str:
+    """Numbers as they were written, and a file without its folder."""
+    return default if text is None else Path(text).name

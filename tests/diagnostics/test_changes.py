@@ -137,6 +137,7 @@ def test_pixels_are_put_beside_each_other(of_images: dict[tuple[ChangeKind, str]
         ("swapped", lambda values, mean, std: (values - std) / mean),
         ("0..255", lambda values, mean, std: 255 * values),
         ("-1..1", lambda values, mean, std: 2 * values - 1),
+        ("inverted", lambda values, mean, std: (1 - values - mean) / std),
         ("stretched", lambda values, mean, std: (256 * values - mean) / std),
     ],
 )

@@ -70,6 +70,7 @@ def test_an_untrained_network_cannot_be_mended(memorised: Memorised, labels: boo
         (lambda values: np.rot90(values, 1, (1, 2)), "orientation rotated 270"),
         (lambda values: values[:, :, ::-1], "orientation mirrored"),
         (lambda values: values[..., ::-1], "channels reversed"),
+        (lambda values: 1 - values, "normalisation inverted"),
     ],
 )
 def test_images_that_are_not_those_of_training(

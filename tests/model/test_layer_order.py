@@ -236,6 +236,8 @@ def test_a_stated_order_is_taken() -> None:
     found = infer_architecture(checkpoint(SQUARE), "relu", names)
     assert [layer.weight for layer in found.layers] == names
     assert (found.chosen, found.interchangeable, found.notes) == (True, True, ())
+    short = [name.removesuffix(".weight") for name in names]
+    assert infer_architecture(checkpoint(SQUARE), "relu", short).layers == found.layers
     stated = infer_architecture(checkpoint(SQUARE, {"layers": ", ".join(names)}), "relu")
     assert (stated.layers, stated.chosen) == (found.layers, True)
     assert not infer(SQUARE).chosen

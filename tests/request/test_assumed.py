@@ -28,6 +28,11 @@ def test_what_the_user_states_is_no_assumption(tiny: Tiny) -> None:
     assert stated["normalisation"] == ("mean 0, std 0.5", True)
 
 
+def test_a_file_is_named_without_its_folder(tiny: Tiny) -> None:
+    request = Request.of(tiny.checkpoint, data=tiny.members, mean=tiny.mean)
+    assert assumed(request)["normalisation"] == ("mean mean.npy, std 1", True)
+
+
 def test_what_the_checkpoint_states_is_no_assumption(tiny: Tiny) -> None:
     assert assumed(Request.of(tiny.checkpoint, data=tiny.members))["activation"] == ("relu", True)
 

@@ -117,6 +117,7 @@ _NORMALISATIONS: Mapping[str, str] = {
     "range": "pass as --mean the smallest value of every column, and as --std its largest less its smallest",
     "0..255": "pass --mean 0 --std 0.00392157, for pixels in 0 to 255",
     "-1..1": "pass --mean 0.5 --std 0.5, for pixels in -1 to 1",
+    "inverted": "give the images inverted, dark for light",
     "stretched": "give the images with 8 bits for a pixel, whose values are stored as if they had 16",
 }
 _ORIENTATIONS: Mapping[str, str] = {

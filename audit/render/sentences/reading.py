@@ -8,6 +8,9 @@ from audit.report.reading import Assumed, Assumption, Fit, Reading
 from audit.report.schema import Report
 from audit.words import number, percent, plural, significant
 
+_SMALL = 0.001
+"""Losses below it are written so: their digits say nothing."""
+
 
 def knowledge(found: Reading) -> str:
     """Say how many samples the network as read gets right or, without labels, how sure it is of them."""
@@ -15,16 +18,24 @@ def knowledge(found: Reading) -> str:
     if members.accuracy is None:
         return f"{_sureness(members, controls)} Without labels, whether it is right is unknown."
     said = f"As read, the network gets {members.right} of {plural(members.count, 'member')}"
-    losses = f"mean cross-entropy {significant(members.loss)}"
+    losses = f"mean cross-entropy {_loss(members)}"
     if controls is not None and controls.accuracy is not None:
         said += f" and {percent(controls.accuracy)} of the controls"
-        losses += f" and {significant(controls.loss)}"
+        losses += f" and {_loss(controls)}"
+    elif controls is not None:
+        losses += "; the controls have no labels"
     guess = (
         ""
         if found.majority is None
         else f"; always saying the most frequent label: {percent(found.majority)}"
     )
     return f"{said} right ({losses}{guess})."
+
+
+def _loss(found: Fit) -> str:
+    if found.loss is not None and found.loss < _SMALL:
+        return f"below {_SMALL:g}"
+    return significant(found.loss)
 
 
 def _sureness(members: Fit, controls: Fit | None) -> str:
