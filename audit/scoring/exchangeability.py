@@ -5,9 +5,10 @@ may be the kind of image, and not the image: with digits of other classes, or no
 members of a network that saw none of them were once "confirmed". Several tests take one aspect each; the least
 p-value counts times their number (Bonferroni).
 
-How much more likely a sample is among members than among controls is estimated from its neighbours: from the share
-of members among them by isotonic regression, which needs no more than that this likelihood does not fall as the
-share rises. `audit.scoring.weighted` uses these ratios where the tests tell the sets apart.
+How much more likely a sample is among members than among controls is estimated from how much closer its three
+closest members are than its three closest controls, by isotonic regression, which needs no more than that this
+likelihood does not fall as the lead of members rises. `audit.scoring.weighted` uses these ratios where the tests
+tell the sets apart.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _MOST = 2000
 _NEIGHBOURS = 5
 """Neighbours of a sample that are expected to be of the smaller set: its neighbourhood is as large as that takes,
 up to a quarter of all samples."""
+_CLOSEST = 3
+"""Members, and controls, that say how close a sample is to either set."""
 _PRIOR = 0.5
 """Samples of either set that are added to those with the same likelihood, so that no ratio is infinite."""
 _CHUNK = 512
@@ -67,7 +70,7 @@ class Exchangeability:
     p_values: Mapping[Aspect, float]
     """Of every test that was made."""
     members: NDArray[np.float64]
-    """(n,), how many times as likely each is among members as among controls, by its neighbours."""
+    """(n,), how many times as likely each is among members as among controls."""
     controls: NDArray[np.float64]
     """(k,), likewise."""
 
@@ -104,10 +107,10 @@ def exchangeability(members: Side, controls: Side, random: np.random.Generator) 
     ours, theirs = (_draw(len(side.points), random) for side in (members, controls))
     reference = np.concatenate([ours, count + theirs])
     first = reference < count
-    neighbours = _neighbours(np.concatenate([members.points, controls.points]), reference, first)
+    neighbours, lead = _neighbours(np.concatenate([members.points, controls.points]), reference, first)
     found = _p_values(members.take(ours), controls.take(theirs), random)
     found["neighbours"] = neighbour_test(first, neighbours[reference], random)
-    ratios = _ratios(first[neighbours].sum(axis=1), np.arange(len(neighbours)) < count)
+    ratios = _ratios(lead, np.arange(len(lead)) < count)
     return Exchangeability(found, ratios[:count], ratios[count:])
 
 
@@ -127,9 +130,9 @@ def _p_values(ours: Side, theirs: Side, random: np.random.Generator) -> dict[Asp
     return found
 
 
-def _ratios(near: NDArray[np.int64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Ratio of likelihoods of all samples (N,), from how many of their neighbours are members and who is one."""
-    _, level, total = np.unique(near, return_inverse=True, return_counts=True)
+def _ratios(lead: NDArray[np.float32], first: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Ratio of likelihoods of all samples (N,), from how much closer members are to them and who is one."""
+    _, level, total = np.unique(lead, return_inverse=True, return_counts=True)
     members = np.bincount(level, weights=first)
     blocks = isotonic_regression(members / total, weights=total).blocks
     ours = np.add.reduceat(members, blocks[:-1])
@@ -146,11 +149,25 @@ def _draw(count: int, random: np.random.Generator) -> NDArray[np.int64]:
 
 def _neighbours(
     points: NDArray[np.float32], reference: NDArray[np.int64], first: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Nearest neighbours of all points (N, d) among the reference (m,), by their places in it: (N, t)."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Look around every point (N, d), itself left out.
+
+    Parameters
+    ----------
+    points:
+        Members and controls.
+    reference, first:
+        (m,) places of those that are looked at, and which of these are members.
+
+    Returns
+    -------
+    tuple[NDArray[np.int64], NDArray[np.float32]]
+        Nearest neighbours by their places in the reference (N, t); and how much closer the three closest members
+        are than the three closest controls (N,).
+    """
     total, smaller = len(reference), min(int(first.sum()), int((~first).sum()))
     size = max(1, min(ceil(_NEIGHBOURS * total / smaller), total // 4))
-    found = np.zeros((len(points), size), dtype=np.int64)
+    found, lead = np.zeros((len(points), size), dtype=np.int64), np.zeros(len(points), dtype=np.float32)
     place = np.full(len(points), -1)
     place[reference] = np.arange(total)
     for start in range(0, len(points), _CHUNK):
@@ -159,4 +176,14 @@ def _neighbours(
         inside = place[rows] >= 0
         cosine[inside, place[rows][inside]] = -np.inf
         found[rows] = np.argpartition(-cosine, size - 1, axis=1)[:, :size]
-    return found
+        lead[rows] = _closeness(cosine[:, first]) - _closeness(cosine[:, ~first])
+    return found, lead
+
+
+def _closeness(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of the largest cosines with some samples (m, s): (m,); -1 with none."""
+    size = min(_CLOSEST, cosine.shape[1])
+    best = -np.partition(-cosine, size - 1, axis=1)[:, :size]
+    known = np.isfinite(best)
+    total = np.where(known, best, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), -1.0).astype(np.float32)
