@@ -164,11 +164,19 @@ def _cannot_confirm(controls: int, smallest_p: float, fdr: float, needed: int) -
 
 
 def _unresolved(unresolved: int, chance: float, controls: int, least: int, members: int, needed: int) -> str:
+    fact = (
+        f"Closer to a reconstruction than every control, but not confirmed: "
+        f"{plural(unresolved, 'training sample')}. Chance does this with probability {chance:.2g}"
+    )
+    if needed > controls:
+        return (
+            f"Too few controls to settle whether members leak: give about {needed} controls, or only the suspected "
+            f"members as --data. {fact}, but {plural(controls, 'control')} cannot confirm fewer than {least} of "
+            f"{members} samples."
+        )
     return (
-        f"Members stand out whom so few controls cannot settle: give about {needed} controls, or only the "
-        f"suspected members as --data. Ahead of every control, but not confirmed: "
-        f"{plural(unresolved, 'training sample')}. Chance does this with probability {chance:.2g}, but "
-        f"{plural(controls, 'control')} cannot confirm fewer than {least} of {members} samples."
+        f"Members stand out that are not similar enough to be confirmed: give more time with --budget, and look at "
+        f"their reconstructions. {fact}; more controls would not settle it."
     )
 
 

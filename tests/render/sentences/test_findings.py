@@ -3,7 +3,7 @@ from typing import get_args
 
 from audit.render.sentences.findings import MEANING, TITLES, detail, suppressed, suppression
 from audit.verdict.facts import PowerFact
-from audit.verdict.finding import Kind
+from audit.verdict.finding import Kind, make_finding
 from audit.verdict.findings import findings
 from audit.verdict.policy import Requirements
 from tests.report.factory import make_report
@@ -38,3 +38,10 @@ def test_of_many_suppressed_findings_the_first_are_named() -> None:
     many = [finding.model_copy(update={"id": f"x/{i}", "suppression": KNOWN}) for i in range(13)]
     (line,) = suppressed(report.model_copy(update={"findings": [finding, *many]}))
     assert line == f"{', '.join(f'x/{i}' for i in range(10))} and 3 more: {suppression(KNOWN)}"
+
+
+def test_more_controls_are_not_asked_for_where_they_would_settle_nothing() -> None:
+    values = {"unresolved": 17, "chance": 1e-9, "controls": 300, "least": 4, "members": 40, "needed": 58}
+    said = detail(make_finding("unresolved-recoveries", values))
+    assert said.startswith("Members stand out that are not similar enough to be confirmed: give more time")
+    assert "58" not in said
