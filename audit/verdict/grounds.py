@@ -42,6 +42,8 @@ GROUND_OF: dict[Kind, GroundId] = {
     "positive-control-missing": "informative",
 }
 """Which ground a finding takes away, for every kind that can withhold PASS."""
+ASSUMED: frozenset[GroundId] = frozenset({"exchangeable", "reading", "informative"})
+"""Grounds that say whether nothing found means something; a policy without limits claims nothing of that."""
 EARNED: frozenset[Kind] = frozenset({"uninformative-silence", "reading-unchecked"})
 """Findings that withhold PASS only under policies with `require.informative: true`."""
 
@@ -84,28 +86,35 @@ class Ground:
     """Whether the policy withholds PASS for that finding."""
 
 
-def grounds(facts: Facts, issues: Sequence[Finding], require: Requirements) -> tuple[Ground, ...]:
+def grounds(
+    facts: Facts, bearing: Sequence[Finding], others: Sequence[Finding], require: Requirements
+) -> tuple[Ground, ...]:
     """All grounds of a PASS, whether they hold or not.
 
     Parameters
     ----------
     facts:
         Counts and outcomes of the audit.
-    issues:
-        Its validity issues that bear on the verdict, the gravest first.
+    bearing, others:
+        Its validity issues that bear on the verdict, and those that do under other policies; the gravest first.
     require:
         What the policy asks of an audit.
     """
     lost: dict[GroundId, Finding] = {}
-    for issue in sorted(issues, key=lambda one: one.suppression is not None):
-        if issue.kind in GROUND_OF:
-            lost.setdefault(GROUND_OF[issue.kind], issue)
-    return tuple(_ground(name, facts, lost.get(name), require) for name in GROUNDS)
+    for issue in [*sorted(bearing, key=lambda one: one.suppression is not None), *others]:
+        lost.setdefault(GROUND_OF[issue.kind], issue)
+    return tuple(_ground(name, facts, lost.get(name), require, bearing) for name in GROUNDS)
 
 
-def _ground(name: GroundId, facts: Facts, issue: Finding | None, require: Requirements) -> Ground:
+def _ground(
+    name: GroundId,
+    facts: Facts,
+    issue: Finding | None,
+    require: Requirements,
+    bearing: Sequence[Finding],
+) -> Ground:
     if issue is not None:
-        return Ground(name, False, issue=issue, asked=require.informative or issue.kind not in EARNED)
+        return Ground(name, False, issue=issue, asked=issue in bearing)
     found = _BASES[name](facts, require) if name in _BASES else None
     return Ground(name, None) if found is None else Ground(name, True, found[0], dict(found[1]))
 

@@ -15,7 +15,7 @@ from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from audit.verdict.facts import Facts
 from audit.verdict.finding import Finding, Suppression, Value, confirmed_id, with_suppressions
 from audit.verdict.findings import validity_issues
-from audit.verdict.grounds import EARNED, Ground, grounds
+from audit.verdict.grounds import ASSUMED, EARNED, GROUND_OF, Ground, grounds
 from audit.verdict.limits import LimitResult, Verdict, apply
 from audit.verdict.policy import CALIBRATED, Policy
 
@@ -74,7 +74,8 @@ def judge(policy: Policy, facts: Facts) -> Judgement:
     issues = with_suppressions(validity_issues(facts, policy.require), facts.suppressed)
     bearing = [issue for issue in issues if _matters(issue, policy, facts)]
     standing = [issue for issue in bearing if issue.suppression is None]
-    rest_on = grounds(facts, [one for one in issues if one in bearing or one.kind in EARNED], policy.require)
+    others = [issue for issue in issues if issue not in bearing and GROUND_OF.get(issue.kind) in ASSUMED]
+    rest_on = grounds(facts, bearing, others, policy.require)
     limits = tuple(apply(limit, facts, undecided=bool(standing)) for limit in policy.limits)
     violations = [_violation(limit, facts) for limit in limits if limit.verdict == "FAIL"]
     undecided = [
@@ -96,6 +97,8 @@ def _matters(issue: Finding, policy: Policy, facts: Facts) -> bool:
         return False
     if issue.kind in EARNED:
         return policy.require.informative
+    if GROUND_OF[issue.kind] in ASSUMED and not policy.limits:  # nothing is claimed that could be wrong
+        return False
     calibrated = [limit for limit in policy.limits if limit.metric in CALIBRATED]
     if issue.kind == "cannot-confirm":
         return bool(calibrated)

@@ -4,7 +4,7 @@ from typing import Any, get_args
 import pytest
 
 from audit.verdict.facts import AttackFact, Facts, MembershipFact, PowerFact
-from audit.verdict.finding import Kind, with_suppressions
+from audit.verdict.finding import Kind, make_finding, with_suppressions
 from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import EARNED, GROUND_OF, GROUNDS, Ground, grounds, silence
 from audit.verdict.policy import Requirements
@@ -14,10 +14,13 @@ NOT_WITHHOLDING = {"confirmed-reconstruction", "recovered-not-confirmed", "attac
 CHANCE, TOLD = MembershipFact(0.52, 0.41, 0.63), MembershipFact(0.7, 0.61, 0.79)
 LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
 
+ISSUES = [make_finding("too-few-controls"), make_finding("null-attack-missing")]
+
 
 def of(facts: Facts, require: Requirements = ALL, **suppressed: Any) -> dict[str, Ground]:
-    issues = with_suppressions(validity_issues(facts, require), suppressed)
-    return {ground.id: ground for ground in grounds(facts, issues, require)}
+    found = with_suppressions(validity_issues(facts, require), suppressed)
+    issues = [issue for issue in found if issue.kind in GROUND_OF]
+    return {ground.id: ground for ground in grounds(facts, issues, [], require)}
 
 
 def test_every_finding_that_can_withhold_a_pass_takes_away_one_ground() -> None:
@@ -50,6 +53,15 @@ def test_a_suppressed_finding_stands_for_a_ground_only_if_no_other_does() -> Non
     assert (one.kind, one.suppression) == ("cannot-confirm", None)
     waived = of(audited(controls=49), **{"too-few-controls": ADA})["calibrated"]
     assert (waived.holds, waived.issue and waived.issue.suppression) == (False, ADA)
+
+
+def test_an_issue_that_the_policy_does_not_ask_about_stands_for_a_ground_only_if_no_other_does() -> None:
+    asked, unasked = (
+        grounds(CLEAN, bearing, others, ALL)[0]
+        for bearing, others in ((ISSUES[:1], ISSUES[1:]), ([], ISSUES[1:]))
+    )
+    assert (asked.issue, asked.asked) == (ISSUES[0], True)
+    assert (unasked.holds, unasked.issue, unasked.asked) == (False, ISSUES[1], False)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from audit.verdict.facts import AttackFact, ExchangeFact, Facts, MembershipFact,
 from audit.verdict.finding import Finding
 from audit.verdict.judgement import Judgement, Reason, judge
 from audit.verdict.policy import Policy, load_policy
-from tests.verdict.cases import ADA, CHANGED, CLEAN, KNOWN, RAN, SKIPPED, audited, policy
+from tests.verdict.cases import ADA, CHANGED, CLEAN, KNOWN, LOST, RAN, SKIPPED, audited, policy, read
 
 ATTACKS = ("kkt-margin", "kkt-loss")
 LAX = {"limits": [{"metric": "confirmed", "maximum": 5}]}
@@ -130,6 +130,8 @@ def values(judgement: Judgement, kind: str) -> dict[str, Any]:
         (OPEN, LEAK, "PASS", "no-limit"),
         (OPEN, {"complete": False}, "INCONCLUSIVE", "incomplete-audit"),
         (OPEN, {"controls": 3}, "PASS", "no-limit"),
+        (OPEN, read(LOST), "PASS", "no-limit"),
+        ({}, read(LOST), "INCONCLUSIVE", "misread"),
         (OPEN, {"null_confirmed": 1}, "INCONCLUSIVE", "null-attack-confirmed"),
     ],
 )
