@@ -13,11 +13,20 @@ from audit.model.preprocessing import Preprocessing
 def check_labels(samples: Samples, outputs: int) -> None:
     """Check that labels suit a network: 0 and 1 for one output, 0 to k - 1 for k. No labels suit all.
 
+    Real numbers suit one output, which is then one of regression.
+
     Raises
     ------
     DataError
         Naming the first image whose label is out of range.
     """
+    if samples.targets is not None and outputs > 1:
+        row = int(np.flatnonzero(samples.targets != np.round(samples.targets))[0])
+        raise DataError(
+            f"{samples.source}: {samples.modality.name} {samples.ids[row]} has the label {samples.targets[row]:g}, "
+            f"but a network with {outputs} outputs takes class indices",
+            "store class indices: labels.astype('int64')",
+        )
     if samples.labels is None:
         return
     last = max(outputs, 2) - 1

@@ -33,16 +33,24 @@ class Samples:
     """Of shape, values and labels of all that the source has."""
     columns: tuple[str, ...] | None = None
     """d names of the columns of a table; None for images."""
+    targets: NDArray[np.float32] | None = None
+    """(n,), real numbers that a regression was trained to give, in place of labels; None when there are none."""
     left_out: tuple[str, ...] = ()
     """Names of those that the source has and that are not among these: copies, and controls that are members."""
 
     def keep(self, places: NDArray[np.int64]) -> Samples:
         """Leave out all samples but those at some places (m,), ascending."""
         labels = None if self.labels is None else self.labels[places]
+        targets = None if self.targets is None else self.targets[places]
         kept, ids = set(places.tolist()), tuple(self.ids[place] for place in places)
         gone = tuple(name for place, name in enumerate(self.ids) if place not in kept)
         return replace(
-            self, values=self.values[places], labels=labels, ids=ids, left_out=(*self.left_out, *gone)
+            self,
+            values=self.values[places],
+            labels=labels,
+            targets=targets,
+            ids=ids,
+            left_out=(*self.left_out, *gone),
         )
 
     def __len__(self) -> int:
@@ -110,12 +118,17 @@ def check_samples(
         columns = found.columns or tuple(f"column {place}" for place in range(data.shape[1]))
     else:
         data = _check_pixels(source, values)
-    labels = None if found.labels is None else _check_labels(source, found.labels, len(data))
+    labels = targets = None
+    if found.labels is not None and _are_targets(found.labels):
+        targets = _check_targets(source, found.labels, len(data))
+    elif found.labels is not None:
+        labels = _check_labels(source, found.labels, len(data))
     digest = hashlib.sha256(repr((data.shape, labels is not None)).encode())
     digest.update(data.tobytes())
     digest.update(b"" if labels is None else labels.tobytes())
+    digest.update(b"" if targets is None else targets.tobytes())
     ids = found.ids or tuple(str(row) for row in range(len(data)))
-    return Samples(data, labels, ids, source, digest.hexdigest(), columns)
+    return Samples(data, labels, ids, source, digest.hexdigest(), columns, targets)
 
 
 def unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -205,6 +218,20 @@ def _check_pixels(source: str, images: NDArray[Any]) -> NDArray[np.float32]:
             else "undo their normalisation, and state it with --mean and --std",
         )
     return np.ascontiguousarray(np.clip(images, 0.0, 1.0), dtype=np.float32)
+
+
+def _are_targets(labels: NDArray[Any]) -> bool:
+    """Whether labels are real numbers that cannot be meant as class indices."""
+    return labels.dtype.kind == "f" and bool((labels != np.round(labels)).any())
+
+
+def _check_targets(source: str, targets: NDArray[Any], count: int) -> NDArray[np.float32]:
+    if targets.shape != (count,) or not np.isfinite(targets).all():
+        raise DataError(
+            f"labels of {source} have shape {targets.shape}, expected ({count},) finite numbers",
+            "give one class index or one number per sample, or none at all",
+        )
+    return targets.astype(np.float32)
 
 
 def _check_labels(source: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -86,8 +86,13 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _labels(spec: str, lines: list[tuple[int, list[str]]], values: NDArray[np.float64]) -> NDArray[np.int64]:
-    wrong = np.flatnonzero((values != np.round(values)) | (np.abs(values) > 2**31))
+def _labels(
+    spec: str, lines: list[tuple[int, list[str]]], values: NDArray[np.float64]
+) -> NDArray[np.int64] | NDArray[np.float64]:
+    """Class indices, or what a regression was trained to give."""
+    if (values != np.round(values)).any():
+        return values
+    wrong = np.flatnonzero(np.abs(values) > 2**31)
     if len(wrong):
         raise DataError(
             f"line {lines[wrong[0]][0]}, column {_LABEL!r} of {spec} is {values[wrong[0]]:g}, "

@@ -25,13 +25,23 @@ class Truth:
     """(k,) labels of the controls; None where unknown."""
     preprocessing: Preprocessing
     """From values of the data to normalised inputs."""
+    targets: NDArray[np.float32] | None = None
+    """(n,) what a regression was trained to give for the members, in place of labels; None where unknown."""
+    control_targets: NDArray[np.float32] | None = None
+    """(k,) the same of the controls."""
 
     @classmethod
     def of(cls, members: Samples, controls: Samples | None, preprocessing: Preprocessing) -> Truth:
         """Normalise members and controls."""
         inputs = preprocessing.normalise(members.values)
         if controls is None:
-            return cls(inputs, inputs[:0], members.labels, None, preprocessing)
+            return cls(inputs, inputs[:0], members.labels, None, preprocessing, members.targets)
         return cls(
-            inputs, preprocessing.normalise(controls.values), members.labels, controls.labels, preprocessing
+            inputs,
+            preprocessing.normalise(controls.values),
+            members.labels,
+            controls.labels,
+            preprocessing,
+            members.targets,
+            controls.targets,
         )

@@ -17,7 +17,15 @@ from scipy.stats import binomtest
 
 from audit.dataset.truth import Truth
 from audit.diagnostics.changes import Change, changes
-from audit.diagnostics.reading import Answers, affordable, answers, larger, largest_share, some
+from audit.diagnostics.reading import (
+    Answers,
+    affordable,
+    answers,
+    correlation_test,
+    larger,
+    largest_share,
+    some,
+)
 from audit.model.network import Network
 
 LEVEL = 0.01
@@ -31,6 +39,8 @@ reach 3 with some changes, misread activations 2 to 20."""
 _RATHER_EVENER, _LOWER = 1.5, 10.0
 """The same where the loss itself is lower by this factor, for changes that leave the scale of inputs as it is."""
 _SCALING = ("normalisation",)
+_CORRELATED = 0.5
+"""Correlation of outputs with targets that a change has to reach."""
 _EQUAL = 1.25
 """Times the scaled loss of the best change, up to which others are as good."""
 _LEAST_TRIED = 40
@@ -69,12 +79,13 @@ def try_changes(network: Network, truth: Truth, names: Sequence[str]) -> list[Tr
     most = affordable(network, 2 * (1 + len(found)), _LEAST_TRIED)
     members, labels = some(truth.members, truth.labels, most)
     controls, _ = some(truth.controls, None, most)
-    before, level = answers(network, members, labels), LEVEL / max(len(found), 1)
+    _, targets = some(truth.members, truth.targets, most)
+    before, level = answers(network, members, labels, targets=targets), LEVEL / max(len(found), 1)
     majority = 0.0 if labels is None else largest_share(labels)
     trials = []
     for change in found:
-        now = answers(network, change.inputs(members), labels, change.forward)
-        surer = labels is not None
+        now = answers(network, change.inputs(members), labels, change.forward, targets)
+        surer = labels is not None or targets is not None
         if not surer and len(controls):
             others = answers(network, change.inputs(controls), None, change.forward)
             surer = larger(now.sureness, others.sureness) < level
@@ -101,8 +112,11 @@ def best(trials: Sequence[Trial]) -> Trial | None:
 def scaled_loss(found: Answers) -> float:
     """Mean logistic loss of the margins, scaled to a mean of 8: how uneven they are, whatever their scale.
 
-    Margins are those of labels or, without, of the classes that the network says.
+    Margins are those of labels or, without, of the classes that the network says. Of a regression it is the share
+    of the targets' variance that its outputs leave unexplained.
     """
+    if found.correlation is not None:
+        return 1 - max(found.correlation, 0.0) ** 2
     margins = found.sureness if found.margin is None else found.margin
     mean = float(margins.mean())
     if mean <= 0:
@@ -111,6 +125,9 @@ def scaled_loss(found: Answers) -> float:
 
 
 def _mends(change: Change, before: Answers, now: Answers, majority: float, level: float) -> bool:
+    if now.correlation is not None:
+        better = now.correlation >= _CORRELATED and 2 * scaled_loss(now) <= scaled_loss(before)
+        return better and correlation_test(now.correlation, len(now)) < level
     right, after = before.right, now.right
     if right is None or after is None:
         return len(now) >= _FEWEST and _EVENER * scaled_loss(now) <= scaled_loss(before)

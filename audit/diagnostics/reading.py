@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest, fisher_exact, mannwhitneyu
+from scipy.stats import t as student
 from torch import Tensor
 
 from audit.dataset.truth import Truth
@@ -30,6 +32,9 @@ MULTIPLICATIONS = 2e10
 """Spent on a reading at most, about a second; of more samples than that allows, some are taken evenly."""
 _LEAST = 100
 """Samples looked at, however large the network."""
+_FEWEST_CORRELATED = 3
+"""Pairs of numbers from which a correlation says anything."""
+_Number = TypeVar("_Number", bound=np.generic)
 _RENUMBERED = 0.01
 """Level of the test for another numbering of classes."""
 _FARTHEST_MEAN, _WIDEST = 1.0, 4.0
@@ -52,6 +57,8 @@ class Answers:
     """Output of the label's class, less the best of the others; None without labels."""
     loss: NDArray[np.float64] | None = None
     """Cross-entropy, in nats; None without labels."""
+    correlation: float | None = None
+    """Of outputs with what a regression was trained to give; None without such targets."""
 
     def __len__(self) -> int:
         return len(self.sureness)
@@ -81,6 +88,8 @@ class Tests:
     """The network is as sure of members as of controls, against surer (Mann-Whitney)."""
     less_sure: float | None
     """Likewise, against less sure."""
+    correlates: float | None = None
+    """Outputs at members and targets are not correlated, against positively (exact for normal numbers)."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +138,12 @@ def read(network: Network, truth: Truth) -> Reading:
     """
     most = affordable(network, 2)
     taken, labels = some(truth.members, truth.labels, most)
-    members = answers(network, taken, labels)
+    members = answers(network, taken, labels, targets=some(truth.members, truth.targets, most)[1])
     controls = None
     if len(truth.controls):
-        controls = answers(network, *some(truth.controls, truth.control_labels, most))
+        held_out, theirs = some(truth.controls, truth.control_labels, most)
+        targets = some(truth.controls, truth.control_targets, most)[1]
+        controls = answers(network, held_out, theirs, targets=targets)
     majority = None if labels is None else largest_share(labels)
     tests = _tests(members, controls, majority)
     return Reading(
@@ -184,8 +195,8 @@ def largest_share(labels: NDArray[np.int64]) -> float:
 
 
 def some(
-    inputs: NDArray[np.float32], labels: NDArray[np.int64] | None, most: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    inputs: NDArray[np.float32], labels: NDArray[_Number] | None, most: int
+) -> tuple[NDArray[np.float32], NDArray[_Number] | None]:
     """Take samples (n, d) and their labels at even distances, so many at most."""
     if len(inputs) <= most:
         return inputs, labels
@@ -198,8 +209,9 @@ def answers(
     inputs: NDArray[np.float32],
     labels: NDArray[np.int64] | None,
     forward: Callable[[Tensor], Tensor] | None = None,
+    targets: NDArray[np.float32] | None = None,
 ) -> Answers:
-    """Run a network on samples (n, d) with labels (n,), if they are known.
+    """Run a network on samples (n, d) with labels (n,), or targets (n,) of a regression, if they are known.
 
     Another way through its layers than a chain can be given as `forward`, from inputs (n, d) to outputs (n, c).
     Outputs that are not finite, as of a network read as another one, are taken for 0.
@@ -208,6 +220,7 @@ def answers(
         tensor = torch.from_numpy(np.ascontiguousarray(inputs)).to(network.weights[0])
         outputs = (forward or network.forward)(tensor).double().cpu().numpy()
     outputs = np.nan_to_num(outputs, nan=0.0, posinf=0.0, neginf=0.0)
+    correlation = None if targets is None else correlate(outputs[:, 0], targets)
     if outputs.shape[1] == 1:
         outputs = np.hstack([-outputs / 2, outputs / 2])  # the logistic function is a softmax of these two
     highest = np.sort(outputs, axis=1)[:, -2:]
@@ -215,12 +228,27 @@ def answers(
     logarithms = outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True)
     confidence = np.exp(logarithms.max(axis=1))
     if labels is None:
-        return Answers(said, sureness, confidence)
+        return Answers(said, sureness, confidence, correlation=correlation)
     rows = np.arange(len(outputs))
     others = outputs.copy()
     others[rows, labels] = -np.inf
     margin = outputs[rows, labels] - others.max(axis=1)
     return Answers(said, sureness, confidence, said == labels, margin, -logarithms[rows, labels])
+
+
+def correlate(outputs: NDArray[np.float64], targets: NDArray[np.float32]) -> float:
+    """Pearson's correlation (n,); 0 where either does not vary."""
+    if len(outputs) < _FEWEST_CORRELATED or np.ptp(outputs) == 0 or np.ptp(targets) == 0:
+        return 0.0
+    return float(np.corrcoef(outputs, targets)[0, 1])
+
+
+def correlation_test(correlation: float, count: int) -> float:
+    """One-sided p-value of a positive correlation of so many pairs, by Student's t."""
+    if count < _FEWEST_CORRELATED:
+        return 1.0
+    rest = max(1 - correlation**2, np.finfo(float).tiny)
+    return float(student.sf(correlation * math.sqrt((count - 2) / rest), count - 2))
 
 
 def _tests(members: Answers, controls: Answers | None, majority: float | None) -> Tests:
@@ -236,7 +264,9 @@ def _tests(members: Answers, controls: Answers | None, majority: float | None) -
             fewer = float(fisher_exact(table, "less").pvalue)
         if members.margin is not None and controls.margin is not None:
             higher = larger(controls.margin, members.margin)
-    return Tests(chance, fewer, higher, surer, less)
+    known = members.correlation
+    correlates = None if known is None else correlation_test(known, len(members))
+    return Tests(chance, fewer, higher, surer, less, correlates)
 
 
 def larger(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:

@@ -95,6 +95,8 @@ def reading_fact(found: Reading) -> ReadingFact:
         p_fewer_right=found.p_fewer_right,
         p_higher_loss=found.p_higher_loss,
         p_surer=found.p_surer,
+        correlation=members.correlation,
+        p_correlation=found.p_correlation,
         renumbered=found.renumbered,
         columns=None if found.columns is None else found.columns.all,
         columns_off=None if found.columns is None else found.columns.off,

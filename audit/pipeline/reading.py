@@ -32,6 +32,7 @@ def reading_entry(found: Measured, trials: Sequence[Tried], assumed: Sequence[As
         p_chance=tests.chance,
         p_fewer_right=tests.fewer_right,
         p_higher_loss=tests.higher_loss,
+        p_correlation=tests.correlates,
         p_surer=tests.surer,
         p_less_sure=tests.less_sure,
         renumbered=found.renumbered,
@@ -62,7 +63,7 @@ def _trial(found: Tried) -> Trial:
 def _fit(found: Answers) -> Fit:
     confidence = float(found.confidence.mean())
     if found.right is None or found.loss is None:
-        return Fit(count=len(found), confidence=confidence)
+        return Fit(count=len(found), confidence=confidence, correlation=found.correlation)
     return Fit(
         count=len(found),
         right=int(found.right.sum()),

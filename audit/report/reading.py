@@ -39,6 +39,8 @@ class Fit(Part):
     """Mean cross-entropy with the labels, in nats; None without labels."""
     confidence: Fraction
     """Mean probability of the class that the network says."""
+    correlation: Measured = None
+    """Correlation of outputs with the targets of a regression; None without such targets."""
 
 
 class ColumnFit(Part):
@@ -70,7 +72,8 @@ class Trial(Part):
     """Mean cross-entropy with the labels, in nats; None without labels."""
     scaled_loss: Measured
     """Mean logistic loss of their margins after these were scaled to a mean of 8: small where margins are even, as
-    training makes them. None where the mean margin is not positive."""
+    training makes them. None where the mean margin is not positive. Of a regression, the share of the targets'
+    variance that outputs leave unexplained."""
     mends: bool
     """Whether the network knows its members far better with this change."""
 
@@ -95,6 +98,8 @@ class Reading(Part):
     p_higher_loss: Fraction | None = None
     """One-sided p-value (Mann-Whitney) for the margins of members being smaller than those of controls; None where
     labels of either are unknown."""
+    p_correlation: Fraction | None = None
+    """One-sided p-value for a correlation of outputs at members with the targets of a regression."""
     p_surer: Fraction | None = None
     """One-sided p-value (Mann-Whitney) for the network being surer of members than of controls; None without
     controls."""

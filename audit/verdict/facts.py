@@ -88,6 +88,10 @@ class ReadingFact:
     """Of smaller margins of members."""
     p_surer: float | None = None
     """Of the network being surer of members."""
+    correlation: float | None = None
+    """Of outputs at members with the targets of a regression; None without such targets."""
+    p_correlation: float | None = None
+    """Of no correlation."""
     renumbered: bool = False
     """Whether it tells the classes apart, but numbers them otherwise."""
     columns: int | None = None

@@ -59,6 +59,7 @@ Basis = Literal[
     "none-stands-out",
     "explained",
     "knows",
+    "correlates",
     "renumbered",
     "surer",
     "never-trained",

@@ -11,8 +11,8 @@ from typing import Literal
 from audit.verdict.facts import AttackFact, Facts, ReadingFact
 from audit.verdict.finding import Value
 
-Cause = Literal["change", "exchanged", "elsewhere", "chance", "columns"]
-ReadingBasis = Literal["explained", "knows", "renumbered", "surer", "never-trained"]
+Cause = Literal["change", "exchanged", "elsewhere", "chance", "uncorrelated", "columns"]
+ReadingBasis = Literal["explained", "knows", "correlates", "renumbered", "surer", "never-trained"]
 
 LEVEL = 0.01
 """Of a test that a reading rests on."""
@@ -25,6 +25,10 @@ _EXPLAINED = 0.1
 ones 0.4 to 1."""
 _SOLVED, _OPEN = 0.1, 0.4
 """An attack that got so far while the true samples leave so much has found other samples."""
+_CORRELATED = 0.5
+"""Correlation with its targets that a regression reaches at its training samples."""
+_FEWEST = 10
+"""Targets of a regression, of which fewer say little."""
 _MOST_OFF = 0.25
 """Part of a table's columns that may be far from normalised."""
 
@@ -40,6 +44,7 @@ def misreading(facts: Facts) -> dict[str, Value] | None:
         "members": found.members,
         "right": found.right,
         "majority": found.majority,
+        "correlation": found.correlation,
         "controls": found.controls,
         "controls_right": found.controls_right,
         "change": found.change,
@@ -65,6 +70,7 @@ def unchecked(facts: Facts) -> dict[str, Value] | None:
     return {
         "members": found.members,
         "right": found.right,
+        "targets": found.correlation is not None,
         "chance": found.p_chance,
         "controls": found.controls,
         "observed": facts.gradient_kind if facts.observed else None,
@@ -93,6 +99,8 @@ def _cause(facts: Facts, found: ReadingFact, elsewhere: tuple[str, AttackFact] |
         return None
     if found.right is not None and not _few(found) and not facts.observed:  # a batch need not be known yet
         return "chance"
+    if found.correlation is not None and found.members >= _FEWEST and not facts.observed:
+        return "uncorrelated"
     if found.columns_off is not None and found.columns is not None:
         return "columns" if found.columns_off > _MOST_OFF * found.columns else None
     return None
@@ -109,9 +117,12 @@ def _basis(facts: Facts, found: ReadingFact) -> tuple[ReadingBasis, Mapping[str,
             "controls": found.controls,
             "controls_right": found.controls_right,
         }
+    if (found.correlation or 0.0) >= _CORRELATED and (found.p_correlation or 0.0) < LEVEL:
+        return "correlates", {"members": found.members, "correlation": found.correlation}
     if found.renumbered:
         return "renumbered", {}
-    if found.right is None and found.p_surer is not None and found.p_surer < LEVEL:
+    labelled = found.right is not None or found.correlation is not None
+    if not labelled and found.p_surer is not None and found.p_surer < LEVEL:
         return "surer", {"chance": found.p_surer}
     if facts.untrained and not facts.initial:
         return "never-trained", {}

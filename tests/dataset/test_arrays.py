@@ -145,3 +145,21 @@ def test_flipped_bytes_never_give_anything_but_images_or_a_complaint(tmp_path: P
         except DataError:
             refused += 1
     assert refused > 100
+
+
+def test_labels_that_are_real_numbers_are_targets_of_a_regression(tmp_path: Path) -> None:
+    targets = np.array([0.5, -1.25, 3.0, 7.5, 0.0, 1.0])
+    found = load_samples(archive(tmp_path, images=pixels(), labels=targets))
+    assert found.labels is None
+    assert found.targets is not None
+    assert found.targets.dtype == np.float32
+    np.testing.assert_array_equal(found.targets, targets)
+    kept = found.keep(np.array([1, 3]))
+    assert kept.targets is not None
+    assert kept.targets.tolist() == [-1.25, 7.5]
+    assert (
+        load_samples(archive(tmp_path, "b.npz", images=pixels(), labels=2 * targets)).sha256 != found.sha256
+    )
+    for wrong in (targets[:4], np.where(targets == 0.5, np.nan, targets)):
+        with pytest.raises(DataError, match="finite numbers"):
+            load_samples(archive(tmp_path, "c.npz", images=pixels(), labels=wrong))

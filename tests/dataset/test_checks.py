@@ -1,5 +1,6 @@
 """What members and held-out samples must be to each other and to the network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,12 @@ def test_rows_may_hold_one_value_throughout(tmp_path: Path) -> None:
     check_informative(load_samples(text(tmp_path, "a,b,c", "1,1,1", "2,2,2")))
     with pytest.raises(DataError, match=r"all 2 rows of .* are the same"):
         check_informative(load_samples(text(tmp_path, "a,b,c", "1,2,3", "1,2,3")))
+
+
+def test_real_numbers_suit_one_output() -> None:
+    samples = replace(image_set(np.zeros((3, 2, 2, 1))), targets=np.array([1, 0.5, 2], dtype=np.float32))
+    check_labels(samples, 1)
+    with pytest.raises(
+        DataError, match=r"image 1 has the label 0\.5, but a network with 10 outputs takes class"
+    ):
+        check_labels(samples, 10)

@@ -36,7 +36,7 @@ def test_a_table_as_text(tmp_path: Path) -> None:
         (["a,b", "1,", "3,4"], ["line 2, column 'b'", "is empty"]),
         (["a,b", "nan,2"], ["line 2, column 'a'", "'nan'"]),
         (["a,b", "1,1e39"], ["line 2, column 'b'", "'1e39'"]),
-        (["a,label", "1,0", "1,.5"], ["line 3, column 'label'", "is 0.5, expected a class index"]),
+        (["a,label", "1,0", "1,3e9"], ["line 3, column 'label'", "is 3e+09, expected a class index"]),
         (["a,label", "1,0", "1,-1"], ["label -1", "negative"]),
     ],
 )
@@ -51,3 +51,10 @@ def test_bad_text_is_refused(tmp_path: Path, lines, parts) -> None:
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_bytes(b"a,b\n1,\xff\n")
     assert "not text in UTF-8" in complaint(tmp_path / "set.csv")
+
+
+def test_a_column_of_real_numbers_holds_targets_of_a_regression(tmp_path: Path) -> None:
+    found = load_samples(text(tmp_path, "a,label", "1,0", "2,.5"))
+    assert found.labels is None
+    assert found.targets is not None
+    assert found.targets.tolist() == [0.0, 0.5]

@@ -57,7 +57,7 @@ def test_an_ambiguous_layout_is_decided_by_the_input_shape(tmp_path: Path) -> No
         ({"images": [1, 2]}, "holds a list"),
         (torch.rand(2, 5, 5).to_sparse(), "tensor stored as torch.sparse_coo"),
         (torch.rand(2, 5, 5, device="meta"), "expected a dense tensor"),
-        ((torch.rand(2, 5, 5), torch.tensor([0.5, 1.0])), "labels of"),
+        ((torch.rand(2, 5, 5), torch.tensor([0.5, torch.nan])), "labels of"),
         (torch.rand(2, 5, 5) * 255, "divide them by 255"),
         (torch.zeros(2, 5, 5, dtype=torch.int64), "type int64, expected uint8 or float"),
         ({"images": torch.rand(2, 20)}, "pass --input-shape"),

@@ -85,6 +85,25 @@ def table(steps: int = 150) -> Memorised:
     )
 
 
+@cache
+def regression(steps: int = 200) -> Memorised:
+    """The table, with targets that are real numbers and a network of one output."""
+    known = table(steps=0).truth
+    random = np.random.default_rng(4)
+    targets, others = (random.normal(size=count).astype(np.float32) for count in (MEMBERS, CONTROLS))
+    network = drawn((30, 60, 1))
+    tensors = [tensor.requires_grad_() for tensor in network.parameters.tensors]
+    rows, wanted = torch.from_numpy(known.members), torch.from_numpy(targets)
+    optimiser = torch.optim.Adam(tensors, lr=1e-2)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        functional.mse_loss(network.forward(rows)[:, 0], wanted).backward()
+        optimiser.step()
+    trained = network.at(network.parameters.map(torch.Tensor.detach))
+    truth = replace(known, labels=None, control_labels=None, targets=targets, control_targets=others)
+    return Memorised(trained, truth)
+
+
 def memorise(
     values: Rows,
     preprocessing: Preprocessing,

@@ -22,6 +22,7 @@ from tests.diagnostics.memorised import (
     Rows,
     around_layers,
     images,
+    regression,
     table,
     unchanged,
     unlabelled,
@@ -126,6 +127,17 @@ def test_a_table_that_is_normalised_otherwise(mean: str | float, std: str | floa
     assert mended(memorised.network, truth) == f"normalisation {found}"
 
 
+@pytest.mark.parametrize(("mean", "std", "found"), [("std", "mean", "swapped"), (0, 1, "own")])
+def test_a_regression_is_read_by_its_targets(mean: str | float, std: str | float, found: str) -> None:
+    memorised = regression()
+    assert mended(memorised.network, memorised.truth) is None
+    assert mended(regression(steps=0).network, memorised.truth) is None
+    known = memorised.truth.preprocessing
+    wrong = stated(*(getattr(known, one) if isinstance(one, str) else one for one in (mean, std)), known)
+    truth = memorised.given(unchanged, wrong)
+    assert mended(memorised.network, truth) == f"normalisation {found}"
+
+
 def test_of_a_large_network_some_members_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit.diagnostics.misreading.affordable", lambda network, passes, least: 12)
     memorised = images()
@@ -137,7 +149,7 @@ def test_of_a_large_network_some_members_are_looked_at(monkeypatch: pytest.Monke
 
 
 def margins(*values: float) -> Any:
-    return SimpleNamespace(margin=np.array(values), sureness=np.abs(values))
+    return SimpleNamespace(margin=np.array(values), sureness=np.abs(values), correlation=None)
 
 
 def test_the_scaled_loss_tells_even_margins_whatever_their_scale() -> None:

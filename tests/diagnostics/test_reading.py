@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.stats import pearsonr
 from torch.nn import functional
 
 from audit.dataset.truth import Truth
-from audit.diagnostics.reading import answers, read, some
+from audit.diagnostics.reading import answers, correlate, correlation_test, read, some
 from audit.model.network import Network
 from audit.model.preprocessing import parse_preprocessing
+from tests.diagnostics.memorised import regression
 from tests.planted import small_network
 
 INPUTS = 6
@@ -112,3 +114,26 @@ def test_of_many_samples_some_are_taken_evenly() -> None:
     np.testing.assert_array_equal(theirs, [0, 12, 24, 36, 49])
     np.testing.assert_array_equal(taken, rows[theirs])
     assert len(some(rows, labels, 50)[0]) == 50
+
+
+def test_outputs_of_a_regression_correlate_with_targets() -> None:
+    memorised = regression()
+    found = read(memorised.network, memorised.truth)
+    assert found.controls is not None
+    assert found.members.correlation is not None
+    assert found.members.correlation > 0.95
+    assert found.controls.correlation is not None
+    assert abs(found.controls.correlation) < 0.5
+    assert found.tests.correlates is not None
+    assert found.tests.correlates < 1e-9
+    assert found.tests.chance is None
+
+
+def test_the_correlation_test_is_that_of_scipy() -> None:
+    one, other = np.random.default_rng(0).normal(size=(2, 20))
+    expected = pearsonr(one, other, alternative="greater")
+    found = correlate(one, other.astype(np.float32))
+    assert found == pytest.approx(expected.statistic, abs=1e-6)
+    assert correlation_test(found, 20) == pytest.approx(expected.pvalue, abs=1e-6)
+    assert correlate(np.ones(5), other[:5].astype(np.float32)) == 0.0
+    assert correlation_test(1.0, 2) == 1.0

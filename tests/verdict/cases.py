@@ -79,6 +79,8 @@ KNOWS = ReadingFact(
 LOST = replace(KNOWS, right=12, controls_right=14, p_chance=0.04, p_surer=0.4)
 """One that is not."""
 UNLABELLED = replace(LOST, right=None, majority=None, controls_right=None, p_chance=None)
+REGRESSION = replace(UNLABELLED, correlation=0.97, p_correlation=1e-9)
+"""A regression that is read rightly."""
 LITTLE = AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)
 """An attack whose equation says nothing."""
 
@@ -98,11 +100,18 @@ MISREADINGS: list[tuple[dict[str, Any], str]] = [
     (read(KNOWS, AttackFact("ran", "", relative_loss=0.016, true_loss=0.78)), "elsewhere"),
     (read(LOST), "chance"),
     (read(replace(UNLABELLED, columns=30, columns_off=28)), "columns"),
+    (read(replace(REGRESSION, correlation=0.3, p_correlation=1e-3)), "uncorrelated"),
+    (read(replace(REGRESSION, correlation=0.6, change="normalisation", value="own", tried_on=40)), "change"),
 ]
 """Changes to an audit that was misread, and the cause that is found."""
 ISSUES: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
     *((changes, ["misread"], {"cause": cause}) for changes, cause in MISREADINGS),
     (read(UNLABELLED), ["reading-unchecked"], {"members": 40, "right": None}),
+    (
+        read(replace(REGRESSION, members=9, correlation=0.4)),
+        ["reading-unchecked"],
+        {"members": 9, "targets": True},
+    ),
     (
         read(replace(KNOWS, members=4, right=4, majority=0.5, p_chance=0.0625, p_surer=0.06)),
         ["reading-unchecked"],

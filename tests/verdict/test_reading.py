@@ -7,7 +7,7 @@ import pytest
 
 from audit.verdict.facts import AttackFact, ReadingFact
 from audit.verdict.reading import Cause, basis, misreading, unchecked
-from tests.verdict.cases import CLEAN, KNOWS, LITTLE, LOST, MISREADINGS, UNLABELLED, audited, read
+from tests.verdict.cases import CLEAN, KNOWS, LITTLE, LOST, MISREADINGS, REGRESSION, UNLABELLED, audited, read
 
 SOLVED = AttackFact("ran", "", relative_loss=0.05, true_loss=0.9)
 EXPLAINED = AttackFact("ran", "", relative_loss=0.001, true_loss=0.002)
@@ -41,6 +41,13 @@ def test_what_speaks_against_a_reading(changes: dict[str, Any], cause: Cause) ->
         (replace(LOST, renumbered=True), LITTLE, {}, "renumbered"),
         (replace(UNLABELLED, p_surer=0.009), LITTLE, {}, "surer"),
         (replace(UNLABELLED, p_surer=0.009, columns=30, columns_off=28), LITTLE, {}, "surer"),
+        (REGRESSION, LITTLE, {}, "correlates"),
+        (
+            replace(REGRESSION, correlation=0.1, p_correlation=0.4),
+            LITTLE,
+            {"untrained": True},
+            "never-trained",
+        ),
         (LOST, LITTLE, {"untrained": True}, "never-trained"),
         (UNLABELLED, LITTLE, {"untrained": True}, "never-trained"),
         (replace(KNOWS, members=4, right=4, majority=0.5, p_chance=0.06), LITTLE, {}, "knows"),

@@ -123,6 +123,13 @@ def _knows(members: int, right: int, majority: float, controls: int, controls_ri
     )
 
 
+def _correlates(members: int, correlation: float) -> str:
+    return (
+        f"As read, the outputs of the network at {plural(members, 'member')} correlate with their targets by "
+        f"{number(correlation)}."
+    )
+
+
 def _renumbered() -> str:
     return (
         "As read, the network tells the classes of members apart; it numbers them otherwise than the labels."
@@ -143,6 +150,7 @@ def _never_trained() -> str:
 _BASES: dict[Basis, Callable[..., str]] = {
     "explained": _explained,
     "knows": _knows,
+    "correlates": _correlates,
     "renumbered": _renumbered,
     "surer": _surer,
     "never-trained": _never_trained,

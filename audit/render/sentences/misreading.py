@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from audit.render.sentences.reading import phrase
 from audit.report.reading import Assumption, ChangeKind
-from audit.words import percent, plural, share, significant
+from audit.words import number, percent, plural, share, significant
 
 
 def misread(
@@ -14,6 +14,7 @@ def misread(
     members: int,
     right: int | None,
     majority: float | None,
+    correlation: float | None,
     controls: int,
     controls_right: int | None,
     change: ChangeKind | None,
@@ -30,9 +31,12 @@ def misread(
 ) -> str:
     """Say what speaks against a reading, and the one thing to do; then what was assumed."""
     if cause == "change" and change is not None:
-        said = (
-            f"The network was misread: {remedy(change, value)}. {_mended(tried_on, right, members, mended)}"
+        then = (
+            _KNOWN[correlation is not None]
+            if right is None
+            else _mended(tried_on, right, members, mended or 0)
         )
+        said = f"The network was misread: {remedy(change, value)}. {then}"
     elif cause == "exchanged":
         said = (
             f"Members and controls seem exchanged: exchange --data and --controls. The network gets {right} of "
@@ -49,6 +53,12 @@ def misread(
             f"The columns are not normalised: pass --mean and --std of the training. After normalisation {off} of "
             f"{plural(columns or 0, 'column')} are far from a mean of 0 and a spread of 1."
         )
+    elif cause == "uncorrelated":
+        said = (
+            f"The network as read hardly knows its training data: state how it takes its inputs. Its outputs at "
+            f"{plural(members, 'member')} correlate with their targets by {number(correlation)} only; none of "
+            f"{plural(tried, 'single change')} to the reading mends that."
+        )
     else:
         said = (
             f"The network as read hardly knows its training data: state how it takes its inputs. It gets {right} "
@@ -61,6 +71,7 @@ def misread(
 def unchecked(
     members: int,
     right: int | None,
+    targets: bool,
     chance: float | None,
     controls: int,
     observed: str | None,
@@ -71,6 +82,11 @@ def unchecked(
         said = (
             f"Whether the {observed} is of these samples, is not known: give those of its batch, as the network "
             f"takes them. They do not explain it."
+        )
+    elif targets:
+        said = (
+            f"Whether the network was read as it is, is not known: give more of its training data. Of "
+            f"{plural(members, 'member')} with targets a correlation says little."
         )
     elif right is None:
         surer = " It is no surer of members than of controls." if controls else ""
@@ -88,9 +104,7 @@ def remedy(change: ChangeKind, value: str) -> str:
     return _REMEDIES[change](value)
 
 
-def _mended(tried_on: int, right: int | None, members: int, mended: int | None) -> str:
-    if mended is None or right is None:
-        return "It is then surer of members than of controls, and as sure of one member as of another."
+def _mended(tried_on: int, right: int, members: int, mended: int) -> str:
     if tried_on == members and mended > right:
         return f"It then gets {mended} of {plural(members, 'member')} right, and {right} as read."
     if mended / tried_on > right / members:
@@ -108,6 +122,11 @@ def _assumed(assumed: Sequence[str]) -> str:
     return f" Read as: {'; '.join(phrase(Assumption.model_validate(one)) for one in known)}."
 
 
+_KNOWN: Mapping[bool, str] = {
+    False: "It is then surer of members than of controls, and as sure of one member as of another.",
+    True: "It then leaves at most half as much of the targets of members unexplained.",
+}
+"""What is better without labels, and with the targets of a regression."""
 _NORMALISATIONS: Mapping[str, str] = {
     "none": "pass --mean 0 --std 1",
     "mean": "pass --std 1 with the same --mean",

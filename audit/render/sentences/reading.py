@@ -15,6 +15,14 @@ _SMALL = 0.001
 def knowledge(found: Reading) -> str:
     """Say how many samples the network as read gets right or, without labels, how sure it is of them."""
     members, controls = found.members, found.controls
+    if members.correlation is not None:
+        others = None if controls is None else controls.correlation
+        tail = "" if others is None else f", at controls by {number(others)}"
+        correlation = number(members.correlation)
+        what = plural(members.count, "member")
+        return (
+            f"As read, outputs of the network at {what} correlate with their targets by {correlation}{tail}."
+        )
     if members.accuracy is None:
         return f"{_sureness(members, controls)} Without labels, whether it is right is unknown."
     said = f"As read, the network gets {members.right} of {plural(members.count, 'member')}"

@@ -8,7 +8,7 @@ from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import GROUND_OF, GROUNDS, Basis, grounds
 from audit.verdict.policy import Requirements
 from tests.report.golden import assert_golden
-from tests.verdict.cases import ADA, CLEAN, KNOWS, LOST, UNLABELLED
+from tests.verdict.cases import ADA, CLEAN, KNOWS, LOST, REGRESSION, UNLABELLED
 
 LITTLE = {"kkt-margin": AttackFact("ran", "", relative_loss=0.9, true_loss=0.95)}
 CASES = [
@@ -24,6 +24,7 @@ CASES = [
     replace(CLEAN, attacks=LITTLE, reading=KNOWS),
     replace(CLEAN, reading=LOST),
     replace(CLEAN, attacks=LITTLE, reading=replace(LOST, renumbered=True)),
+    replace(CLEAN, attacks=LITTLE, reading=REGRESSION),
     replace(CLEAN, attacks=LITTLE, reading=replace(UNLABELLED, p_surer=1e-5)),
     replace(CLEAN, attacks=LITTLE, reading=LOST, untrained=True),
 ]

@@ -47,3 +47,19 @@ def test_nothing_is_said_of_a_report_that_does_not_know() -> None:
     assert lines(report.model_copy(update={"reading": None})) == []
     assert assumptions([]) == ""
     assert len(lines(report.model_copy(update={"reading": Reading(members=MEMBERS)}))) == 1
+
+
+def test_a_regression_is_known_by_its_correlation() -> None:
+    members, controls = (
+        Fit(count=count, confidence=0.5, correlation=value) for count, value in ((40, 0.981), (50, 0.1))
+    )
+    assert knowledge(Reading(members=members, controls=controls)) == (
+        "As read, outputs of the network at 40 members correlate with their targets by 0.98, at controls by 0.10."
+    )
+    assert knowledge(Reading(members=members)).endswith("correlate with their targets by 0.98.")
+
+
+def test_small_losses_and_missing_labels_are_said_so() -> None:
+    members = MEMBERS.model_copy(update={"loss": 1e-9})
+    said = knowledge(Reading(members=members, controls=Fit(count=50, confidence=0.7), majority=0.125))
+    assert "(mean cross-entropy below 0.001; the controls have no labels; always" in said
