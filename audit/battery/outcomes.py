@@ -45,7 +45,13 @@ class AttackResult:
     attack: Attack
     """Which one."""
     reconstructions: NDArray[np.float32]
-    """(M, d) normalised inputs."""
+    """(M, d) normalised inputs, in the order of falling support; every candidate in all its readings, one after the
+    other."""
+    support: NDArray[np.float32]
+    """(M,) what an attacker can know of how good each is: how much of all restarts is near it, relative to the best
+    of this attack, times the share of the equation that is explained."""
+    readings: int
+    """Number of images that are made of one candidate: scales at which it may be a sample."""
     null: NDArray[np.float32]
     """(M0, d) as many starting points before the first look at the weights: white noise in all d dimensions,
     made into images in the same way. (Noise inside the row space would not do: that space is made of samples.)"""

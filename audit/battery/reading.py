@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit.battery.attempt import Attempt
 from audit.battery.outcomes import AttackResult, SplitTrace
-from audit.equation.candidates import Candidates
+from audit.equation.candidates import Candidates, support
 from audit.solve.base import Solution
 from audit.solve.certificate import Certificate, certificate
 from audit.solve.images import FITTED, Rescalings, choose_rescalings, images
@@ -36,12 +36,16 @@ def read_off(attempt: Attempt) -> AttackResult:
             return to_array(space.lift(candidates.flatten().inputs))
         return to_array(images(candidates, space, rescale, both_signs=seen.network.sign_symmetric))
 
-    reconstructions = to_images(solution.candidates)
+    found = to_images(solution.candidates)
     splitting = None
     with suppress(MemoryError, RuntimeError):  # what was found is returned without it
         splitting = _trace(attempt, solution, rescale, to_images)
     kinds = 1 if exact else len(rescale(box.low[None]))
-    count, generator = len(reconstructions) // kinds, attempt.generator
+    count, generator, losses = len(found) // kinds, attempt.generator, _of_whole(attempt, solution.losses)
+    backing = _support(attempt, solution, found[:count], float(losses.min()))
+    order = np.argsort(-backing, kind="stable")
+    # Readings of all candidates, one reading after the other, become candidates in all readings.
+    readings = found.reshape(kinds, count, -1)[:, order].swapaxes(0, 1)
     noise = torch.randn(count, len(box.low), generator=generator).to(box.low)
     inside = torch.randn(count, space.rank, generator=generator).to(box.low) * attempt.problem.input_unit
 
@@ -57,10 +61,12 @@ def read_off(attempt: Attempt) -> AttackResult:
     ]
     return AttackResult(
         attack=attempt.attack,
-        reconstructions=reconstructions,
+        reconstructions=np.ascontiguousarray(readings.reshape(found.shape)),
+        support=np.repeat(backing[order], kinds),
+        readings=kinds,
         null=read(noise),
         row_space=read(space.lift(inside)),
-        losses=_of_whole(attempt, solution.losses),
+        losses=losses,
         history=tuple((step, attempt.of_whole(loss)) for step, loss in solution.history),
         steps=solution.steps,
         solved=attempt.solved,
@@ -68,6 +74,20 @@ def read_off(attempt: Attempt) -> AttackResult:
         seconds=attempt.seconds,
         note="; ".join(filter(None, notes)),
     )
+
+
+def _support(
+    attempt: Attempt, solution: Solution, images: NDArray[np.float32], loss: float
+) -> NDArray[np.float32]:
+    """Of images (M, d) in one reading: see `AttackResult.support`."""
+    candidates, basis = solution.candidates.flatten(), attempt.equation.space.basis
+    directions = torch.from_numpy(images).to(basis) @ basis
+    found = to_array(support(directions, candidates))
+    if attempt.observation.network.sign_symmetric:  # a candidate stands for its negative too
+        found = np.maximum(found, to_array(support(-directions, candidates)))
+    explained = max(0.0, 1.0 - loss) if np.isfinite(loss) else 0.0
+    most = found.max(initial=0.0)
+    return np.asarray(found * np.float32(explained / most) if most else found, dtype=np.float32)
 
 
 def _trace(

@@ -100,3 +100,34 @@ def merge_near_duplicates(candidates: Candidates, cosine: float = 0.98) -> Candi
     return Candidates(
         torch.stack(merged_inputs), torch.stack(merged_weights), None if labels is None else labels[kept]
     )
+
+
+def support(directions: Tensor, candidates: Candidates, cosine: float = 0.9) -> Tensor:
+    """How much of all restarts speaks for each of some directions: lambda times norm of the candidates near it.
+
+    Restarts agree on samples and differ on mixtures, so that more of them are near a sample, and with larger
+    lambda.
+
+    Parameters
+    ----------
+    directions:
+        (M, r) in the coordinates of the candidates, of any length.
+    candidates:
+        m pooled candidates, inputs (m, r).
+    cosine:
+        Cosine from which a candidate is near.
+
+    Returns
+    -------
+    Tensor
+        (M,), at least 0.
+    """
+    mass = candidates.weights.abs().sum(-1) * candidates.inputs.norm(dim=-1)
+    mass = torch.where(torch.isfinite(mass), mass, 0.0)
+    known = functional.normalize(torch.nan_to_num(candidates.inputs), dim=-1)
+    asked = functional.normalize(torch.nan_to_num(directions), dim=-1).to(known)
+    found = mass.new_zeros(len(asked))
+    for start in range(0, len(asked), _ROWS):
+        rows = slice(start, start + _ROWS)
+        found[rows] = (asked[rows] @ known.T > cosine).to(mass) @ mass
+    return found

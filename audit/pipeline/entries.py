@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from audit.dataset.samples import Samples
 from audit.dataset.truth import Truth
@@ -29,6 +30,7 @@ from audit.report.schema import (
     FindingReport,
     GroundReport,
     Model,
+    Picks,
     PolicyReport,
     SampleSet,
     Seen,
@@ -116,6 +118,7 @@ def summary_entry(facts: Facts, scores: Scores) -> Summary:
         row_space_confirmed=None if scores.row_space is None else scores.row_space.confirmed_count,
         identified=facts.identified if calibrated else None,
         controls_confirmed=facts.controls_confirmed if calibrated else None,
+        precision=[Picks(**asdict(picks)) for picks in scores.picks],
         upper_limit=upper_limit(facts.possible, facts.members) if calibrated else None,
         upper_limit_at_power=None
         if power is None

@@ -12,7 +12,8 @@ from audit.battery import AttackResult, Outcome
 from audit.dataset.truth import Truth
 from audit.pipeline.exchange import Exchange, exchange
 from audit.scoring.calibration import Calibration, Part, calibrate, part_of
-from audit.scoring.votes import Field
+from audit.scoring.ranking import Picks, precision
+from audit.scoring.votes import Field, join
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,10 @@ class Pool:
 
     values: NDArray[np.float32]
     """(M, d), normalised inputs."""
+    support: NDArray[np.float32]
+    """(M,), by which an attacker would rank them."""
+    places: NDArray[np.int64]
+    """(M,), the candidate of which each is a reading."""
     owners: tuple[tuple[str, int], ...]
     """M times the id of an attack and the row among what it returned."""
 
@@ -29,7 +34,12 @@ class Pool:
         """Put together what attacks on a network of `size` inputs returned."""
         values = [np.empty((0, size), np.float32), *(result.reconstructions for result in results)]
         owners = [(result.attack.id, row) for result in results for row in range(len(result.reconstructions))]
-        return cls(np.concatenate(values), tuple(owners))
+        support = [np.empty(0, np.float32), *(result.support for result in results)]
+        places, first = [np.empty(0, np.int64)], 0
+        for result in results:
+            places.append(first + np.arange(len(result.reconstructions)) // result.readings)
+            first += len(result.reconstructions)
+        return cls(np.concatenate(values), np.concatenate(support), np.concatenate(places), tuple(owners))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +59,8 @@ class Scores:
     row_space: Calibration | None
     """The row-space baseline, of random vectors in the row spaces of the attacks; likewise, and None where the
     audit was interrupted."""
+    picks: tuple[Picks, ...]
+    """What an attacker would pick without any data, and what that shows; empty without an attack or controls."""
     exchange: Exchange | None
     """How members compare with controls; None without controls."""
 
@@ -82,6 +94,7 @@ def score(
     inside = [field.votes(result.row_space) for result in calibrated if complete]
     negative = calibrate(field, noise, threshold, fdr) if noise else None
     compared = exchange(field, truth, pooled, negative, pool.values) if len(truth.controls) else None
+    picks = precision(pool.support, pool.places, field, join(votes), pooled) if calibrated else ()
     return Scores(
         pool=pool,
         pooled=pooled,
@@ -95,5 +108,6 @@ def score(
         },
         negative=negative,
         row_space=calibrate(field, inside, threshold, fdr) if inside else None,
+        picks=picks,
         exchange=compared,
     )

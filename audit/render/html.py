@@ -88,6 +88,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         chance=counts.chance(report),
         strength=counts.strength(report),
         row_space=counts.row_space(report),
+        picks=counts.picks(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
         shown_from=origins_of(report, [c.sample for c in pictured.cards] or [sample for sample, _ in table]),

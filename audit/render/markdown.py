@@ -40,6 +40,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         chance=counts.chance(report),
         strength=counts.strength(report),
         row_space=counts.row_space(report),
+        picks=counts.picks(report),
         positive_control=positive_control(report),
         limits=counts.limits(report),
         batch=counts.batch(report),

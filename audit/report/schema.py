@@ -29,6 +29,17 @@ class Tool(Part):
     """Version of the program."""
 
 
+class Picks(Part):
+    """What an attacker would pick of the reconstructions, without any data to compare them with."""
+
+    picked: Count
+    """Number of reconstructions picked: the first by support, without repeats."""
+    showing: Count
+    """Those of them that show a confirmed member."""
+    members: Count
+    """Different members that they show."""
+
+
 class Summary(Part):
     """The counts a reader needs first."""
 
@@ -65,6 +76,9 @@ class Summary(Part):
     """Members that would be confirmed if no similarity were asked for; None without controls."""
     controls_confirmed: Count | None = None
     """Controls that the same test confirms against the members, the roles exchanged; None without controls."""
+    precision: list[Picks] = Field(default=[])
+    """What the first picks are worth, for as many as there are members and twice as many; empty without
+    controls."""
     upper_limit: Fraction | None = None
     """Share of samples like the members that the audit would confirm, at most: one-sided 95 % limit, exact. Members
     that beat every control and are not confirmed count as confirmed. None without controls."""

@@ -78,7 +78,7 @@ class Calibration:
     controls_confirmed: int
     """Controls that are confirmed against the members, the roles exchanged."""
     cut_off: float
-    """Lowest score of a member that ranks or tail confirm; infinite where none is."""
+    """Scores above it confirm a member; infinite where nothing is confirmed by a score."""
 
     @property
     def confirmed(self) -> NDArray[np.bool_]:
@@ -199,7 +199,7 @@ def part_of(whole: Calibration, field: Field, votes: Votes) -> Part:
     controls = len(field.controls)
     choice = choose(votes.of(votes.similarity >= whole.threshold), len(field.points))
     exact = exact_candidates(field, votes, whole.threshold)
-    reached = choice.score[controls:] >= whole.cut_off
+    reached = choice.score[controls:] > whole.cut_off
     confirmed = whole.confirmed & (reached | (exact >= 0))
     fixed = np.where(reached, choice.candidate[controls:], exact)
     matching = _match(field, votes, np.where(confirmed, fixed, -1))

@@ -16,7 +16,7 @@ from audit.scoring.conformal import benjamini_hochberg, p_values
 from audit.scoring.exact import exact_candidates
 from audit.scoring.shares import APART, TAIL, TOGETHER, Evidence
 from audit.scoring.tail import tail_bounds
-from audit.scoring.votes import NOTHING, Choice, Field, Votes, choose
+from audit.scoring.votes import NOTHING, TIE, Choice, Field, Votes, choose
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,8 @@ class Confirmed:
     candidate: NDArray[np.int64]
     """(n,) distinct candidates that do; -1 where none does."""
     cut_off: float = np.inf
-    """Lowest score by which ranks or the tail confirm a member; infinite where they confirm none."""
+    """Scores above it confirm a member: that of the first control that would have to be passed over in vain, or, of
+    the tail, just below the last member. Infinite where nothing is confirmed by a score."""
 
     @classmethod
     def nobody(cls, members: int) -> Confirmed:
@@ -122,7 +123,9 @@ class Confirmed:
         candidates = ranks.choice.candidate[len(ranks.controls) :]
         for member in np.flatnonzero(which).tolist():
             if self._take(member, int(candidates[member]), why):
-                self.cut_off = min(self.cut_off, float(ranks.members[member]))
+                lowest = float(ranks.members[member])
+                below = ranks.controls[ranks.controls < lowest] if why == "rank" else [lowest - TIE]
+                self.cut_off = min(self.cut_off, float(np.max(below, initial=NOTHING)))
 
     def add_copies(self, candidates: NDArray[np.int64]) -> None:
         """Add members by candidates (n,) that equal them, -1 for those without one."""

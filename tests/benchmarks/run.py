@@ -42,6 +42,8 @@ from audit.pipeline.run import observe
 from audit.request.weights import load_initial, load_model
 from audit.scoring.calibration import calibrate
 from audit.scoring.votes import Field
+from audit.solve.constraints import Box
+from audit.solve.images import choose_rescalings
 from tests.benchmarks.published import attack_for
 from tests.benchmarks.targets import CACHE, DATA_DIR, RECIPES, Target, prepare
 
@@ -121,6 +123,26 @@ def published(target: Target, seconds: float, seed: int) -> Found:
     return Found(attacked.candidates, attacked.start, elapsed, log)
 
 
+def row_space(found: Found, target: Target) -> NDArray[np.float32] | None:
+    """As many random vectors in the row spaces of our attacks as they have candidates; None for other attacks."""
+    ids = [entry.get("attack") for entry in found.log]
+    if None in ids:
+        return None
+    seen, generator = seen_by_us(target), torch.Generator().manual_seed(0)
+    equations = {attack.id: one for attack, one in prepare_equations(seen, BATTERY).items()}
+    parts = [np.zeros((0, target.members.shape[1]), np.float32)]
+    for name, candidates in zip(ids, found.candidates, strict=True):
+        equation = equations[name]
+        assert isinstance(equation, Equation)
+        space = equation.space
+        rescale = choose_rescalings(
+            Box(space.basis, seen.low, seen.high), space, own_scale=False, shape=seen.shape
+        )
+        count = len(candidates) // len(rescale(seen.low[None]))
+        parts.append(rescale(space.lift(torch.randn(count, space.rank, generator=generator))).numpy())
+    return np.concatenate(parts)
+
+
 def score(found: Found, target: Target) -> dict[str, Any]:
     """Count what was found, against members, against controls, and against chance."""
     members, controls = target.members, target.controls
@@ -142,8 +164,14 @@ def score(found: Found, target: Target) -> dict[str, Any]:
         "best_run_confirmed": max((run["confirmed"] for run in runs), default=0),
         "candidates": sum(len(part.values) for part in votes),
         "null_confirmed": null.confirmed_count,
+        "by_threshold": dict(belief.by_threshold),
+        "identified": int(belief.identified.sum()),
         "seconds": round(found.seconds, 2),
     }
+    inside = row_space(found, target)
+    if inside is not None:
+        baseline = calibrate(field, [field.votes(inside)], THRESHOLD, FDR)
+        figures["row_space_confirmed"] = dict(baseline.by_threshold)
     if target.name == UNSEEN:
         half = len(controls) // 2
         strangers = Field.of(controls[:half], controls[half:], target.format)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from audit.equation.candidates import Candidates, concatenate, merge_near_duplicates
+from audit.equation.candidates import Candidates, concatenate, merge_near_duplicates, support
 from tests.planted import generator
 
 
@@ -211,3 +211,16 @@ def test_merging_twice_changes_nothing() -> None:
     twice = merge_near_duplicates(once)
     assert len(once) == len(twice)
     torch.testing.assert_close(twice.weights.sum(), once.weights.sum())
+
+
+def test_support_is_the_mass_of_what_is_near() -> None:
+    pool = make([[1.0, 0.0], [2.0, 0.2], [0.0, 3.0], [-1.0, 0.0]], [1.0, -2.0, 1.0, 5.0])
+    found = support(torch.tensor([[7.0, 0.0], [0.0, 0.1], [1.0, -1.0], [0.0, 0.0]]), pool)
+    norm = (4 + 0.04) ** 0.5
+    assert found.tolist() == pytest.approx([1.0 + 2.0 * norm, 3.0, 0.0, 0.0])
+    assert support(torch.zeros(0, 2), pool).shape == (0,)
+
+
+def test_candidates_that_are_not_finite_support_nothing() -> None:
+    pool = make([[1.0, 0.0], [float("nan"), 0.0]], [1.0, 1.0])
+    assert support(torch.tensor([[1.0, 0.0], [float("inf"), 1.0]]), pool).tolist() == [1.0, 0.0]

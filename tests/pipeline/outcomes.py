@@ -64,6 +64,8 @@ def ran(
         reconstructions=found,
         null=noise(10, seed=3, size=found.shape[1]),
         row_space=noise(10, seed=4, size=found.shape[1]) if inside is None else inside,
+        support=np.linspace(1, 0, len(found), dtype=np.float32),
+        readings=1,
         losses=np.array([0.2, 0.1]),
         history=((0, 1.0), (10, 0.1)),
         steps=10,

@@ -69,3 +69,12 @@ def test_random_vectors_in_the_row_space_are_scored_of_a_complete_audit_only() -
     assert whole.row_space is not None
     assert whole.row_space.confirmed.tolist() == [False, False, False, True, False]
     assert score([outcome], data.truth, THRESHOLD, FDR, complete=False).row_space is None
+
+
+def test_what_an_attacker_would_pick_is_looked_at() -> None:
+    data = planted()
+    outcome = ran("kkt-margin", np.concatenate([data.copies(0, 1), noise(8)]))
+    (first, second) = score([outcome], data.truth, THRESHOLD, FDR, complete=True).picks
+    assert (first.picked, first.showing, first.members) == (MEMBERS, 2, 2)
+    assert second.picked == 2 * MEMBERS
+    assert score([], data.truth, THRESHOLD, FDR, complete=True).picks == ()

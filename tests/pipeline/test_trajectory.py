@@ -57,6 +57,8 @@ def result(rounds=(1, 1), place=PLACE, sign=1.0, symmetric=True, splitting=True)
         reconstructions=images,
         null=images,
         row_space=images,
+        support=np.zeros(len(images), np.float32),
+        readings=1,
         losses=losses,
         history=(),
         steps=2,

@@ -43,7 +43,7 @@ def test_fields_of_the_interface() -> None:
         "members", "controls", "threshold", "recovered", "confirmed", "confirmed_fraction",
         "confirmed_interval", "expected_false", "control_matches", "null_confirmed", "fdr",
         "upper_limit", "upper_limit_at_power", "by_threshold", "identified", "controls_confirmed",
-        "row_space_confirmed",
+        "row_space_confirmed", "precision",
     } == content["summary"].keys()  # fmt: skip
     assert {
         "id", "status", "reason", "seconds", "restarts", "steps", "relative_loss", "recovered", "confirmed",

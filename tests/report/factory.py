@@ -12,7 +12,18 @@ from audit.report.evidence import Evidence, Trajectory, gallery
 from audit.report.measured import AttainableReport, ContributionReport, Diagnostics, PositiveControl, Rank
 from audit.report.outcomes import AttackReport, Control, Sample, Splitting
 from audit.report.reading import Assumption, Fit, Reading
-from audit.report.schema import Data, Model, PolicyReport, Provenance, Report, SampleSet, Seen, Summary, Tool
+from audit.report.schema import (
+    Data,
+    Model,
+    Picks,
+    PolicyReport,
+    Provenance,
+    Report,
+    SampleSet,
+    Seen,
+    Summary,
+    Tool,
+)
 from audit.scoring.intervals import limit_at_power, upper_limit
 from audit.verdict.facts import AttackFact, Facts
 from audit.verdict.findings import findings
@@ -119,6 +130,9 @@ def make_report(
             by_threshold={"0.4": confirmed, "0.6": confirmed, "0.8": confirmed} if calibrated else {},
             row_space_confirmed=min(confirmed, 1) if calibrated else None,
             identified=confirmed if calibrated else None,
+            precision=[Picks(picked=6, showing=min(confirmed, 2), members=min(confirmed, 2))]
+            if calibrated
+            else [],
             controls_confirmed=0 if calibrated else None,
             upper_limit=upper_limit(facts.possible, MEMBERS) if calibrated else None,
         ),

@@ -26,7 +26,13 @@ def old() -> Any:
 
 def test_a_report_of_version_1_says_the_same_in_the_fields_of_version_2() -> None:
     today = make_report(controls=19)
-    counts = {"by_threshold": {}, "identified": None, "controls_confirmed": None, "row_space_confirmed": None}
+    counts = {
+        "by_threshold": {},
+        "identified": None,
+        "controls_confirmed": None,
+        "row_space_confirmed": None,
+        "precision": [],
+    }
     unearned = today.policy.require.model_copy(update={"informative": False})
     since = {  # nothing was known of these then, and 19 controls were enough
         "reading": None,

@@ -38,4 +38,15 @@ def test_a_candidate_confirms_one_member_and_a_member_keeps_its_first_evidence()
     assert found.evidence == ["rank", None, "exact", None]
     assert found.candidate.tolist() == [5, -1, 4, -1]
     assert found.mask.tolist() == [True, False, True, False]
-    assert found.cut_off == 0.9
+    assert found.cut_off == NOTHING
+
+
+def test_the_cut_off_is_the_first_control_that_would_have_to_be_passed_over_in_vain() -> None:
+    controls = [0.1, 0.5, 0.85, 0.3]
+    found = Confirmed.nobody(3)
+    found.add("rank", np.array([True, True, False]), ranks([0.9, 0.7, 0.2], controls, [5, 6, 7]))
+    assert found.cut_off == 0.5
+    tail = Confirmed.nobody(3)
+    tail.add("tail", np.array([True, False, False]), ranks([0.9, 0.7, 0.2], controls, [5, 6, 7]))
+    assert tail.cut_off == pytest.approx(0.9, abs=1e-5)
+    assert tail.cut_off < 0.9

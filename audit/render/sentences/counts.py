@@ -53,6 +53,20 @@ def row_space(report: Report) -> str:
     )
 
 
+def picks(report: Report) -> str:
+    """Say what an attacker would pick without any data, and what that shows; empty where that is not known."""
+    parts = [
+        f"of the first {one.picked}, {one.showing} show a confirmed member ({plural(one.members, 'different one')})"
+        for one in report.summary.precision
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Ranked without any data, by how much of all restarts is near each and by lambda, and without repeats: "
+        f"{'; '.join(parts)}."
+    )
+
+
 def limits(report: Report) -> str:
     """Say how much may leak although no more was confirmed; empty without attacks or controls, or where all may."""
     summary = report.summary

@@ -60,3 +60,9 @@ def test_counts_at_other_similarities_and_what_the_row_space_shows_by_itself() -
     assert "due to the attacks" in counts.row_space(report.model_copy(update={"summary": none}))
     uncalibrated = make_report(controls=0)
     assert counts.strength(uncalibrated) == counts.row_space(uncalibrated) == ""
+
+
+def test_what_an_attacker_would_pick() -> None:
+    text = counts.picks(make_report())
+    assert "of the first 6, 2 show a confirmed member (2 different ones)." in text
+    assert counts.picks(make_report(controls=0)) == ""
