@@ -8,6 +8,7 @@ from rich.table import Table
 
 from audit.pipeline.inspection import Inspection
 from audit.render.sentences import diagnostics
+from audit.render.sentences.misreading import hint
 from audit.render.sentences.reading import assumptions, knowledge
 from audit.render.terminal import columns, grid, printed
 from audit.words import (
@@ -34,7 +35,7 @@ def lines(found: Inspection) -> Iterator[str]:
     """Write an inspection."""
     yield found.network
     if found.reading is not None:
-        yield from printed(knowledge(found.reading))
+        yield from printed(" ".join(filter(None, [knowledge(found.reading), hint(found.reading)])))
     yield from (f"note: {note}" for note in found.notes)
     yield from printed(assumptions(found.assumed))
     yield ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from audit.render.sentences.reading import phrase
-from audit.report.reading import Assumption, ChangeKind
+from audit.report.reading import Assumption, ChangeKind, Reading
 from audit.words import number, percent, plural, share, significant
 
 
@@ -97,6 +97,16 @@ def unchecked(
             f"of {plural(members, 'member')} right, as guessing does with a probability of {significant(chance)}."
         )
     return f"{said}{_assumed(assumed)}"
+
+
+def hint(found: Reading) -> str:
+    """Say which single change makes the network know its members better; empty where none does."""
+    change = found.mended_by
+    return (
+        ""
+        if change is None
+        else f"It knows its members far better otherwise: {remedy(change.what, change.value)}."
+    )
 
 
 def remedy(change: ChangeKind, value: str) -> str:

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from audit.diagnostics.changes import changes
-from audit.render.sentences.misreading import remedy
-from audit.report.reading import ChangeKind
+from audit.render.sentences.misreading import hint, remedy
+from audit.report.reading import ChangeKind, Fit, Reading, Trial
 from tests.diagnostics.memorised import images, table
 
 
@@ -30,3 +30,12 @@ def test_every_change_that_is_tried_has_its_words() -> None:
 )
 def test_an_option_is_named_where_there_is_one(kind: ChangeKind, value: str, words: str) -> None:
     assert remedy(kind, value) == words
+
+
+def test_inspect_names_the_change_too() -> None:
+    members = Fit(count=4, confidence=0.9)
+    change = Trial(what="layout", value="hwc", count=4, scaled_loss=0.1, mends=True)
+    assert hint(Reading(members=members)) == ""
+    assert hint(Reading(members=members, mended_by=change)) == (
+        "It knows its members far better otherwise: pass --layout hwc."
+    )
