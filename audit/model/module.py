@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from torch import nn
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
 
 from audit.errors import ArchitectureError
 from audit.model.activations import KNOWN, activation
 
+_ROWS = 8
+"""Random inputs at which a module is compared with a chain of its layers."""
+_TRIED = (
+    "relu",
+    "tanh",
+    "gelu",
+    "gelu_tanh",
+    "sigmoid",
+    "silu",
+    "leaky_relu:0.01",
+    "leaky_relu:0.2",
+    "elu:1.0",
+    "softplus:1.0",
+    "selu",
+    "polynomial:2",
+    "polynomial:3",
+    "identity",
+)
 _PARAMETERS = {"LeakyReLU": "negative_slope", "ELU": "alpha", "Softplus": "beta"}
 """By class, the attribute that its activation's parameter is."""
 
@@ -42,6 +64,47 @@ def module_activation(model: nn.Module) -> str | None:
             "only networks with one activation can be audited",
         )
     return names[0] if names else None
+
+
+def computed_activation(model: nn.Module) -> str | None:
+    """Name the activation with which a chain of a module's linear layers computes what the module does.
+
+    For modules that apply it as a function. Compared at a few random inputs, up to a softmax, its logarithm or a
+    sigmoid at the end.
+
+    Returns
+    -------
+    str | None
+        As `--activation` takes it; None where the module takes no rows of inputs, or computes something else.
+    """
+    layers = [part for part in model.modules() if isinstance(part, nn.Linear)]
+    if not layers:
+        return None
+    like = layers[0].weight
+    rows = torch.randn(_ROWS, like.shape[1], generator=torch.Generator().manual_seed(0)).to(like)
+    try:
+        with torch.no_grad():
+            given = copy.deepcopy(model).eval()(rows)
+            return next((name for name in _TRIED if _agree(given, _chain(layers, rows, name))), None)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return None  # its inputs or outputs have another form
+
+
+def _chain(layers: Sequence[nn.Linear], rows: Tensor, name: str) -> Tensor:
+    function = activation(name).function
+    *hidden, last = layers
+    for layer in hidden:
+        rows = function(layer(rows), None)
+    outputs: Tensor = last(rows)
+    return outputs
+
+
+def _agree(given: Tensor, outputs: Tensor) -> bool:
+    forms = (outputs, outputs.softmax(-1), outputs.log_softmax(-1), outputs.sigmoid())
+    flat = given.reshape(len(outputs), -1)
+    return any(
+        form.shape == flat.shape and torch.allclose(flat, form, rtol=1e-3, atol=1e-5) for form in forms
+    )
 
 
 def _refuse_unordered(model: nn.Module) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from audit.errors import AuditError, CheckpointError, UsageError
-from audit.model.module import module_activation
+from audit.model.module import computed_activation, module_activation
 from audit.pipeline import run_folder
 from audit.pipeline.progress import Listener
 from audit.pipeline.run import run
@@ -118,7 +118,7 @@ def audit(
     Parameters
     ----------
     model:
-        What may be released. The activation of a module is read off its parts.
+        What may be released. The activation of a module is read off its parts, or off what it computes.
     members:
         The training samples.
     controls:
@@ -167,7 +167,7 @@ def _options(model: Model, given: dict[str, Any]) -> dict[str, Any]:
         raise TypeError(f"{name!r} says what is written and printed; call save() of the result instead")
     shown = {"command": "audit.audit"}
     if isinstance(model, nn.Module) and given.get("activation") is None:
-        return shown | given | {"activation": module_activation(model)}
+        return shown | given | {"activation": module_activation(model) or computed_activation(model)}
     return shown | given
 
 
