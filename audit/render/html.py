@@ -22,7 +22,7 @@ from audit.render.sentences import attacks, counts, diagnostics
 from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppression
 from audit.render.sentences.glossary import glossary
-from audit.render.sentences.grounds import stated
+from audit.render.sentences.grounds import heading, stated
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
 from audit.render.sentences.reading import lines
@@ -104,6 +104,7 @@ def _head(report: Report) -> dict[str, object]:
     return {
         "reading": lines(report),
         "grounds": stated(report),
+        "grounds_heading": heading(report),
         "silent": any(
             one.kind == "uninformative-silence" and one.suppression is None for one in report.findings
         ),

@@ -12,7 +12,7 @@ from audit.render.jinja import environment
 from audit.render.sentences import attacks, counts, diagnostics
 from audit.render.sentences.advice import advice
 from audit.render.sentences.findings import suppressed
-from audit.render.sentences.grounds import stated
+from audit.render.sentences.grounds import heading, stated
 from audit.render.sentences.limitations import limitations
 from audit.render.sentences.positive_control import positive_control
 from audit.render.sentences.reading import lines
@@ -36,6 +36,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         top=[report.samples[index] for index in gallery(report.samples, _TOP)],
         reading=lines(report),
         grounds=stated(report),
+        grounds_heading=heading(report),
         withheld=counts.withheld(report),
         chance=counts.chance(report),
         strength=counts.strength(report),

@@ -8,7 +8,7 @@ from audit.render.markdown import templates
 from audit.render.sentences import counts
 from audit.render.sentences.findings import suppression
 from audit.render.sentences.glossary import glossary
-from audit.render.sentences.grounds import stated
+from audit.render.sentences.grounds import heading, stated
 from audit.render.sentences.reading import lines
 from audit.report.evidence import Evidence, Trajectory
 from audit.report.schema import Report
@@ -32,6 +32,7 @@ def render(report: Report, evidence: Sequence[Evidence] = (), trajectories: Sequ
         reasons=_first(report.reasons, _LINES),
         reading=lines(report),
         grounds=stated(report),
+        grounds_heading=heading(report),
         others=_first([detail for detail in others if detail not in report.reasons], _LINES),
         limits=report.policy.limits[:_LINES],
         chance=counts.chance(report),

@@ -50,6 +50,11 @@ def stated(report: Report) -> list[Stated]:
     ]
 
 
+def heading(report: Report) -> str:
+    """Name the list of grounds."""
+    return "What this PASS rests on" if report.headline == "PASS" else "What a PASS would rest on"
+
+
 _MARKS: dict[bool | None, Mark] = {True: "holds", False: "missing", None: "not checked"}
 
 

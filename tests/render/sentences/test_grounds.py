@@ -1,12 +1,15 @@
 from dataclasses import replace
 from typing import get_args
 
-from audit.render.sentences.grounds import TITLES, sentence
+import pytest
+
+from audit.render.sentences.grounds import TITLES, heading, sentence, stated
 from audit.verdict.facts import AttackFact, ExchangeFact, MembershipFact, PowerFact
 from audit.verdict.finding import with_suppressions
 from audit.verdict.findings import validity_issues
 from audit.verdict.grounds import GROUND_OF, GROUNDS, Basis, grounds
 from audit.verdict.policy import Requirements
+from tests.report.factory import make_report
 from tests.report.golden import assert_golden
 from tests.verdict.cases import ADA, CLEAN, KNOWS, LOST, REGRESSION, UNLABELLED
 
@@ -43,6 +46,29 @@ def test_golden() -> None:
         lines.append("\n")
     assert bases >= set(get_args(Basis))
     assert_golden("grounds.txt", "".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "controls", "policy", "words"),
+    [
+        (0, 200, "release", "this PASS rests"),
+        (0, 19, "release", "would rest"),
+        (3, 60, "research", "would rest"),
+    ],
+)
+def test_the_list_is_of_this_pass_only_where_it_is_one(
+    confirmed: int, controls: int, policy: str, words: str
+) -> None:
+    assert words in heading(make_report(confirmed=confirmed, controls=controls, policy=policy))
+
+
+def test_what_a_reason_says_is_not_said_again() -> None:
+    report = make_report(confirmed=0, controls=19)
+    lost = [one for one in stated(report) if one.mark == "missing"]
+    assert [one.said for one in lost] == [one.sentence in report.reasons for one in lost]
+    assert any(one.said for one in lost)
+    assert not any(one.said for one in stated(report) if one.mark == "holds")
+    assert stated(make_report()) == []  # FAIL
 
 
 def test_every_ground_has_a_title() -> None:
