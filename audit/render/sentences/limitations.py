@@ -54,8 +54,8 @@ def _smaller_leaks(report: Report) -> str:
         )
     if any(fit.auc is not None for fit in report.diagnostics.contribution):
         return (
-            f"{found} The AUC of contributions shows part of the latter; no limit counts it. The former was not "
-            f"measured."
+            f"{found} The AUC of contributions shows part of the latter, which counts only where a policy limits "
+            f"it. The former was not measured."
         )
     return f"{found} Neither was measured."
 

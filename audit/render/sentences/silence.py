@@ -37,8 +37,10 @@ def _what(attack: str, true: float | None, described: bool) -> str:
 
 
 def _todo(more_time: bool, *, tried: bool, initial: bool) -> str:
-    if more_time or (tried and initial):
+    if more_time:
         return "give more time with --budget"
+    if tried and initial:
+        return "make sure that --initial is what this very training began from, and give more time"
     if tried:
         return "give the weights from before training with --initial"
     return "run a positive control (leave out --no-positive-control, and give controls enough)"

@@ -23,7 +23,7 @@ RAN = {"confirmed": 1, "samples": 40}
     [
         ({}, "say little", "run a positive control"),
         (RAN, "say little", "with --initial"),
-        (RAN | {"initial": True}, "say little", "more time"),
+        (RAN | {"initial": True}, "say little", "this very training began from"),
         ({"true": 0.1, "described": True}, "not get as far", "more time"),
         ({"true": None, "reached": None, "attack": ""}, "nothing shows", "more time"),
         ({"true": 0.01}, "say little", "run a positive control"),
