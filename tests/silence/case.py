@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,13 +38,13 @@ class Case:
     """Whether it belongs to those that run by default."""
 
 
-def parameters(cases: Iterable[Case], awaited: Container[str] = ()) -> list[Any]:
+def parameters(cases: Iterable[Case], awaited: Mapping[str, str]) -> list[Any]:
     """Of `pytest.mark.parametrize`: most cases are slow, and those that are awaited may fail."""
     found = []
     for case in cases:
         marks = [] if case.quick else [pytest.mark.slow]
         if case.name in awaited:
-            marks.append(pytest.mark.xfail(strict=False))
+            marks.append(pytest.mark.xfail(reason=awaited[case.name], strict=True))
         found.append(pytest.param(case, id=case.name, marks=marks))
     return found
 

@@ -7,6 +7,7 @@ that were memorised are random: only memory can tell them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -122,6 +123,20 @@ def embedded() -> Asked:
 
 
 @cache
+def memorised_round() -> Asked:
+    """16 digits of 0, 3, 6, 8 and 9, 196-200-1."""
+    pixels, _ = pictures.digits(216, 8, "03689")
+    return _memorise(pixels[:16], pixels[16:], MEAN, STD)
+
+
+@cache
+def untrained() -> Asked:
+    """196-100-1 as PyTorch initialises it, with 40 digits that it never saw: there is nothing to find."""
+    pixels, _ = pictures.digits(240, seed=20)
+    return Asked(mlp(196, 100, 1).state_dict(), pixels[:40], pixels[40:], mean=MEAN, std=STD)
+
+
+@cache
 def regularised() -> Asked:
     """An ordinary classifier of 600 digits, 196-100-10: dropout, weight decay, early stopping."""
     pixels, labels = pictures.digits(900, seed=9)
@@ -156,12 +171,13 @@ def fine_tune(
     *,
     kinds: str = "0123456789",
     rate: float = 0.1,
+    steps: int = 60,
     rename: Callable[[Tensors], Tensors] = dict,
 ) -> Asked:
     """Train a model of digits on some others with random labels, by gradient descent."""
     pixels, _ = pictures.digits(count + 300, 2, kinds)
     members, controls, labels = pixels[:count], pixels[count:], coin(count)
-    end = descend(begin, inputs(members, MEAN, STD), torch.from_numpy(labels), 60, rate)
+    end = descend(begin, inputs(members, MEAN, STD), torch.from_numpy(labels), steps, rate)
     before, after = (rename(model.state_dict()) for model in (begin, end))
     return Asked(after, members, controls, labels, coin(300, seed=6), MEAN, STD, initial=before)
 
@@ -185,6 +201,15 @@ def tuned_on_round() -> Asked:
 
 
 @cache
+def frozen() -> Asked:
+    """The public model, whose last layer alone was trained on."""
+    begin = deepcopy(public())
+    for tensor in begin[0].parameters():
+        tensor.requires_grad_(False)
+    return fine_tune(begin, steps=3000)
+
+
+@cache
 def lazy() -> Asked:
     """196-500-1, as PyTorch initialises it and hardly moved when it had memorised 20 digits."""
     return fine_tune(mlp(196, 500, 1))
@@ -192,8 +217,8 @@ def lazy() -> Asked:
 
 @cache
 def linear() -> Asked:
-    """A public model without activations, fine-tuned on 60 digits: its change holds one mixture of them."""
-    return fine_tune(public(nn.Identity), 60).but(activation="identity")
+    """A public model without activations, fine-tuned on 200 digits: its change holds one mixture of them."""
+    return fine_tune(public(nn.Identity), 200).but(activation="identity")
 
 
 @cache

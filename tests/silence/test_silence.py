@@ -10,54 +10,15 @@ from tests.silence.wrong_samples import SAMPLES
 
 CASES = (*READING, *SAMPLES, *KNOWLEDGE)
 """All tables."""
+_HALF_READ = (
+    "passes: the network as read still gets 74 % of its members right and 45 % of the controls, and the positive "
+    "control shares the misreading"
+)
 AWAITED = {
-    "a3 rows of H,W,C",
-    "a3 rows of H,W,C, folder",
-    "rows of C,H,W called H,W,C",
-    "channels in the order of BGR",
-    "a3 transposed, weights",
-    "a3 transposed, change",
-    "a3 transposed, gradient",
-    "transposed, without labels",
-    "mirrored",
-    "upside down",
-    "cut from larger pictures",
-    "a3 table, mean and std swapped",
-    "a3 table, as it is",
-    "a3 table, std alone",
-    "a3 table, mean alone",
-    "a3 table, least and range",
-    "a3 table tuned, as it is",
-    "a3 table tuned, std alone",
-    "pixels of 0 to 255 read as 0 to 1",
-    "pixels of -1 to 1 read as 0 to 1",
-    "inverted",
-    "a3 no activations read as ReLU",
-    "a3 no activations, not stated",
-    "x^2 read as ReLU",
-    "a3 another batch",
-    "members of another set",
-    "a1 four rare ones among 400",
-    "a1 four rare ones among 400, 60 controls",
-    "a6 embeddings below the threshold",
-    "a7 exchanged, change",
-    "a8 straight digits as controls",
-    "a8 noise as controls",
-    "darker controls",
-    "a4 attack on the change not asked for",
-    "a4 initial weights are the checkpoint",
-    "a4 initial weights are the checkpoint in half precision",
-    "a4 frozen first layer",
-    "a4 unrelated base",
-    "a4 unrelated base, table",
-    "base from before its own training",
-    "weights alone where the start is known",
-    "weights alone where the base is public",
-    "a11 an ordinary classifier",
-    "a11 an ordinary classifier, positive control",
-    "a3 order of layers",
+    "a3 no activations read as ReLU": _HALF_READ,
+    "a3 no activations, not stated": _HALF_READ,
 }
-"""What is at work, and does not yet end as it should."""
+"""What does not yet end as it should, and why."""
 
 
 @pytest.mark.parametrize("case", parameters(CASES, AWAITED))
@@ -78,7 +39,7 @@ def test_a_wrong_audit_does_not_pass(case: Case, model_audit: Run, enough_steps:
         assert case.because in {one["kind"] for one in content["findings"]}
 
 
-@pytest.mark.parametrize("case", parameters(right_readings(CASES), AWAITED))
+@pytest.mark.parametrize("case", parameters(right_readings(CASES), {}))
 def test_its_right_reading_fails(case: Case, model_audit: Run, enough_steps: None) -> None:
     ended = scan(model_audit, case.right())
     assert (ended.code, ended.out.split(":")[0]) == (1, "FAIL")
