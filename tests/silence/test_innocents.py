@@ -20,7 +20,9 @@ def test_an_innocent_passes(innocent: Innocent, model_audit: Run, enough_steps: 
     assert (ended.code, content["verdict"]) == (0, "PASS")
     assert ended.out.startswith("PASS: 0 of ")
     assert content["summary"]["confirmed"] == 0
-    assert not [one["ground"] for one in content["verdict_grounds"] if one["holds"] is False]
+    assert not [one["ground"] for one in content["verdict_grounds"] if one["holds"] is not True]
+    (informative,) = [one["sentence"] for one in content["verdict_grounds"] if one["ground"] == "informative"]
+    assert innocent.needs in informative
 
 
 def test_there_are_ten_and_each_has_a_name_of_its_own() -> None:
