@@ -161,7 +161,7 @@ def calibrate(field: Field, parts: Sequence[Votes], threshold: float, fdr: float
     everything, alike = sets.ranks(-np.inf), sets.ranks(threshold)
     everybody = everything[0].controls
     found = sets.confirm(threshold, everybody)
-    matching = _match(field, sets.together, found.candidate)
+    matching = _match(field, sets.together, sets.most_similar(found, threshold))
     identified = np.any([calibrated & ranks.confirmed(fdr) for ranks in everything], axis=0)
     p_value = np.min([ranks.p_values * (TOGETHER / ranks.share) for ranks in alike], axis=0)
     return Calibration(

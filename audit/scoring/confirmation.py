@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from audit.scoring.conformal import benjamini_hochberg, p_values
 from audit.scoring.exact import exact_candidates
 from audit.scoring.shares import APART, TAIL, TOGETHER, Evidence
 from audit.scoring.tail import tail_bounds
 from audit.scoring.votes import NOTHING, TIE, Choice, Field, Votes, choose
+
+_NEVER, _EXACT = -1e3, 1e3
+"""Gains of pairs that may not be chosen, and of those that must be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +98,27 @@ class CandidateSets:
                 found.add("tail", benjamini_hochberg(bounds, TAIL * self.fdr), ranks[0])
         found.add_copies(exact_candidates(self.field, self.together, threshold))
         return found
+
+    def most_similar(self, found: Confirmed, threshold: float) -> NDArray[np.int64]:
+        """Of the candidates that confirm a member, the most similar: (n,) distinct ones, -1 where none does.
+
+        An attack returns several readings of one candidate, such as a smoother one. Any whose score is above the
+        cut-off confirms as the closest does. Exact copies stay.
+        """
+        votes, chosen, confirmed = self.together, found.candidate.copy(), np.flatnonzero(found.mask)
+        member = votes.sample - len(self.field.controls)
+        as_good = (votes.cosine > found.cut_off + TIE) & (votes.similarity >= threshold)
+        pairs = as_good & np.isin(member, confirmed)
+        wanted = np.union1d(chosen[confirmed], votes.candidate[pairs])
+        gain = np.full((len(confirmed), len(wanted)), _NEVER)
+        rows = np.searchsorted(confirmed, member[pairs])
+        gain[rows, np.searchsorted(wanted, votes.candidate[pairs])] = votes.similarity[pairs]
+        exact = np.array([found.evidence[i] == "exact" for i in confirmed.tolist()], dtype=np.bool_)
+        rows, own = np.arange(len(confirmed)), np.searchsorted(wanted, chosen[confirmed])
+        gain[rows, own] = np.where(exact, _EXACT, np.maximum(gain[rows, own], 0.0))
+        row, column = linear_sum_assignment(gain, maximize=True)
+        chosen[confirmed[row]] = wanted[column]
+        return chosen
 
 
 @dataclass(eq=False)

@@ -158,3 +158,14 @@ def test_members_ahead_of_all_controls_that_are_not_confirmed_are_counted_whatev
     assert found.confirmed_count == 0
     assert found.at_floor == 3
     assert found.tests == 1
+
+
+def test_of_the_candidates_that_confirm_a_member_the_most_similar_is_shown() -> None:
+    members, controls = images(0, 3), images(1, 99)
+    close = members + 0.3 * images(5, 3)
+    similar = members + 0.05 * np.random.default_rng(3).normal(size=members.shape).astype(np.float32)
+    alone, both = (calibrated(part, members, controls) for part in (close, np.vstack([close, similar])))
+    assert alone.evidence == both.evidence == ("rank", "rank", "rank")
+    assert both.matching.members.candidate.tolist() == [3, 4, 5]
+    assert (both.matching.members.similarity > alone.matching.members.similarity).all()
+    assert both.margins.members == pytest.approx(alone.margins.members)
