@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import audit
-from audit.scoring.intervals import clopper_pearson, limit_at_power, upper_limit
 from tests.benchmarks.splitting_table import gains, p_value, values
 
 DOCS = Path(audit.__file__).parent / "docs"
@@ -37,7 +36,7 @@ TARGETS = {
     "faces, 625-1000-1, MSE, initial weights known": "faces-delta",
     "MNIST odd/even, 784-1000-1, MSE, initial weights known": "mnist-delta",
     "CIFAR-10, 3072-1000-1, MSE, initial weights known": "cifar-delta",
-    "MNIST ten classes, 784-500-10, fine-tuned, base model known (three seeds)": "mnist-tuned",
+    "MNIST ten classes, 784-500-10, fine-tuned, base model known": "mnist-tuned",
 }
 BATCHES = {
     "MNIST, 1": "mnist-1",
@@ -88,12 +87,17 @@ def attacked(side: str) -> Column:
 def ratio(row: Row) -> list[float]:
     repeats = of_target(row)["repeats"]
     theirs = [max(r["published"]["confirmed"], r["published"]["best_run_confirmed"]) for r in repeats]
-    return [sum(r["ours"]["confirmed"] for r in repeats) / sum(theirs)]
+    return [sum(r["ours"]["confirmed"] for r in repeats) / sum(theirs)] if sum(theirs) else []
 
 
-def split(row: Row) -> list[float]:
-    (repeat,) = result(f"splitting-60s/{TARGETS[row['target']]}.json")["repeats"]
-    return [repeat["ours"][key] for key in ("recovered", "confirmed", "best_ssim")]
+def at_thresholds(field: str) -> Column:
+    """Counts of ours at an SSIM of 0.4, 0.6 and 0.8."""
+
+    def expected(row: Row) -> list[float]:
+        (repeat,) = of_target(row)["repeats"]
+        return [repeat["ours"][field][threshold] for threshold in ("0.4", "0.6", "0.8")]
+
+    return expected
 
 
 # Splitting
@@ -215,7 +219,8 @@ KINDS: dict[str, dict[str, Column]] = {
         "model-audit, 60 s: recovered / **confirmed**, SSIM of ten best": attacked("ours"),
         "published, 120 s: recovered / **confirmed**, SSIM of ten best": attacked("published"),
         "ratio of confirmed": ratio,
-        "with sample splitting, 60 s": split,
+        "confirmed at SSIM 0.4, 0.6, 0.8": at_thresholds("by_threshold"),
+        "random vectors in the row space, likewise": at_thresholds("row_space_confirmed"),
     },
     "r, sample splitting": {
         "n": lambda row: [of_pair(row)["n"]],
@@ -393,21 +398,3 @@ def test_similar_held_out_faces_are_those_of_the_sample_report(path: Path) -> No
     counted = json.loads((ROOT / "reports" / "sample" / "report.json").read_text())["summary"]
     found = re.findall(r"(\d+) of (\d+) faces that the\s+network\s+never saw", path.read_text())
     assert found == [(str(counted["control_matches"]), str(counted["controls"]))]
-
-
-def test_limits_of_the_positive_control_follow_from_its_counts() -> None:
-    wanted = "limit, limit at power"
-    (table,) = (one for one in tables((DOCS / "statistics.md").read_text()) if one.head[-1] == wanted)
-    for row, unresolved in zip(table.rows, (0, 0, 1, 1, 0), strict=True):
-        found, planted, power, low, high = figures(row[2])
-        assert power == round(100 * found / planted)
-        assert [low, high] == [round(100 * end) for end in clopper_pearson(int(found), int(planted))]
-        if row[-1]:
-            count = int(row[1]) + unresolved
-            limits = (upper_limit(count, 50), limit_at_power(count, 50, int(found), int(planted)))
-            assert [
-                0 <= said - 100 * limit < 0.1 for said, limit in zip(figures(row[-1]), limits, strict=True)
-            ] == [
-                True,
-                True,
-            ]
