@@ -107,7 +107,6 @@ SAMPLES = (
         embedded,
         lambda it: it.but(options=()),
         "unresolved-recoveries",
-        quick=True,
     ),
     Case("a7 exchanged", tuned_on_many, exchanged, "misread"),
     Case(
