@@ -103,7 +103,7 @@ class Field:
     def votes(self, candidates: NDArray[np.floating]) -> Votes:
         """Pair candidates (m, d), normalised inputs, with the samples closest to them.
 
-        Those with NaN or infinite values, here or in pixels, are paired with nothing.
+        Those with NaN or infinite values, here or in pixels, and those of a single value are paired with nothing.
 
         Raises
         ------
@@ -119,6 +119,8 @@ class Field:
             rows = scaled[start : start + step]
             viewed = compare.view(self.preprocessing, rows)
             usable = np.isfinite(rows).all(axis=1) & np.isfinite(viewed.reshape(len(rows), -1)).all(axis=1)
+            # One of a single colour would equal every other such sample.
+            usable[usable] = np.ptp(rows[usable], axis=1) > 0
             rows, viewed, places = rows[usable], viewed[usable], start + np.flatnonzero(usable)
             standard = standardise(rows)
             cosine = self.white(standard) @ self.points.T

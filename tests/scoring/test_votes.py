@@ -66,6 +66,29 @@ def test_rows_are_compared_by_correlation_in_column_units() -> None:
     assert found.similarity == pytest.approx(expected, abs=1e-5)
 
 
+def test_candidates_are_paired_alike_however_many_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    field, candidates = Field.of(images(0, 20), images(1, 15), FORMAT), images(2, 30)
+    whole = field.votes(candidates)
+    monkeypatch.setattr("audit.scoring.votes._CHUNK", 7)
+    parts = field.votes(candidates)
+    assert parts.candidate.tolist() == whole.candidate.tolist()
+    for candidate in range(30):
+        own, other = whole.candidate == candidate, parts.candidate == candidate
+        assert sorted(parts.sample[other].tolist()) == sorted(whole.sample[own].tolist())
+        assert np.sort(parts.cosine[other]) == pytest.approx(np.sort(whole.cosine[own]), abs=1e-6)
+        assert np.sort(parts.similarity[other]) == pytest.approx(np.sort(whole.similarity[own]), abs=1e-6)
+
+
+def test_a_candidate_of_one_colour_speaks_for_nothing() -> None:
+    members, candidates = images(0, 9), images(2, 3)
+    members[4], candidates[1] = 0.7, 0.7
+    found = Field.of(members, images(1, 9), FORMAT).votes(candidates)
+    assert set(found.candidate.tolist()) == {0, 2}
+    assert np.isfinite(found.cosine).all()
+
+
 def test_candidates_that_are_not_finite_are_paired_with_nothing() -> None:
     candidates = images(2, 4)
     candidates[1, 3] = np.nan
