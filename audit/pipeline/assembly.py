@@ -82,7 +82,7 @@ def assemble(
         model=model_entry(*inputs.weights.model, truth.preprocessing.shape),
         data=data_entry(inputs),
         diagnostics=diagnostics_entry(attacked, inputs, measured, control),
-        attacks=[attack_entry(outcome, scores) for outcome in outcomes],
+        attacks=[attack_entry(outcome, facts.attacks[outcome.attack.id], scores) for outcome in outcomes],
         samples=samples,
         controls=control_entries(data.controls, scores.pooled),
         policy=policy_entry(policy, judgement),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from audit.battery import AttackResult, Outcome
-from audit.diagnostics.measure import Measurements
-from audit.pipeline.facts import attack_fact
 from audit.pipeline.scores import Scores
 from audit.report.outcomes import AttackReport, Splitting
 from audit.scoring.calibration import Part
+from audit.verdict.facts import AttackFact
 
 
-def attack_entry(outcome: Outcome, scores: Scores) -> AttackReport:
-    """Describe how an attack ran and what it found."""
-    attack, fact = outcome.attack, attack_fact(outcome, Measurements())
+def attack_entry(outcome: Outcome, fact: AttackFact, scores: Scores) -> AttackReport:
+    """Describe how an attack ran, as the verdict has it, and what it found."""
+    attack = outcome.attack
     entry = AttackReport(
         id=attack.id,
         title=attack.title,

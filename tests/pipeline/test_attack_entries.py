@@ -3,15 +3,23 @@
 import pytest
 
 from audit.battery import AttackFailed, AttackSkipped, Outcome
+from audit.diagnostics.measure import Measurements
 from audit.pipeline.attack_entries import attack_entry
+from audit.pipeline.facts import attack_fact
 from audit.pipeline.scores import score
+from audit.report.outcomes import AttackReport
 from tests.pipeline.outcomes import ATTACKS, MEMBERS, noise, planted, ran
+
+
+def entry_of(outcome: Outcome, *all_outcomes: Outcome) -> AttackReport:
+    scores = score(all_outcomes or [outcome], planted().truth, 0.4, 0.05, complete=True)
+    return attack_entry(outcome, attack_fact(outcome, Measurements()), scores)
 
 
 def test_an_attack_that_ran_is_described_with_what_it_found() -> None:
     data = planted()
     outcome = ran("kkt-margin", data.copies(0, 1, 2), note="time ended")
-    entry = attack_entry(outcome, score([outcome], data.truth, 0.4, 0.05, complete=True))
+    entry = entry_of(outcome)
     assert (entry.id, entry.status, entry.source, entry.reason) == (
         "kkt-margin",
         "ran",
@@ -27,7 +35,7 @@ def test_an_attack_that_ran_is_described_with_what_it_found() -> None:
 def test_splitting_is_compared_before_and_after() -> None:
     data = planted()
     outcome = ran("kkt-margin", data.copies(0, 1, 2), before=data.copies(0))
-    found = attack_entry(outcome, score([outcome], data.truth, 0.4, 0.05, complete=True)).splitting
+    found = entry_of(outcome).splitting
     assert found is not None
     assert (found.rounds, found.splits) == (2, 3)
     assert (found.relative_loss_before, found.relative_loss_after) == (0.4, 0.1)
@@ -45,8 +53,6 @@ def test_splitting_is_compared_before_and_after() -> None:
     ],
 )
 def test_an_attack_that_found_nothing_says_why(outcome: Outcome, status: str) -> None:
-    data = planted()
-    other = ran("kkt-margin", noise(2))
-    entry = attack_entry(outcome, score([other, outcome], data.truth, 0.4, 0.05, complete=True))
+    entry = entry_of(outcome, ran("kkt-margin", noise(2)), outcome)
     assert (entry.status, entry.reason, entry.source) == (status, outcome.reason, "gradient")
     assert (entry.recovered, entry.confirmed, entry.relative_loss) == (0, 0, None)
